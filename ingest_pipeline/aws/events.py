@@ -1,0 +1,224 @@
+"""What an SQS body says: S3 events in every envelope they come in, and delete orders.
+
+A body is parsed into the objects it names and the problems in it that a person can read; no body
+raises.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote_plus, unquote_plus
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from ingest_pipeline.catalog.model import ObjectRef
+
+# Other event types (tagging, ACL, replication) say nothing of an object's content.
+_RELEVANT_EVENTS = ("ObjectCreated", "ObjectRemoved", "ObjectRestore:Completed", "LifecycleExpir")
+_EVENTBRIDGE_EVENTS = ("Object Created", "Object Deleted", "Object Restore Completed")
+_MAX_ENVELOPES = 3  # SNS in EventBridge in SQS is the deepest met in practice
+
+
+@dataclass(frozen=True)
+class ParsedBody:
+    """The objects that a body names, and what in it could not be understood."""
+
+    objects: tuple[ObjectRef, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class _Named(BaseModel):
+    name: str = Field(min_length=3)
+
+
+class _NotifiedObject(BaseModel):
+    key: str = Field(min_length=1)
+    size: int | None = Field(None, ge=0)
+    etag: str | None = Field(None, alias="eTag")
+    version: str | None = Field(None, alias="versionId")
+    sequencer: str | None = None
+
+
+class _NotifiedS3(BaseModel):
+    bucket: _Named
+    object: _NotifiedObject
+
+
+class _Record(BaseModel):
+    """One entry of `Records`: https://docs.aws.amazon.com/AmazonS3 "Event message structure"."""
+
+    event_name: str = Field(alias="eventName", min_length=1)
+    event_time: AwareDatetime | None = Field(None, alias="eventTime")
+    s3: _NotifiedS3
+
+
+class _BridgedObject(BaseModel):
+    model_config = ConfigDict(populate_by_name=True)
+
+    key: str = Field(min_length=1)
+    size: int | None = Field(None, ge=0)
+    etag: str | None = None
+    version: str | None = Field(None, alias="version-id")
+    sequencer: str | None = None
+
+
+class _BridgedDetail(BaseModel):
+    bucket: _Named
+    object: _BridgedObject
+
+
+class _BridgedEvent(BaseModel):
+    """An EventBridge envelope; its key is not URL-encoded, unlike a notification's."""
+
+    detail_type: str = Field(alias="detail-type")
+    time: AwareDatetime | None = None
+    detail: _BridgedDetail
+
+
+def parse_ingest_body(body: str) -> ParsedBody:
+    """The objects that a message of the ingest queue names.
+
+    Understands a plain notification with any number of Records, `s3:TestEvent` (names none),
+    and both inside an SNS or as an EventBridge envelope.
+    """
+    return _parse(body, _MAX_ENVELOPES)
+
+
+def _parse(body: str, envelopes_left: int) -> ParsedBody:
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        return ParsedBody(problems=(f"not JSON: {error}",))
+    if not isinstance(message, dict):
+        return ParsedBody(problems=(f"a JSON object is wanted, found {type(message).__name__}",))
+    if isinstance(message.get("Records"), list):
+        return _parse_records(message["Records"])
+    if message.get("Event") == "s3:TestEvent":
+        return ParsedBody()
+    if message.get("Type") == "Notification" and envelopes_left:
+        return _parse(str(message.get("Message")), envelopes_left - 1)
+    if "detail-type" in message:
+        return _parse_bridged(message)
+    return ParsedBody(problems=(f"no S3 event: its fields are {sorted(message)[:10]}",))
+
+
+def _parse_records(records: list[Any]) -> ParsedBody:
+    if not records:
+        return ParsedBody(problems=("Records is empty",))
+    objects: list[ObjectRef] = []
+    problems: list[str] = []
+    for number, record in enumerate(records, start=1):
+        try:
+            parsed = _Record.model_validate(record)
+            if parsed.event_name.removeprefix("s3:").startswith(_RELEVANT_EVENTS):
+                objects.append(_from_record(parsed))
+        except ValueError as error:
+            problems.append(f"record {number}: {_first_problem(error)}")
+    return ParsedBody(tuple(objects), tuple(problems))
+
+
+def _from_record(record: _Record) -> ObjectRef:
+    found = record.s3.object
+    return ObjectRef(
+        bucket=record.s3.bucket.name,
+        key=unquote_plus(found.key, errors="strict"),
+        version=_known_version(found.version),
+        etag=_bare_etag(found.etag),
+        size=found.size,
+        sequencer=found.sequencer,
+        arrived=record.event_time or datetime.now(UTC),
+    )
+
+
+def _parse_bridged(message: dict[str, Any]) -> ParsedBody:
+    try:
+        event = _BridgedEvent.model_validate(message)
+    except ValidationError as error:
+        return ParsedBody(problems=(f"EventBridge event: {_first_problem(error)}",))
+    if event.detail_type not in _EVENTBRIDGE_EVENTS:
+        return ParsedBody()
+    found = event.detail.object
+    return ParsedBody(
+        (
+            ObjectRef(
+                bucket=event.detail.bucket.name,
+                key=found.key,
+                version=_known_version(found.version),
+                etag=_bare_etag(found.etag),
+                size=found.size,
+                sequencer=found.sequencer,
+                arrived=event.time or datetime.now(UTC),
+            ),
+        )
+    )
+
+
+def ingest_body(ref: ObjectRef) -> str:
+    """The notification that S3 itself would send for this object: how anything enters again."""
+    found = {
+        "key": quote_plus(ref.key),
+        "size": ref.size,
+        "eTag": ref.etag,
+        "versionId": ref.version,
+        "sequencer": ref.sequencer,
+    }
+    record = {
+        "eventName": "ObjectCreated:Put",
+        "eventTime": ref.arrived.astimezone(UTC).isoformat(timespec="milliseconds"),
+        "s3": {
+            "bucket": {"name": ref.bucket},
+            "object": {name: value for name, value in found.items() if value is not None},
+        },
+    }
+    return json.dumps({"Records": [record]})
+
+
+class _OrderedFile(BaseModel):
+    bucket: str = Field(min_length=3)
+    key: str = Field(min_length=1)
+
+
+class _Order(BaseModel):
+    file: _OrderedFile
+
+
+class _FlatOrder(BaseModel):
+    bucket: str = Field(min_length=3)
+    file: str = Field(min_length=1)
+
+
+def parse_delete_order(body: str) -> ParsedBody:
+    """`{"file": {"bucket", "key"}}`, or an older client's flat asset `{"bucket", "file", ...}`."""
+    try:
+        message = json.loads(body)
+        if isinstance(message, dict) and isinstance(message.get("file"), str):
+            flat = _FlatOrder.model_validate(message)
+            bucket, key = flat.bucket, flat.file
+        else:
+            order = _Order.model_validate(message).file
+            bucket, key = order.bucket, order.key
+    except (ValueError, RecursionError) as error:
+        return ParsedBody(problems=(f"no delete order: {_first_problem(error)}",))
+    return ParsedBody((ObjectRef(bucket=bucket, key=key, arrived=datetime.now(UTC)),))
+
+
+def delete_order_body(bucket: str, key: str) -> str:
+    """The contract's order."""
+    return json.dumps({"file": {"bucket": bucket, "key": key}})
+
+
+def _bare_etag(etag: str | None) -> str | None:
+    return etag.strip('"') if etag else None
+
+
+def _known_version(version: str | None) -> str | None:
+    """Unversioned objects come with "null" or nothing."""
+    return None if version in (None, "", "null") else version
+
+
+def _first_problem(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg']}"
+    return str(error)

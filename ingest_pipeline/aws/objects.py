@@ -1,0 +1,275 @@
+"""S3 objects as files that fetch 64 KiB blocks, and lists of what lies in a bucket."""
+
+import io
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ingest_pipeline.catalog.model import ObjectRef, Report
+from ingest_pipeline.media.wav import ReadBudgetExceeded
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+BLOCK = 64 * 1024  # bytes; the header of a WAV fits in one
+_MAX_BLOCKS = 64
+
+
+class ObjectGoneError(Exception):
+    """Nothing stands at the key any more."""
+
+
+class ObjectReplacedError(Exception):
+    """Another version than the expected one stands at the key."""
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What S3 says of the version at hand."""
+
+    version: str | None  # None in an unversioned bucket
+    etag: str
+    size: int
+    last_modified: datetime
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The newest version of a key; `deleted` when a delete marker stands above it."""
+
+    ref: ObjectRef
+    deleted: bool
+
+
+class RangedObject(io.RawIOBase):
+    """A version of an object as a seekable file: reads whole blocks, keeps what it read.
+
+    Every request is conditional on the ETag of the first, so a file is never pieced together
+    from two uploads. `calls` and `bytes_read` count what the reading took.
+
+    Raises on opening:
+        ObjectGoneError, ObjectReplacedError: the object is not there as the reference says.
+    Raises on reading:
+        ReadBudgetExceeded: more than 64 blocks were asked for.
+        ObjectReplacedError: the object was overwritten meanwhile (unversioned buckets only).
+    """
+
+    def __init__(self, s3: "S3Client", ref: ObjectRef, *, noncurrent: bool = False) -> None:
+        super().__init__()
+        self._s3 = s3
+        self._where: dict[str, Any] = {"Bucket": ref.bucket, "Key": ref.key}
+        self._position = 0
+        self._blocks: dict[int, bytes] = {}
+        self.calls = 0
+        self.bytes_read = 0
+        if noncurrent and ref.version:
+            self._where["VersionId"] = ref.version
+        if ref.etag:
+            self._where["IfMatch"] = f'"{ref.etag}"'
+        self.state = self._open(expect_empty=ref.size == 0)
+        if ref.version and self.state.version and self.state.version != ref.version:
+            raise ObjectReplacedError(f"version {self.state.version} stands there")
+        self._where["IfMatch"] = f'"{self.state.etag}"'
+        if self.state.version:
+            self._where["VersionId"] = self.state.version
+
+    def _open(self, *, expect_empty: bool) -> ObjectState:
+        if expect_empty:
+            return self._head()
+        try:
+            response = self._call(self._s3.get_object, Range=f"bytes=0-{BLOCK - 1}")
+        except ClientError as error:
+            if _code(error) == "InvalidRange":  # no byte satisfies a range of an empty object
+                return self._head()
+            raise
+        self._blocks[0] = response["Body"].read()
+        self.bytes_read += len(self._blocks[0])
+        size = int(response["ContentRange"].rpartition("/")[2])
+        return _state(response, size)
+
+    def _head(self) -> ObjectState:
+        response = self._call(self._s3.head_object)
+        return _state(response, response["ContentLength"])
+
+    def _call(self, operation: Any, **request: Any) -> Any:  # noqa: ANN401 - boto3's shapes
+        self.calls += 1
+        try:
+            return operation(**self._where, **request)
+        except ClientError as error:
+            raise _translated(error) from error
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._blocks:
+            if len(self._blocks) >= _MAX_BLOCKS:
+                raise ReadBudgetExceeded(f"{_MAX_BLOCKS} blocks of {BLOCK} bytes")
+            start = number * BLOCK
+            end = min(start + BLOCK, self.state.size) - 1
+            response = self._call(self._s3.get_object, Range=f"bytes={start}-{end}")
+            self._blocks[number] = response["Body"].read()
+            self.bytes_read += len(self._blocks[number])
+        return self._blocks[number]
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        """Fill the buffer; less only at the end of the object."""
+        filled = 0
+        while filled < len(buffer) and self._position < self.state.size:
+            number, offset = divmod(self._position, BLOCK)
+            piece = self._block(number)[offset : offset + len(buffer) - filled]
+            buffer[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            self._position += len(piece)
+        return filled
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes; seeking fetches nothing."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Move to a byte position."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.state.size}
+        self._position = max(0, base[whence] + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """The byte position."""
+        return self._position
+
+
+def list_objects(s3: "S3Client", bucket: str, days: Container[str]) -> Iterator[ObjectRef]:
+    """What stands in a bucket now and was last written on these days (UTC), page by page.
+
+    Listings tell no versions: the probe finds them out.
+    """
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    for page in pages:
+        for entry in page.get("Contents", []):
+            ref = ObjectRef(
+                bucket=bucket,
+                key=entry["Key"],
+                etag=entry["ETag"].strip('"'),
+                size=entry["Size"],
+                arrived=entry["LastModified"],
+            )
+            if ref.day in days:
+                yield ref
+
+
+def list_newest_versions(s3: "S3Client", bucket: str) -> Iterator[Standing]:
+    """The newest version of every key, in the order of the keys (by their UTF-8 bytes)."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    deleted: set[str] = set()
+    last_key = None
+    for page in pages:
+        deleted.update(m["Key"] for m in page.get("DeleteMarkers", []) if m["IsLatest"])
+        for entry in page.get("Versions", []):
+            if entry["Key"] == last_key:  # an older version: the newest comes first
+                continue
+            last_key = entry["Key"]
+            version = entry["VersionId"]
+            ref = ObjectRef(
+                bucket=bucket,
+                key=last_key,
+                version=None if version == "null" else version,
+                etag=entry["ETag"].strip('"'),
+                size=entry["Size"],
+                arrived=entry["LastModified"],
+            )
+            yield Standing(ref, deleted=last_key in deleted)
+            deleted.discard(last_key)
+
+
+def _state(response: Any, size: int) -> ObjectState:  # noqa: ANN401 - boto3's shapes
+    version = response.get("VersionId")
+    return ObjectState(
+        version=None if version == "null" else version,
+        etag=response["ETag"].strip('"'),
+        size=size,
+        last_modified=response["LastModified"],
+    )
+
+
+def _translated(error: ClientError) -> Exception:
+    if _code(error) in {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"}:
+        return ObjectGoneError(str(error))
+    if _code(error) in {"PreconditionFailed", "412"}:
+        return ObjectReplacedError(str(error))
+    return error
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def object_state(s3: "S3Client", bucket: str, key: str) -> ObjectState:
+    """What stands at a key now.
+
+    Raises:
+        ObjectGoneError: nothing does.
+    """
+    try:
+        response = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        raise _translated(error) from error
+    return _state(response, response["ContentLength"])
+
+
+def restore_version(s3: "S3Client", ref: ObjectRef) -> bool:
+    """Make the newest version of a key current again by removing the delete marker above it.
+
+    Returns whether there was a marker to remove.
+
+    Raises:
+        ObjectReplacedError: something newer than this version stands at the key, or above it.
+        ObjectGoneError: the version no longer exists.
+    """
+    response = s3.list_object_versions(Bucket=ref.bucket, Prefix=ref.key)
+    versions = [v for v in response.get("Versions", []) if v["Key"] == ref.key]
+    markers = [
+        m for m in response.get("DeleteMarkers", []) if m["Key"] == ref.key and m["IsLatest"]
+    ]
+    if not any(version["VersionId"] == ref.version for version in versions):
+        raise ObjectGoneError(f"{ref.uri} has no version {ref.version} any more")
+    if versions[0]["VersionId"] != ref.version:
+        raise ObjectReplacedError(
+            f"{ref.uri} was replaced: version {versions[0]['VersionId']} is newer"
+        )
+    if markers:
+        s3.delete_object(Bucket=ref.bucket, Key=ref.key, VersionId=markers[0]["VersionId"])
+    return bool(markers)
+
+
+def delete_object(s3: "S3Client", bucket: str, key: str, etag: str | None) -> None:
+    """Delete what stands at a key if it is still the content with this ETag.
+
+    In a versioned bucket this writes a delete marker and is undone by removing it.
+
+    Raises:
+        ObjectGoneError, ObjectReplacedError: it no longer stands there; nothing was deleted.
+    """
+    condition = {"IfMatch": f'"{etag}"'} if etag else {}
+    try:
+        s3.delete_object(Bucket=bucket, Key=key, **condition)
+    except ClientError as error:
+        raise _translated(error) from error
+
+
+def copy_version(s3: "S3Client", report: Report, to_bucket: str) -> None:
+    """Copy a judged version under the same key into another bucket, in parts where it is large.
+
+    Raises:
+        ObjectGoneError: the version no longer exists.
+    """
+    source: Any = {"Bucket": report.bucket, "Key": report.key}
+    if report.version != report.etag:  # a versioned bucket
+        source["VersionId"] = report.version
+    try:
+        s3.copy(source, to_bucket, report.key)
+    except ClientError as error:
+        raise _translated(error) from error

@@ -1,0 +1,124 @@
+"""An SQS queue: messages in, receipts out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from more_itertools import chunked
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+_BATCH = 10  # SQS's limit of entries in one call
+
+
+@dataclass(frozen=True)
+class Message:
+    """A received message; `handle` deletes it, and is good for this delivery only."""
+
+    id: str
+    handle: str
+    body: str
+    receive_count: int
+
+
+@dataclass(frozen=True)
+class Depth:
+    """Approximate numbers of messages: waiting, and received but not yet deleted."""
+
+    waiting: int
+    in_flight: int
+
+
+class Queue:
+    """A queue by name; its URL is asked for once."""
+
+    def __init__(self, sqs: "SQSClient", name: str) -> None:
+        self._sqs = sqs
+        self.name = name
+
+    @cached_property
+    def url(self) -> str:
+        """The queue's URL."""
+        return self._sqs.get_queue_url(QueueName=self.name)["QueueUrl"]
+
+    def receive(self, visibility_seconds: int) -> list[Message]:
+        """Up to ten messages, hidden from others for so long; empty when none wait."""
+        response = self._sqs.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=_BATCH,
+            VisibilityTimeout=visibility_seconds,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return [
+            Message(
+                id=message["MessageId"],
+                handle=message["ReceiptHandle"],
+                body=message["Body"],
+                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+            )
+            for message in response.get("Messages", [])
+        ]
+
+    def send(self, body: str, **attributes: str) -> None:
+        """Send one message with string attributes."""
+        self._sqs.send_message(
+            QueueUrl=self.url,
+            MessageBody=body,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in attributes.items()
+            },
+        )
+
+    def send_all(self, bodies: Iterable[str]) -> int:
+        """Send many messages; how many were sent.
+
+        Raises:
+            RuntimeError: SQS refused some; the message names the first reason.
+        """
+        sent = 0
+        for batch in chunked(bodies, _BATCH):
+            response = self._sqs.send_message_batch(
+                QueueUrl=self.url,
+                Entries=[{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)],
+            )
+            if failed := response.get("Failed"):
+                raise RuntimeError(f"{self.name} refused {len(failed)} messages: {failed[0]}")
+            sent += len(batch)
+        return sent
+
+    def delete(self, handles: Iterable[str]) -> None:
+        """Delete messages; handles that are no longer good are passed over.
+
+        Such a message comes again and finds its outcome on record.
+        """
+        for batch in chunked(handles, _BATCH):
+            self._sqs.delete_message_batch(QueueUrl=self.url, Entries=_entries(batch))
+
+    def hide(self, handles: Iterable[str], seconds: int) -> None:
+        """Hide messages for so many seconds from now; 0 shows them again at once."""
+        for batch in chunked(handles, _BATCH):
+            self._sqs.change_message_visibility_batch(
+                QueueUrl=self.url,
+                Entries=[{**entry, "VisibilityTimeout": seconds} for entry in _entries(batch)],
+            )
+
+    def depth(self) -> Depth:
+        """How many messages wait and are in flight, as SQS estimates it."""
+        attributes = self._sqs.get_queue_attributes(
+            QueueUrl=self.url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+            ],
+        )["Attributes"]
+        return Depth(
+            waiting=int(attributes["ApproximateNumberOfMessages"]),
+            in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
+        )
+
+
+def _entries(handles: list[str]) -> list[Any]:
+    return [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]

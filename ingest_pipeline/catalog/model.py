@@ -1,0 +1,137 @@
+"""ObjectRef, Report, Asset, Receipt: what is known of an object, one row each.
+
+Row identity is bucket + key + version; every write of a row is idempotent.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, PlainSerializer
+
+from ingest_pipeline.media.model import Frozen, Probe, Reason, Verdict
+
+__all__ = [
+    "Asset",
+    "ObjectRef",
+    "Outcome",
+    "Receipt",
+    "ReceiptBatch",
+    "Report",
+    "Timestamp",
+    "Verdict",
+    "object_uri",
+]
+
+
+def _fixed_width(moment: datetime) -> str:
+    """Timestamps of one width, so that they compare as strings in DynamoDB's conditions."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+Timestamp = Annotated[AwareDatetime, PlainSerializer(_fixed_width, when_used="json")]
+
+
+class Outcome(StrEnum):
+    """What became of a version of an object."""
+
+    PENDING = "pending"  # judged, not yet acted on: a run is at work, or died and will be repeated
+    INDEXED = "indexed"  # valid and in `assets`
+    REJECTED = "rejected"  # invalid; deleted or quarantined, recoverably
+    KEPT = "kept"  # left alone: a kind not probed yet, a source that keeps, a restored object
+    SUPERSEDED = "superseded"  # a newer version stands at its key
+    DELETED = "deleted"  # removed by an order or by its owner
+    FAILED = "failed"  # could not be read so far; its message comes again
+
+
+class ObjectRef(Frozen):
+    """An object as an event or a listing names it: a hint, until S3 itself has been asked."""
+
+    bucket: str
+    key: str
+    version: str | None = None  # versionId; unknown from listings and unversioned buckets
+    etag: str | None = None  # without quotes
+    size: int | None = None  # bytes
+    sequencer: str | None = None  # orders the events of one key
+    arrived: Timestamp  # the event's time, or LastModified in a listing
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return object_uri(self.bucket, self.key)
+
+    @property
+    def day(self) -> str:
+        """The partition: the day of arrival in UTC, `YYYY-MM-DD`."""
+        return self.arrived.astimezone(UTC).strftime("%Y-%m-%d")
+
+
+class Report(Frozen):
+    """What is known of one version of an object, and what became of it."""
+
+    bucket: str
+    key: str
+    version: str  # versionId, else eTag, else "unknown"
+    day: str  # partition of arrival
+    etag: str | None = None
+    size: int | None = None
+    sequencer: str | None = None
+    last_modified: Timestamp | None = None
+    probe: Probe | None = None  # None: never read
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    outcome: Outcome
+    bytes_read: int = 0
+    calls: int = 0  # AWS calls that the probe took
+    judged_at: Timestamp  # when S3 was asked: the moment that the report holds for
+    deleted_at: Timestamp | None = None
+    restored_at: Timestamp | None = None  # a person brought it back: left alone from then on
+    run_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return object_uri(self.bucket, self.key)
+
+    def becomes(self, outcome: Outcome, **changes: object) -> Self:
+        """The same report with another outcome."""
+        return self.model_copy(update={"outcome": outcome, **changes})
+
+
+class Asset(Frozen):
+    """A row of `assets`: the newest valid version of a key, or the tombstone of a deleted one."""
+
+    bucket: str
+    file: str  # the key
+    version: str
+    day: str  # partition of arrival
+    last_modified: Timestamp
+    judged_at: Timestamp  # when S3 was asked; the latest look wins
+    channel_count: int | None = None
+    frame_count: int | None = None
+    sample_rate: int | None = None
+    bits_per_sample: int | None = None
+    duration: str | None = None
+    deleted_at: Timestamp | None = None  # set: a tombstone
+
+
+class Receipt(Frozen):
+    """An SQS message in flight, and the objects whose outcomes it waits for."""
+
+    message_id: str
+    handle: str  # receipt handle: what deletes the message
+    objects: tuple[ObjectRef, ...]
+
+
+class ReceiptBatch(Frozen):
+    """A row of `ingest_receipts`: the messages that one run answers for."""
+
+    batch: str
+    created_at: Timestamp
+    receipts: tuple[Receipt, ...]
+
+
+def object_uri(bucket: str, key: str) -> str:
+    """`s3://bucket/key`, the key as it is."""
+    return f"s3://{bucket}/{key}"
+

@@ -1,0 +1,123 @@
+"""The tables: which row type each holds, under which key, and which write wins."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from ingest_pipeline.catalog.model import Asset, Outcome, ReceiptBatch, Report
+from ingest_pipeline.media.model import Frozen
+
+Row = TypeVar("Row", bound=Frozen)
+
+_RECEIPTS_KEPT = timedelta(days=5)  # a day longer than SQS keeps the messages themselves
+_TOMBSTONES_KEPT = timedelta(days=90)  # far longer than an event can be late: 4 + 14 days
+
+
+@dataclass(frozen=True)
+class Index:
+    """A table's index and its partition attribute; `name=None` is the table itself."""
+
+    name: str | None
+    attribute: str
+
+
+BY_DAY = Index("by_day", "day")  # of arrival: how a partition's rows are found
+REPORTS_BY_OBJECT = Index(None, "object")
+REJECTIONS = Index("rejections", "rejected_bucket")
+ASSETS_BY_BUCKET = Index(None, "bucket")
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A DynamoDB condition expression with its names and plain values."""
+
+    expression: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _no_attributes(_row: Any) -> dict[str, Any]:  # noqa: ANN401 - fits every row type
+    return {}
+
+
+def _unconditional(_row: Any) -> None:  # noqa: ANN401 - fits every row type
+    return None
+
+
+@dataclass(frozen=True)
+class Table(Generic[Row]):
+    """A DynamoDB table of rows of one type.
+
+    `key` gives a row's primary key, `index` what its indexes and TTL need beside the row's own
+    fields. A row with a `condition` that the stored row does not meet is passed over: the stored
+    row wins.
+    """
+
+    name: str
+    row_type: type[Row]
+    key: Callable[[Row], dict[str, str]]
+    index: Callable[[Row], dict[str, Any]] = _no_attributes
+    condition: Callable[[Row], Condition | None] = _unconditional
+
+
+def report_key(uri: str, version: str) -> dict[str, str]:
+    """The primary key of a report."""
+    return {"object": uri, "version": version}
+
+
+def _rejection(report: Report) -> dict[str, Any]:
+    """Only rejections carry `rejected_bucket`, so the index `rejections` holds nothing else."""
+    return {"rejected_bucket": report.bucket} if report.outcome is Outcome.REJECTED else {}
+
+
+def _says_more(report: Report) -> Condition | None:
+    """A version that was not read (gone, replaced, failed) never hides what was read of it."""
+    if report.probe is not None:
+        return None
+    return Condition(
+        "attribute_not_exists(#object) OR outcome IN (:failed, :pending)",
+        names={"#object": "object"},
+        values={":failed": Outcome.FAILED.value, ":pending": Outcome.PENDING.value},
+    )
+
+
+def _latest_look(asset: Asset) -> Condition:
+    """Whoever looked at the key last knows best: S3's reads are strongly consistent.
+
+    A run that saw an object before it was deleted or overwritten, and writes after, is refused;
+    a tombstone gives way to an object that was seen standing after the deletion.
+    """
+    return Condition(
+        "attribute_not_exists(#file) OR judged_at <= :judged_at",
+        names={"#file": "file"},
+        values={":judged_at": asset.model_dump(mode="json")["judged_at"]},
+    )
+
+
+def _asset_expiry(asset: Asset) -> dict[str, Any]:
+    if asset.deleted_at is None:
+        return {}
+    return {"expires_at": int((asset.deleted_at + _TOMBSTONES_KEPT).timestamp())}
+
+
+REPORTS = Table(
+    "probe_reports",
+    Report,
+    key=lambda report: report_key(report.uri, report.version),
+    index=_rejection,
+    condition=_says_more,
+)
+ASSETS = Table(
+    "assets",
+    Asset,
+    key=lambda asset: {"bucket": asset.bucket, "file": asset.file},
+    index=_asset_expiry,
+    condition=_latest_look,
+)
+RECEIPTS = Table(
+    "ingest_receipts",
+    ReceiptBatch,
+    key=lambda batch: {"batch": batch.batch},
+    index=lambda batch: {"expires_at": int((batch.created_at + _RECEIPTS_KEPT).timestamp())},
+)

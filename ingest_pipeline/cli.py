@@ -1,0 +1,293 @@
+"""`ingest-pipeline`: the commands a person types. Thin: each calls what does the work."""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ingest_pipeline.aws.objects import ObjectGoneError, ObjectReplacedError
+from ingest_pipeline.catalog.model import Report
+from ingest_pipeline.catalog.tables import BY_DAY, REPORTS
+from ingest_pipeline.local.samples import (
+    Upload,
+    Uploaded,
+    outcomes,
+    plan_uploads,
+    put,
+    sample_uploads,
+    unseen,
+)
+from ingest_pipeline.local.server import PortInUse, serve, stopped_cleanly
+from ingest_pipeline.local.stack import SetUpError, set_up
+from ingest_pipeline.local.supervisor import StartError, whole_system
+from ingest_pipeline.media.rules import RulesError
+from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+from ingest_pipeline.steps.reconcile import Difference
+from ingest_pipeline.steps.redrive import redrive_dead_letters, redrive_object
+from ingest_pipeline.steps.restore import NotRestorableError
+from ingest_pipeline.system import System
+
+_BUCKET = "ingest"
+_DEMO_SECONDS = 120
+_EXPECTED = (
+    StartError,
+    PortInUse,
+    SetUpError,
+    RulesError,
+    NotRestorableError,
+    ObjectGoneError,
+    ObjectReplacedError,
+    BotoCoreError,
+    ClientError,
+)
+
+_console = Console()
+_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+
+
+class _Commands(click.Group):
+    """Errors that a person can act on are a line, not a traceback; the exit code is 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
+        try:
+            return super().invoke(ctx)
+        except _EXPECTED as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands)
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Take in media that lands in S3: probe it, judge it, index it, explain it.
+
+    Settings come from the environment: INGEST_HOME, INGEST_AWS (embedded or real),
+    INGEST_AWS_PORT, INGEST_UI_PORT, INGEST_API_PORT and AWS_*; the README lists them all.
+    """
+    ctx.obj = System(settings())
+
+
+@main.command()
+@click.pass_obj
+def dev(system: System) -> None:
+    """Start everything, drop the samples, and keep it running until Ctrl-C."""
+    supervisor = whole_system(system.config)
+    try:
+        with supervisor.running():
+            for upload in unseen(system, sample_uploads(_BUCKET)):
+                put(system, upload)
+            _print_addresses(system.config)
+            supervisor.watch()
+    except KeyboardInterrupt:
+        click.echo("stopped")
+
+
+@main.command()
+@click.pass_obj
+def demo(system: System) -> None:
+    """Start everything, take in the samples, print what became of each, and stop.
+
+    Exits with 1 if a sample has no outcome after two minutes.
+    """
+    with whole_system(system.config).running():
+        uploaded = [put(system, upload) for upload in sample_uploads(_BUCKET)]
+        reports = outcomes(system, uploaded, _DEMO_SECONDS)
+    _print_reports(reports)
+    _exit_unless_complete(reports, uploaded)
+
+
+@main.command()
+@click.pass_obj
+def aws(system: System) -> None:
+    """Run the embedded AWS alone: for a plain `dagster dev`, or the tests of others."""
+    config = system.config
+    ready = config.state / "aws" / "ready"
+    ready.unlink(missing_ok=True)
+    interrupted = not stopped_cleanly(config)
+
+    def on_ready() -> None:
+        set_up(system.clients, PROJECT_ROOT / "infra" / "data.yaml")
+        ready.touch()
+        click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
+        if interrupted:  # rows and messages of the last seconds may be gone, objects are not
+            click.echo(f"{_repair(system, timedelta(0))} objects sent through the queue again")
+
+    serve(config, on_ready)
+
+
+@main.command("put")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--bucket", default=_BUCKET, show_default=True)
+@click.option("--prefix", default="", help="Put before each key, such as `2026/march/`.")
+@click.option("--wait", default=0, help="Seconds to wait for the outcomes, and print them.")
+@click.pass_obj
+def put_files(
+    system: System, paths: tuple[Path, ...], bucket: str, prefix: str, wait: int
+) -> None:
+    """Upload files, and the files in folders."""
+    uploads = list(plan_uploads(paths, bucket, prefix))
+    uploaded = _put_with_progress(system, uploads)
+    if wait:
+        reports = outcomes(system, uploaded, wait)
+        _print_reports(reports)
+        _exit_unless_complete(reports, uploaded)
+
+
+@main.command()
+@_as_json
+@click.pass_obj
+def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
+    """Queues, dead letters, and what became of today's objects."""
+    queues = [
+        system.ingest_queue,
+        system.ingest_dead_letters,
+        system.delete_queue,
+        system.delete_dead_letters,
+    ]
+    depths = {queue.name: queue.depth() for queue in queues}
+    today = datetime.now(UTC).strftime("%Y-%m-%d")
+    counts = Counter(report.outcome.value for report in system.tables.query(REPORTS, BY_DAY, today))
+    if as_json:
+        _print_json(
+            {
+                "queues": {
+                    name: {"waiting": depth.waiting, "in_flight": depth.in_flight}
+                    for name, depth in depths.items()
+                },
+                "today": {"day": today, "outcomes": dict(counts)},
+            }
+        )
+        return
+    table = Table("queue", "waiting", "in flight")
+    for name, depth in depths.items():
+        table.add_row(name, str(depth.waiting), str(depth.in_flight))
+    _console.print(table)
+    described = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+    _console.print(f"today ({today}): {described or 'nothing yet'}")
+
+
+@main.command()
+@click.argument("uris", nargs=-1, metavar="[s3://BUCKET/KEY]...")
+@click.option("--dead-letters", is_flag=True, help="Also every message that was given up.")
+@click.pass_obj
+def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None:  # noqa: FBT001
+    """Send objects through the ingest queue again."""
+    if not uris and not dead_letters:
+        raise click.UsageError("name objects (s3://BUCKET/KEY), or use --dead-letters")
+    for uri in uris:
+        redrive_object(system.clients.s3, system.ingest_queue, *_parsed(uri))
+    moved = 0
+    if dead_letters:
+        moved += redrive_dead_letters(system.ingest_dead_letters, system.ingest_queue)
+        moved += redrive_dead_letters(system.delete_dead_letters, system.delete_queue)
+    click.echo(f"{len(uris)} objects and {moved} dead letters sent again")
+
+
+@main.command()
+@click.argument("uri", metavar="s3://BUCKET/KEY")
+@click.pass_obj
+def restore(system: System, uri: str) -> None:
+    """Bring a rejected or deleted object back, and keep it from then on."""
+    report = system.restorer().restore(*_parsed(uri))
+    click.echo(f"{report.uri} version {report.version} stands in its bucket again")
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Only list what disagrees.")
+@click.option("--grace", default=0, help="Seconds within which an object is left to its run.")
+@_as_json
+@click.pass_obj
+def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:  # noqa: FBT001
+    """Compare buckets and tables; send what disagrees through the ingest queue again."""
+    found = _differences(system, timedelta(seconds=grace))
+    sent = 0 if dry_run else system.reconciler().repair(found)
+    if as_json:
+        listed = [{"object": each.ref.uri, "problem": each.problem} for each in found]
+        _print_json({"differences": listed, "sent": sent})
+        return
+    for each in found:
+        click.echo(f"{each.ref.uri}: {each.problem}")
+    click.echo(f"{len(found)} differences, {sent} objects sent through the queue again")
+
+
+def _differences(system: System, grace: timedelta) -> list[Difference]:
+    reconciler = system.reconciler()
+    return [
+        difference
+        for bucket in system.sources.buckets
+        for difference in reconciler.differences(bucket, grace)
+    ]
+
+
+def _repair(system: System, grace: timedelta) -> int:
+    return system.reconciler().repair(_differences(system, grace))
+
+
+def _put_with_progress(system: System, uploads: Sequence[Upload]) -> list[Uploaded]:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        whole = progress.add_task("uploading", total=sum(upload.size for upload in uploads))
+        on_bytes = partial(progress.advance, whole)
+        return [put(system, upload, on_bytes) for upload in uploads]
+
+
+def _print_addresses(config: Settings) -> None:
+    click.echo(f"Dagster  {config.ui_url}")
+    click.echo(f"API      {config.api_url}/docs")
+    click.echo(f"AWS      {config.aws_endpoint or 'the real one'}")
+    click.echo(f"Drop a file:  ingest-pipeline put FILE   or   aws --endpoint-url={config.aws_endpoint} s3 cp FILE s3://{_BUCKET}/")
+    click.echo("Ctrl-C stops everything.")
+
+
+def _print_reports(reports: Iterable[Report]) -> None:
+    table = Table("file", "verdict", "outcome", "why", "channels", "Hz", "bits", "seconds")
+    for report in reports:
+        audio = report.probe.audio if report.probe else None
+        fields = (
+            [audio.channel_count, audio.sample_rate, audio.bits_per_sample, audio.duration]
+            if audio
+            else [""] * 4
+        )
+        why = "; ".join(map(str, report.reasons))
+        cells = [report.key, report.verdict, report.outcome, why, *fields]
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    _console.print(table)
+
+
+def _exit_unless_complete(reports: Sequence[Report], uploaded: Sequence[Uploaded]) -> None:
+    done = {report.uri for report in reports}
+    missing = [each.uri for each in uploaded if each.uri not in done]
+    if missing:
+        raise click.ClickException(f"no outcome in time: {', '.join(missing)}")
+
+
+def _parsed(uri: str) -> tuple[str, str]:
+    """Bucket and key of `s3://bucket/key`; the key is taken as it is."""
+    bucket, slash, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not slash or not key:
+        raise click.UsageError(f"{uri!r} is no object: wanted s3://BUCKET/KEY")
+    return bucket, key
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The Dagster assets, one module for each kind of media."""

@@ -1,0 +1,47 @@
+"""Asset checks that look at the whole, not at one batch."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from ingest_pipeline.defs.resources import AwsResource
+
+_SHOWN = 20
+_GRACE = timedelta(minutes=10)  # younger objects may still be on their way through a run
+
+
+@dg.asset_check(
+    asset="ingest_bucket",
+    description="Each object has its outcome, each row its object; what disagrees goes through "
+    "the ingest queue again.",
+)
+def bucket_and_tables_agree(aws: AwsResource) -> dg.AssetCheckResult:
+    reconciler = aws.system.reconciler()
+    found = [
+        difference
+        for bucket in aws.system.sources.buckets
+        for difference in reconciler.differences(bucket, _GRACE)
+    ]
+    sent = reconciler.repair(found)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "sent again": sent,
+            "the first": [f"{each.ref.uri}: {each.problem}" for each in found[:_SHOWN]],
+        },
+    )
+
+
+@dg.asset_check(
+    asset="ingest_bucket",
+    description="No message was given up: see `ingest-pipeline status` and `redrive`.",
+)
+def dead_letter_queues_empty(aws: AwsResource) -> dg.AssetCheckResult:
+    queues = [aws.system.ingest_dead_letters, aws.system.delete_dead_letters]
+    waiting = {queue.name: queue.depth().waiting for queue in queues}
+    return dg.AssetCheckResult(
+        passed=not any(waiting.values()),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata=dict(waiting),
+    )

@@ -1,0 +1,55 @@
+"""Resources: AWS, and the queue messages that a run answers for."""
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.settings import settings
+from ingest_pipeline.steps.receipts import HeldReceipts
+from ingest_pipeline.system import System
+
+BATCH_TAG = "ingest/batch"
+
+
+class AwsResource(dg.ConfigurableResource["AwsResource"]):
+    """The embedded or the real AWS, as the environment says (INGEST_AWS and AWS_*)."""
+
+    _system: System | None = PrivateAttr(default=None)
+
+    @property
+    def system(self) -> System:
+        """The parts put together, connecting when first used."""
+        if self._system is None:
+            self._system = System(settings())
+        return self._system
+
+
+class HeldReceiptsResource(dg.ConfigurableResource["HeldReceiptsResource"]):
+    """The messages of the batch that the run's tags name, held while the run works.
+
+    A run launched by hand or by a backfill names no batch, and has no message to answer.
+    """
+
+    aws: dg.ResourceDependency[AwsResource]
+    queue: str = Field(description="Name of the queue that the messages came from.")
+
+    _held: HeldReceipts | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Start holding."""
+        batch = context.run.tags.get(BATCH_TAG) if context.run else None
+        system = self.aws.system
+        queue = Queue(system.clients.sqs, self.queue)
+        self._held = system.held_receipts(queue, batch).__enter__()
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002
+        """Stop holding; what was not answered comes again."""
+        if self._held:
+            self._held.__exit__(None, None, None)
+
+    @property
+    def held(self) -> HeldReceipts:
+        """The messages, while a run executes."""
+        if self._held is None:
+            raise RuntimeError("receipts are held only while a run executes")
+        return self._held

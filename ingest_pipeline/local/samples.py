@@ -1,0 +1,92 @@
+"""Files into a bucket, and what became of them."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ingest_pipeline.catalog.model import Report, object_uri
+from ingest_pipeline.catalog.tables import REPORTS, REPORTS_BY_OBJECT, report_key
+from ingest_pipeline.settings import PROJECT_ROOT
+from ingest_pipeline.steps.receipts import is_settled
+from ingest_pipeline.system import System
+
+SAMPLES = PROJECT_ROOT / "media"
+_SAMPLE_SUFFIXES = {".wav"}
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file on its way to a key."""
+
+    path: Path
+    bucket: str
+    key: str
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.path.stat().st_size
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """A version of a key that was written."""
+
+    bucket: str
+    key: str
+    version: str  # versionId, else eTag
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return object_uri(self.bucket, self.key)
+
+
+def plan_uploads(paths: Iterable[Path], bucket: str, prefix: str) -> Iterator[Upload]:
+    """The files, and the files below the folders, under keys relative to what was named."""
+    for path in paths:
+        if path.is_dir():
+            for file in sorted(p for p in path.rglob("*") if p.is_file()):
+                key = file.relative_to(path.parent).as_posix()
+                yield Upload(file, bucket, prefix + key)
+        else:
+            yield Upload(path, bucket, prefix + path.name)
+
+
+def sample_uploads(bucket: str) -> list[Upload]:
+    """The samples of `media/`."""
+    files = sorted(path for path in SAMPLES.iterdir() if path.suffix in _SAMPLE_SUFFIXES)
+    return list(plan_uploads(files, bucket, ""))
+
+
+def put(system: System, upload: Upload, on_bytes: Callable[[int], None] | None = None) -> Uploaded:
+    """Upload one file, in parts where it is large; `on_bytes` is told of each piece sent."""
+    s3 = system.clients.s3
+    s3.upload_file(str(upload.path), upload.bucket, upload.key, Callback=on_bytes)
+    written = s3.head_object(Bucket=upload.bucket, Key=upload.key)
+    version = written.get("VersionId") or written["ETag"].strip('"')
+    return Uploaded(upload.bucket, upload.key, version)
+
+
+def unseen(system: System, uploads: Iterable[Upload]) -> list[Upload]:
+    """The uploads of which no version was ever recorded."""
+    return [
+        upload
+        for upload in uploads
+        if not system.tables.page(
+            REPORTS, REPORTS_BY_OBJECT, object_uri(upload.bucket, upload.key), limit=1
+        ).rows
+    ]
+
+
+def outcomes(system: System, uploaded: Sequence[Uploaded], timeout: float) -> list[Report]:
+    """The settled reports of these versions, waiting up to `timeout` seconds for all of them."""
+    keys = [report_key(each.uri, each.version) for each in uploaded]
+    deadline = time.monotonic() + timeout
+    while True:
+        reports = [r for r in system.tables.get_many(REPORTS, keys) if is_settled(r)]
+        if len(reports) == len(keys) or time.monotonic() > deadline:
+            return sorted(reports, key=lambda report: report.uri)
+        time.sleep(_POLL_SECONDS)

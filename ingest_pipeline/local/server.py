@@ -1,0 +1,197 @@
+"""The embedded AWS: ministack in this process, its state kept under `home`.
+
+ministack itself writes its state at a graceful stop only. Here it is also written every few
+seconds, so that a kill loses seconds of rows and messages; objects are on disk at once.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from hypercorn.asyncio import serve as serve_asgi
+from hypercorn.config import Config as ServerConfig
+
+from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.local.stack import SetUpError, set_up
+from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+
+TEMPLATE = PROJECT_ROOT / "infra" / "data.yaml"
+READY = "embedded AWS ready:"  # what `main` prints, with the endpoint
+
+_HOST = "127.0.0.1"  # no passwords, and a reset that anyone may ask for: never another interface
+_START_SECONDS = 60  # half a second is usual; it reads every object's sidecar file first
+_STOP_SECONDS = 600  # for the last save
+_SAVE_EVERY = 5  # seconds, at least
+_SAVE_SHARE = 20  # and a save takes at most a twentieth of the time
+
+_log = logging.getLogger(__name__)
+
+
+class PortInUse(RuntimeError):  # noqa: N818 - a condition, as in FileExistsError's kin
+    """Another process has the port of the embedded AWS."""
+
+
+def main() -> None:
+    """Serve the embedded AWS with its stack, as the settings say, until SIGINT or SIGTERM."""
+    config = settings()
+
+    def on_ready() -> None:
+        set_up(connect(config), TEMPLATE)
+        click.echo(f"{READY} {config.aws_endpoint}")
+
+    try:
+        serve(config, on_ready)
+    except (PortInUse, SetUpError) as error:
+        sys.exit(f"embedded AWS: {error}")
+
+
+def serve(config: Settings, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM; `on_ready` runs in a thread once requests are answered.
+
+    Raises:
+        PortInUse: nothing was started.
+        TimeoutError: no answer in time.
+        Exception: whatever `on_ready` raised, after a graceful stop.
+
+    """
+    listener = _bound(config.aws_port)
+    _clean_marker(config).unlink(missing_ok=True)
+    asyncio.run(_serve(config, listener, on_ready))
+    _clean_marker(config).touch()
+
+
+def stopped_cleanly(config: Settings) -> bool:
+    """Whether the last stop saved everything; ask before `serve` starts anew."""
+    return _clean_marker(config).exists()
+
+
+def _clean_marker(config: Settings) -> Path:
+    return config.state / "aws" / "clean"
+
+
+def _bound(port: int) -> socket.socket:
+    """Take the port at once: between a check and a later bind another could have it."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError as error:
+        listener.close()
+        raise PortInUse(
+            f"port {port} is in use; stop what listens there or set INGEST_AWS_PORT ({error})"
+        ) from error
+    return listener
+
+
+async def _serve(config: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    stop, close = asyncio.Event(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    server = asyncio.create_task(
+        serve_asgi(_ministack(config), _server_config(listener), shutdown_trigger=close.wait)
+    )
+    server.add_done_callback(lambda _: stop.set())
+    try:
+        await _until_healthy(config, server)
+        await asyncio.to_thread(on_ready)
+        await _save_until(stop)
+    finally:
+        close.set()
+        await server  # saves once more
+
+
+def _ministack(config: Settings) -> Any:  # noqa: ANN401 - an untyped ASGI application
+    """Import the application, whose modules read the environment as they are imported."""
+    folder = config.state / "aws"
+    (folder / "state").mkdir(parents=True, exist_ok=True)
+    (folder / "s3").mkdir(exist_ok=True)
+    os.environ.update(
+        BIND_HOST=_HOST,
+        GATEWAY_PORT=str(config.aws_port),  # in the queues' URLs
+        MINISTACK_REGION=config.region,
+        PERSIST_STATE="1",
+        STATE_DIR=str(folder / "state"),
+        S3_PERSIST="1",
+        S3_DATA_DIR=str(folder / "s3"),
+        LOG_LEVEL="WARNING",
+        SERVICES="s3,sqs,dynamodb,cloudformation,iam,sts",
+        IOT_MTLS_ENABLED="0",
+        SFTP_ENABLED="0",
+        DOCKER_HOST="unix:///nonexistent",  # it would remove containers that it takes for its own
+    )
+    from ministack.app import app  # noqa: PLC0415
+
+    return app
+
+
+def _server_config(listener: socket.socket) -> ServerConfig:
+    server = ServerConfig()
+    server.bind = [f"fd://{listener.detach()}"]
+    server.keep_alive_timeout = 75  # boto3 reuses connections; ministack's own value
+    server.shutdown_timeout = _STOP_SECONDS
+    server.loglevel = "WARNING"
+    return server
+
+
+async def _until_healthy(config: Settings, server: "asyncio.Task[None]") -> None:
+    """Wait for the first answer.
+
+    Raises:
+        TimeoutError: none came in time, or the server ended.
+
+    """
+    url = f"http://{_HOST}:{config.aws_port}/_ministack/health"
+    deadline = time.monotonic() + _START_SECONDS
+    async with httpx.AsyncClient(trust_env=False) as client:  # no proxy on the way to ourselves
+        while time.monotonic() < deadline and not server.done():
+            with contextlib.suppress(httpx.TransportError):
+                (await client.get(url)).raise_for_status()
+                return
+            await asyncio.sleep(0.05)
+    raise TimeoutError(f"no answer at {url}")
+
+
+async def _save_until(stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        begun = time.monotonic()
+        try:
+            await _save()
+        except Exception:  # noqa: BLE001 - whatever it was, the next save may succeed
+            _log.exception("the embedded AWS's state was not saved; the next time is soon")
+        seconds = time.monotonic() - begun
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), max(_SAVE_EVERY, _SAVE_SHARE * seconds))
+
+
+async def _save() -> None:
+    """Write the state of all services as of this moment, each file by an atomic replace.
+
+    What ministack does at a graceful stop, by its private names: it has no public way. The copy
+    is made in the event loop, where requests are served one at a time: made beside them it fails
+    with "dictionary changed size" for as long as rows are written (5 of 5 at 800 a second).
+    """
+    from ministack.app import _build_persistence_save_dict  # noqa: PLC0415
+    from ministack.core.persistence import save_state  # noqa: PLC0415
+
+    copies = {name: state() for name, state in _build_persistence_save_dict().items()}
+
+    def write() -> None:
+        for name, copy in copies.items():
+            if copy is not None:  # None: nothing to say; the file stays
+                save_state(name, copy)
+
+    await asyncio.to_thread(write)
+
+
+if __name__ == "__main__":
+    main()

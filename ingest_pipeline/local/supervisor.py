@@ -1,0 +1,209 @@
+"""The whole system as child processes: started together, watched, stopped together."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+import httpx
+import psutil
+
+from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
+
+_START_SECONDS = 120
+_STOP_SECONDS = 15  # then the kill
+_RESTART_SECONDS = 1
+# Dagster says at every start that another command supersedes `dagster dev`.
+_QUIET = {"PYTHONWARNINGS": "ignore::dagster.BetaWarning,ignore::dagster.SupersessionWarning"}
+
+
+class StartError(RuntimeError):
+    """Something could not be started; the message says what and what to do."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One child process: its command, and how to tell that it is ready."""
+
+    name: str
+    command: Sequence[str]
+    is_ready: Callable[[], bool]
+
+
+@dataclass
+class Supervisor:
+    """Starts the parts in order, restarts one that dies, and leaves no process behind."""
+
+    config: Settings
+    parts: Sequence[Part]
+    _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    _stopping: bool = False
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Run the parts for the length of the block.
+
+        Raises:
+            StartError: a port is in use, or a part died or did not answer in time.
+        """
+        self._check_ports()
+        previous = {
+            number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+        }
+        try:
+            for part in self.parts:
+                self._start(part)
+                self._wait_until_ready(part)
+            yield
+        finally:
+            self._stop_all()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def watch(self) -> None:
+        """Restart what dies, until interrupted."""
+        while True:
+            time.sleep(_RESTART_SECONDS)
+            self.restart_dead()
+
+    def restart_dead(self) -> None:
+        """Start the parts anew whose process has ended."""
+        for part in self.parts:
+            code = self._running[part.name].poll()
+            if code is not None:
+                print(f"{part.name} ended with {code}: starting it again", file=sys.stderr)  # noqa: T201
+                self._reap(part)
+                self._start(part)
+
+    def _check_ports(self) -> None:
+        ports = {
+            "INGEST_AWS_PORT": self.config.aws_port,
+            "INGEST_UI_PORT": self.config.ui_port,
+            "INGEST_API_PORT": self.config.api_port,
+        }
+        if self.config.aws == "real":
+            del ports["INGEST_AWS_PORT"]
+        for setting, port in ports.items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    raise StartError(
+                        f"port {port} is in use: stop what listens there, or set {setting}"
+                    ) from error
+
+    def _start(self, part: Part) -> None:
+        log = self.config.state / "logs" / f"{part.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            # A session of its own: Ctrl-C reaches this process alone, which stops them in order.
+            self._running[part.name] = subprocess.Popen(  # noqa: S603 - our own commands
+                part.command,
+                cwd=PROJECT_ROOT,
+                env=child_environment(self.config) | _QUIET,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def _wait_until_ready(self, part: Part) -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        log = self.config.state / "logs" / f"{part.name}.log"
+        while time.monotonic() < deadline:
+            if self._running[part.name].poll() is not None:
+                raise StartError(f"{part.name} did not start:\n{_tail(log)}")
+            if part.is_ready():
+                return
+            time.sleep(0.2)
+        raise StartError(f"{part.name} was not ready after {_START_SECONDS} s; see {log}")
+
+    def _stop_all(self) -> None:
+        """Stop in reverse order: what uses AWS before AWS."""
+        for part in reversed(self.parts):
+            if part.name in self._running:
+                self._reap(part)
+
+    def _reap(self, part: Part) -> None:
+        """End a part and whatever it started, gently first."""
+        process = self._running.pop(part.name)
+        family = _family(process.pid)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        _gone, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+        for straggler in {*alive, *_family(process.pid)}:
+            try:
+                straggler.kill()
+            except psutil.NoSuchProcess:
+                continue
+        process.wait()
+
+
+def _family(session: int) -> list[psutil.Process]:
+    """The processes of a session: also those whose parents are gone."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session:
+                members.append(process)
+        except (ProcessLookupError, PermissionError):
+            continue
+    return members
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2, trust_env=False).is_success
+    except httpx.TransportError:
+        return False
+
+
+def _tail(log: Path, lines: int = 15) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def whole_system(config: Settings) -> Supervisor:
+    """The embedded AWS (unless the settings say real), Dagster, and the API."""
+    python = sys.executable
+    home = config.state / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    parts = [
+        Part(
+            "dagster",
+            [
+                python,
+                *("-m", "dagster", "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")),
+                *("--host", "127.0.0.1", "--port", str(config.ui_port)),
+            ],
+            partial(_answers, f"http://127.0.0.1:{config.ui_port}/server_info"),
+        ),
+        Part(
+            "api",
+            [python, "-m", "ingest_pipeline.api"],
+            partial(_answers, f"http://127.0.0.1:{config.api_port}/"),
+        ),
+    ]
+    if config.aws == "embedded":
+        (config.state / "aws" / "ready").unlink(missing_ok=True)
+        aws = Part(
+            "aws",
+            [python, "-m", "ingest_pipeline.cli", "aws"],
+            (config.state / "aws" / "ready").exists,
+        )
+        parts.insert(0, aws)
+    return Supervisor(config, parts)

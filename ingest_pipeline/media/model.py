@@ -1,0 +1,68 @@
+"""The words for what a file is: kind, probe, verdict, reason."""
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and closed to fields that nobody declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Kind(StrEnum):
+    """What a file is by its content; its name plays no part."""
+
+    AUDIO = "audio"
+    VIDEO = "video"
+    IMAGE = "image"
+    OTHER = "other"
+    EMPTY = "empty"
+
+
+class Verdict(StrEnum):
+    """What the rules say of an object."""
+
+    VALID = "valid"
+    REJECTED = "rejected"
+    UNJUDGED = "unjudged"  # of a kind that is not probed yet, or never read
+
+
+class Reason(Frozen):
+    """One broken rule: `sample_rate 44100, wanted 48000`."""
+
+    rule: str
+    found: int | str
+    wanted: int | str
+
+    def __str__(self) -> str:
+        return f"{self.rule} {self.found}, wanted {self.wanted}"
+
+
+class AudioInfo(Frozen):
+    """The format of an audio file; absent values are ones that the header does not tell."""
+
+    channel_count: int
+    frame_count: int
+    sample_rate: int  # Hz
+    bits_per_sample: int  # of the container: 24-bit samples in 32-bit words are 32
+    duration: str  # seconds, str(frame_count / sample_rate), "0.0" where the rate is 0
+    block_align: int  # bytes of one frame
+    sample_format: str | None = None  # "int", "float" or None for a compressed codec
+    valid_bits: int | None = None  # of WAVE_FORMAT_EXTENSIBLE
+    channel_layout: tuple[str, ...] | None = None  # speaker names by the channel mask
+    data_bytes: int  # of audio, after resolving streaming placeholders
+
+
+class Probe(Frozen):
+    """What a file was found to be. A value, never an exception: faults are data."""
+
+    kind: Kind
+    container: str | None = None  # "wav", "rf64", "bw64", "mp4", "jpeg", ...
+    codec: str | None = None  # "pcm", "pcm_float", "mp3 (0x0055)", ...
+    probed: bool = True  # False: the kind is recognised, its inside not looked at yet
+    audio: AudioInfo | None = None
+    metadata: dict[str, JsonValue] = {}  # bext, ixml, info, cues, ... where present
+    faults: tuple[Reason, ...] = ()  # what is wrong with the file whatever the source's rules
+    warnings: tuple[str, ...] = ()  # what is odd and no reason to refuse

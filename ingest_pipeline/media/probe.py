@@ -1,0 +1,39 @@
+"""Finds out what a file is from as little of it as possible."""
+
+from ingest_pipeline.media.model import Kind, Probe
+from ingest_pipeline.media.sniff import sniff
+from ingest_pipeline.media.wav import CONTAINERS, SeekableFile, walk
+from ingest_pipeline.media.wav_metadata import Metadata, MetadataReader
+
+HEAD_BYTES = 64 * 1024  # one block of a ranged object
+
+PROBED = tuple(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values())
+
+
+def probe(file: SeekableFile, size: int, metadata: MetadataReader | None = None) -> Probe:
+    """Probe a file of `size` bytes.
+
+    WAV is walked and, with a `metadata` reader, its metadata read; any other audio, video or image
+    is recognised and marked `probed=False`. Raises nothing for what the file holds; errors of the
+    file object pass through.
+    """
+    file.seek(0)
+    sniffed = sniff(file.read(HEAD_BYTES), size)
+    if sniffed.kind is Kind.AUDIO and sniffed.container in CONTAINERS.values():
+        return _probe_wav(file, size, metadata)
+    is_probed = sniffed.kind in (Kind.OTHER, Kind.EMPTY)  # nothing more is wanted of these
+    return Probe(kind=sniffed.kind, container=sniffed.container, probed=is_probed)
+
+
+def _probe_wav(file: SeekableFile, size: int, reader: MetadataReader | None) -> Probe:
+    wav = walk(file, size)
+    metadata = reader.read(file, wav.metadata) if reader else Metadata({})
+    return Probe(
+        kind=Kind.AUDIO,
+        container=wav.container,
+        codec=wav.codec,
+        audio=wav.audio,
+        metadata=metadata.sections,
+        faults=wav.faults,
+        warnings=wav.warnings + metadata.warnings,
+    )

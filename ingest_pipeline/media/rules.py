@@ -1,0 +1,314 @@
+"""What each bucket takes and what is valid there: sources.toml, and the judgement by it."""
+
+import json
+import math
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from ingest_pipeline.media.model import Frozen, Kind, Probe, Reason, Verdict
+from ingest_pipeline.media.probe import PROBED
+from ingest_pipeline.media.wav import CODECS, CONTAINERS
+
+Scalar = int | float | str
+
+
+class RulesError(Exception):
+    """sources.toml cannot be used; the message names the file, the place and what is wrong."""
+
+
+class OnReject(StrEnum):
+    """What becomes of an object that the rules reject."""
+
+    DELETE = "delete"  # recoverable for as long as the bucket keeps old versions
+    QUARANTINE = "quarantine"
+    KEEP = "keep"
+
+
+class Rule(Frozen):
+    """What a value must be: one of `choices`, or within a range whose ends may be open."""
+
+    choices: tuple[Scalar, ...] = ()
+    least: int | float | None = None
+    most: int | float | None = None
+
+    def allows(self, found: Scalar) -> bool:
+        """Whether the value found is a wanted one."""
+        if self.choices:
+            return found in self.choices
+        if isinstance(found, str):
+            return False
+        least = -math.inf if self.least is None else self.least
+        most = math.inf if self.most is None else self.most
+        return least <= found <= most
+
+    @property
+    def wanted(self) -> int | str:
+        """The rule for people: `48000`, "44100 or 48000", "1 to 8", "at least 1"."""
+        if self.choices:
+            return _any_of(self.choices)
+        if self.most is None:
+            return f"at least {self.least}"
+        if self.least is None:
+            return f"at most {self.most}"
+        return f"{self.least} to {self.most}"
+
+
+def _any_of(choices: Sequence[Scalar]) -> int | str:
+    if len(choices) == 1:
+        return choices[0] if isinstance(choices[0], int) else str(choices[0])
+    *others, last = map(str, choices)
+    return f"{', '.join(others)} or {last}"
+
+
+# --- the form of a rule in the file ---------------------------------------------------------------
+
+
+def _whole_number(value: object) -> Scalar:
+    if type(value) is not int:  # bool is an int to isinstance
+        raise ValueError(f"{_quoted(value)} is not a whole number")
+    return value
+
+
+def _number(value: object) -> Scalar:
+    if type(value) is int or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise ValueError(f"{_quoted(value)} is not a number")
+
+
+def _name_of(names: Iterable[str]) -> Callable[[object], Scalar]:
+    """Make the check of a word: a misspelt one would reject, and so delete, everything."""
+    known = sorted(set(names))
+
+    def check(value: object) -> Scalar:
+        if not isinstance(value, str) or value not in known:
+            raise ValueError(f"{_quoted(value)} is not one of {', '.join(known)}")
+        return value
+
+    return check
+
+
+def _choices(value: object, check: Callable[[object], Scalar]) -> Rule:
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise ValueError("an empty list allows nothing")
+    return Rule(choices=tuple(check(item) for item in items))
+
+
+def _range(value: dict[str, object], check: Callable[[object], Scalar]) -> Rule:
+    if not value or value.keys() - {"min", "max"}:
+        raise ValueError(f"a range has min, max or both, not {', '.join(value) or 'nothing'}")
+    ends = {name: check(end) for name, end in value.items()}
+    rule = Rule.model_validate({"least": ends.get("min"), "most": ends.get("max")})
+    if rule.least is not None and rule.most is not None and rule.least > rule.most:
+        raise ValueError(f"min {rule.least} is greater than max {rule.most}")
+    return rule
+
+
+def _words(names: Iterable[str]) -> BeforeValidator:
+    check = _name_of(names)
+    return BeforeValidator(lambda value: _choices(value, check))
+
+
+def _numbers(check: Callable[[object], Scalar]) -> BeforeValidator:
+    def parse(value: object) -> Rule:
+        return _range(value, check) if isinstance(value, dict) else _choices(value, check)
+
+    return BeforeValidator(parse)
+
+
+def _quoted(value: object) -> str:
+    return json.dumps(value, default=str)
+
+
+_WholeNumbers = Annotated[Rule, _numbers(_whole_number)]
+
+
+class AudioRules(Frozen):
+    """The rules that audio of a source must meet; absent ones allow anything."""
+
+    container: Annotated[Rule, _words(CONTAINERS.values())] | None = None
+    codec: Annotated[Rule, _words(CODECS.values())] | None = None
+    sample_format: Annotated[Rule, _words(("int", "float"))] | None = None
+    channel_count: _WholeNumbers | None = None
+    sample_rate: _WholeNumbers | None = None  # Hz
+    bits_per_sample: _WholeNumbers | None = None
+    valid_bits: _WholeNumbers | None = None  # bits_per_sample where the header has none
+    frame_count: _WholeNumbers | None = None
+    duration_seconds: Annotated[Rule, _numbers(_number)] | None = None
+
+
+def _not_empty(value: tuple[Kind, ...]) -> tuple[Kind, ...]:
+    """Refuse an empty list; `min_length` would complain beside every other mistake, too."""
+    if not value:
+        raise ValueError("must not be empty")
+    return value
+
+
+_TAKEABLE = tuple(kind for kind in Kind if kind is not Kind.EMPTY)  # which is never valid
+_TakeableKind = Annotated[Kind, BeforeValidator(_name_of(_TAKEABLE))]
+
+
+class Source(Frozen):
+    """A bucket, or the keys of a prefix in it, with what may lie there."""
+
+    bucket: Annotated[str, Field(min_length=1)]
+    prefix: str = ""
+    kinds: Annotated[tuple[_TakeableKind, ...], AfterValidator(_not_empty)]
+    on_reject: Annotated[OnReject, BeforeValidator(_name_of(OnReject))] = OnReject.DELETE
+    audio: AudioRules = AudioRules()
+
+
+class Sources(Frozen):
+    """All sources of sources.toml, in its order."""
+
+    source: tuple[Source, ...] = ()
+
+    @model_validator(mode="after")
+    def _some_and_no_two_alike(self) -> Self:
+        if not self.source:
+            raise ValueError("no [[source]] in it")
+        seen: dict[tuple[str, str], int] = {}
+        for number, source in enumerate(self.source, start=1):
+            first = seen.setdefault((source.bucket, source.prefix), number)
+            if first != number:
+                raise ValueError(
+                    f'source {number} (bucket "{source.bucket}"): '
+                    f'the same bucket and prefix "{source.prefix}" as source {first}'
+                )
+        return self
+
+    @property
+    def buckets(self) -> list[str]:
+        """The buckets that hold sources, each once."""
+        return list(dict.fromkeys(source.bucket for source in self.source))
+
+    def for_object(self, bucket: str, key: str) -> Source | None:
+        """Find the source of an object: the longest matching prefix wins, None: not ours."""
+        fitting = (s for s in self.source if s.bucket == bucket and key.startswith(s.prefix))
+        return max(fitting, key=lambda source: len(source.prefix), default=None)
+
+
+# --- loading --------------------------------------------------------------------------------------
+
+
+def load_sources(path: Path) -> Sources:
+    """Load sources.toml; raises `RulesError` with every mistake in it, one a line."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RulesError(f"{path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RulesError(f"{path}: {error}") from error
+    try:
+        return Sources.model_validate(document)
+    except ValidationError as error:
+        mistakes = [_mistake(details, document) for details in error.errors()]
+        raise RulesError("\n".join(f"{path}: {mistake}" for mistake in mistakes)) from error
+
+
+def _mistake(details: ErrorDetails, document: dict[str, Any]) -> str:
+    """Say where and what: `source 2 (bucket "x"): [audio] unknown rule "rate"; known: ...`."""
+    match details["loc"]:
+        case ("source", int(index), "audio", *rest):
+            what = _what(details, rest, noun="rule", known=AudioRules.model_fields)
+            return f"{_place(index, document)}: [audio] {what}"
+        case ("source", int(index), *rest):
+            what = _what(details, rest, noun="key", known=Source.model_fields)
+            return f"{_place(index, document)}: {what}"
+        case ("source",):
+            return "write each source under [[source]]"
+        case rest:
+            return _what(details, rest, noun="key", known=Sources.model_fields)
+
+
+def _place(index: int, document: dict[str, Any]) -> str:
+    source = document["source"][index]
+    bucket = source.get("bucket") if isinstance(source, dict) else None
+    return f'source {index + 1} (bucket "{bucket}")' if bucket else f"source {index + 1}"
+
+
+def _what(
+    details: ErrorDetails, loc: Sequence[int | str], *, noun: str, known: Iterable[str]
+) -> str:
+    name = str(loc[0]) if loc else ""
+    match details["type"]:
+        case "extra_forbidden":
+            return f'unknown {noun} "{name}"; known: {", ".join(known)}'
+        case "missing":
+            return f"{name} is missing"
+        case "string_too_short":
+            text = "must not be empty"
+        case "string_type":
+            text = f"{_quoted(details['input'])} is not a text"
+        case "tuple_type":
+            text = f"{_quoted(details['input'])} is not a list"
+        case "model_type":
+            text = f"{_quoted(details['input'])} is not a table"
+        case _:
+            text = details["msg"].removeprefix("Value error, ")
+    return f"{name}: {text}" if name else text
+
+
+# --- judging --------------------------------------------------------------------------------------
+
+
+class Judgement(Frozen):
+    """The verdict on an object, and every reason for it."""
+
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+
+
+def judge(probe: Probe, source: Source) -> Judgement:
+    """Judge a probed object by its source's rules; all that is wrong is told, not the first."""
+    if probe.kind is Kind.EMPTY:
+        return _rejected(Reason(rule="size", found=0, wanted="at least 1 byte"))
+    if probe.kind not in source.kinds:
+        return _rejected(Reason(rule="kind", found=_kind(probe), wanted=_any_of(source.kinds)))
+    if not probe.probed:
+        found = f"{probe.kind}/{probe.container}"
+        wanted = f"a kind that is probed: {', '.join(PROBED)}"
+        reason = Reason(rule="probe", found=found, wanted=wanted)
+        return Judgement(verdict=Verdict.UNJUDGED, reasons=(reason,))
+    reasons = (*probe.faults, *_broken(source.audio, probe))
+    return _rejected(*reasons) if reasons else Judgement(verdict=Verdict.VALID)
+
+
+def _rejected(*reasons: Reason) -> Judgement:
+    return Judgement(verdict=Verdict.REJECTED, reasons=reasons)
+
+
+def _kind(probe: Probe) -> str:
+    return f"{probe.kind} ({probe.container})" if probe.container else str(probe.kind)
+
+
+def _broken(rules: AudioRules, probe: Probe) -> Iterator[Reason]:
+    for name, found in _audio_values(probe).items():
+        rule: Rule | None = getattr(rules, name)
+        if rule is not None and not rule.allows(found):
+            shown = str(found) if isinstance(found, float) else found
+            yield Reason(rule=name, found=shown, wanted=rule.wanted)
+
+
+def _audio_values(probe: Probe) -> Mapping[str, Scalar]:
+    """Collect what the rules of audio speak of; empty without a fmt chunk, itself a fault."""
+    audio = probe.audio
+    if audio is None:
+        return {}
+    return {
+        "container": probe.container or "none",
+        "codec": probe.codec or "none",
+        "sample_format": audio.sample_format or "none",
+        "channel_count": audio.channel_count,
+        "sample_rate": audio.sample_rate,
+        "bits_per_sample": audio.bits_per_sample,
+        "valid_bits": audio.bits_per_sample if audio.valid_bits is None else audio.valid_bits,
+        "frame_count": audio.frame_count,
+        "duration_seconds": float(audio.duration),
+    }

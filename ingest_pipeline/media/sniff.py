@@ -1,0 +1,308 @@
+"""What a file is, told from its first bytes alone; a name or a Content-Type plays no part."""
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ingest_pipeline.media.model import Kind
+
+
+@dataclass(frozen=True)
+class Sniffed:
+    """The kind of a file and its container: `audio`/"wav", `image`/"jpeg", `other`/"text"."""
+
+    kind: Kind
+    container: str | None = None
+
+
+def sniff(head: bytes, size: int) -> Sniffed:
+    """Recognises a file by its content.
+
+    `head` is the file's beginning (64 KiB is plenty, less is fine), `size` the whole file's length
+    in bytes. Never raises; what is not recognised is `Kind.OTHER`.
+    """
+    if size == 0:
+        return Sniffed(Kind.EMPTY)
+    for recognise in _RECOGNISERS:
+        if sniffed := recognise(head, size):
+            return sniffed
+    return Sniffed(Kind.OTHER, "text" if _is_text(head, size) else None)
+
+
+def printable(raw: bytes) -> str:
+    """Make a four-character code fit for people: bytes outside printable ASCII become `?`."""
+    return "".join(chr(byte) if _SPACE <= byte <= _TILDE else "?" for byte in raw)
+
+
+_SPACE, _TILDE = 0x20, 0x7E  # the first and last printable ASCII characters
+
+_PREFIXES = (
+    (b"fLaC", Sniffed(Kind.AUDIO, "flac")),
+    (b"caff\x00\x01", Sniffed(Kind.AUDIO, "caf")),
+    (b"#!AMR", Sniffed(Kind.AUDIO, "amr")),
+    (b".snd\x00\x00", Sniffed(Kind.AUDIO, "au")),
+    (b"ADIF", Sniffed(Kind.AUDIO, "aac")),
+    # The GUID that Sony Wave64 has in the place of "RIFF".
+    (bytes.fromhex("726966662e91cf11a5d628db04c10000"), Sniffed(Kind.AUDIO, "w64")),
+    (b"FLV\x01", Sniffed(Kind.VIDEO, "flv")),
+    (bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c"), Sniffed(Kind.VIDEO, "asf")),
+    (b"\x00\x00\x01\xba", Sniffed(Kind.VIDEO, "mpeg-ps")),
+    (b"\xff\xd8\xff", Sniffed(Kind.IMAGE, "jpeg")),
+    (b"\x89PNG\r\n\x1a\n", Sniffed(Kind.IMAGE, "png")),
+    (b"GIF87a", Sniffed(Kind.IMAGE, "gif")),
+    (b"GIF89a", Sniffed(Kind.IMAGE, "gif")),
+    (b"II*\x00", Sniffed(Kind.IMAGE, "tiff")),
+    (b"MM\x00*", Sniffed(Kind.IMAGE, "tiff")),
+    (b"II+\x00\x08\x00", Sniffed(Kind.IMAGE, "tiff")),  # BigTIFF
+    (b"MM\x00+\x00\x08", Sniffed(Kind.IMAGE, "tiff")),
+    (b"%PDF-", Sniffed(Kind.OTHER, "pdf")),
+    (b"PK\x03\x04", Sniffed(Kind.OTHER, "zip")),
+    (b"PK\x05\x06", Sniffed(Kind.OTHER, "zip")),  # an empty archive
+)
+
+
+def _by_prefix(head: bytes, _size: int) -> Sniffed | None:
+    return next((sniffed for prefix, sniffed in _PREFIXES if head.startswith(prefix)), None)
+
+
+_RIFF_FORMS = {
+    (b"RIFF", b"WAVE"): Sniffed(Kind.AUDIO, "wav"),
+    (b"RF64", b"WAVE"): Sniffed(Kind.AUDIO, "rf64"),
+    (b"BW64", b"WAVE"): Sniffed(Kind.AUDIO, "bw64"),
+    (b"RIFX", b"WAVE"): Sniffed(Kind.AUDIO, "rifx"),  # big-endian; recognised, never probed
+    (b"RIFF", b"AVI "): Sniffed(Kind.VIDEO, "avi"),
+    (b"RIFF", b"WEBP"): Sniffed(Kind.IMAGE, "webp"),
+}
+_RIFF_MAGICS = frozenset(magic for magic, _ in _RIFF_FORMS)
+_RIFF_HEADER_BYTES = 12
+
+
+def _riff(head: bytes, _size: int) -> Sniffed | None:
+    if head[:4] not in _RIFF_MAGICS or len(head) < _RIFF_HEADER_BYTES:
+        return None
+    magic, form = head[:4], head[8:12]
+    foreign = Sniffed(Kind.OTHER, f"{printable(magic).lower()} ({printable(form)})")
+    return _RIFF_FORMS.get((magic, form), foreign)
+
+
+def _aiff(head: bytes, _size: int) -> Sniffed | None:
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+        return Sniffed(Kind.AUDIO, printable(head[8:12]).lower())
+    return None
+
+
+_OGG_VIDEO = (b"\x80theora", b"OVP80", b"BBCD\x00", b"\x01video")  # Theora, VP8, Dirac, OGM
+_OGG_FIRST_PAGES_BYTES = 4096  # every stream's first page comes before any other page
+
+
+def _ogg(head: bytes, _size: int) -> Sniffed | None:
+    if not head.startswith(b"OggS\x00"):
+        return None
+    first_pages = head[:_OGG_FIRST_PAGES_BYTES]
+    is_video = any(codec in first_pages for codec in _OGG_VIDEO)
+    return Sniffed(Kind.VIDEO if is_video else Kind.AUDIO, "ogg")
+
+
+_ISO_BRANDS = {
+    b"M4A ": Sniffed(Kind.AUDIO, "m4a"),
+    b"M4B ": Sniffed(Kind.AUDIO, "m4a"),
+    b"M4P ": Sniffed(Kind.AUDIO, "m4a"),
+    b"avif": Sniffed(Kind.IMAGE, "avif"),
+    b"avis": Sniffed(Kind.IMAGE, "avif"),
+    b"heic": Sniffed(Kind.IMAGE, "heic"),
+    b"heix": Sniffed(Kind.IMAGE, "heic"),
+    b"heim": Sniffed(Kind.IMAGE, "heic"),
+    b"heis": Sniffed(Kind.IMAGE, "heic"),
+    b"hevc": Sniffed(Kind.IMAGE, "heic"),
+    b"qt  ": Sniffed(Kind.VIDEO, "mov"),
+}
+_ISO_IMAGE_BRANDS = (b"mif1", b"msf1")  # "some image": the compatible brands say which
+_QUICKTIME_BOXES = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
+_BOX_HEADER_BYTES = 8
+
+
+def _iso(head: bytes, size: int) -> Sniffed | None:
+    """MP4, QuickTime, M4A, HEIC, AVIF: boxes of a 32-bit big-endian size and a name."""
+    box_bytes = int.from_bytes(head[:4], "big")
+    if head[4:8] == b"ftyp" and _BOX_HEADER_BYTES < box_bytes <= size:
+        return _iso_brand(head[8:12], head[16:box_bytes])
+    is_old_quicktime = head[4:8] in _QUICKTIME_BOXES  # from before there was an ftyp box
+    if is_old_quicktime and (box_bytes == 1 or _BOX_HEADER_BYTES <= box_bytes <= size):
+        return Sniffed(Kind.VIDEO, "mov")
+    return None
+
+
+def _iso_brand(major: bytes, compatible: bytes) -> Sniffed:
+    if major in _ISO_IMAGE_BRANDS:
+        return Sniffed(Kind.IMAGE, "avif" if b"avif" in compatible else "heic")
+    if major[:3] in (b"3gp", b"3g2"):
+        return Sniffed(Kind.VIDEO, "3gp")
+    return _ISO_BRANDS.get(major, Sniffed(Kind.VIDEO, "mp4"))
+
+
+# A CodecID element of Matroska: its id 0x86, a length of one byte, "V_VP8" or "A_OPUS".
+_MATROSKA_CODEC = re.compile(rb"\x86[\x82-\xff]([AV])_[A-Z]")
+
+
+def _matroska(head: bytes, _size: int) -> Sniffed | None:
+    if not head.startswith(b"\x1a\x45\xdf\xa3"):
+        return None
+    container = "webm" if b"webm" in head[:64] else "matroska"
+    is_audio_only = set(_MATROSKA_CODEC.findall(head)) == {b"A"}
+    return Sniffed(Kind.AUDIO if is_audio_only else Kind.VIDEO, container)
+
+
+_TS_HEADER_BYTES = 4
+_TS_PACKETS = 4  # random bytes pass with a chance of 1 in 10 billion
+_TS_LAYOUTS = ((188, 0), (192, 4))  # packet and first sync byte; 192 is M2TS with time codes
+
+
+def _mpeg_ts(head: bytes, _size: int) -> Sniffed | None:
+    for stride, first in _TS_LAYOUTS:
+        packets = [head[first + n * stride :][:_TS_HEADER_BYTES] for n in range(_TS_PACKETS)]
+        if all(_is_ts_header(packet) for packet in packets):
+            return Sniffed(Kind.VIDEO, "mpeg-ts")
+    return None
+
+
+def _is_ts_header(packet: bytes) -> bool:
+    """Sync byte and a payload or adaptation field: a text of many "G" has neither."""
+    return len(packet) == _TS_HEADER_BYTES and packet[:1] == b"\x47" and packet[3] & 0x30 != 0
+
+
+_DIB_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)  # one for each version of the format
+_BMP_PLANES_AT = {12: 22}  # where the count of colour planes stands, else at 26
+
+
+def _bmp(head: bytes, size: int) -> Sniffed | None:
+    """Two letters are a weak magic, so its fixed fields must fit too."""
+    dib_bytes = int.from_bytes(head[14:18], "little")
+    planes_at = _BMP_PLANES_AT.get(dib_bytes, 26)
+    fits = (
+        head[:2] == b"BM"
+        and dib_bytes in _DIB_HEADER_BYTES
+        and head[planes_at : planes_at + 2] == b"\x01\x00"
+        and 14 + dib_bytes <= int.from_bytes(head[10:14], "little") <= size
+    )
+    return Sniffed(Kind.IMAGE, "bmp") if fits else None
+
+
+_ID3_HEADER_BYTES = 10
+_ID3_LONGEST_SYNCHSAFE = 0x7F  # the four size bytes of an ID3 tag have their top bits clear
+
+
+def _id3(head: bytes, _size: int) -> Sniffed | None:
+    """Look behind an ID3 tag: it stands before MP3 mostly, before FLAC and AAC at times."""
+    sizes = head[6:_ID3_HEADER_BYTES]
+    if head[:3] != b"ID3" or len(sizes) < len(b"size") or max(sizes) > _ID3_LONGEST_SYNCHSAFE:
+        return None
+    tag_bytes = sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
+    after = head[_ID3_HEADER_BYTES + tag_bytes :]
+    if after.startswith(b"fLaC"):
+        return Sniffed(Kind.AUDIO, "flac")
+    return Sniffed(Kind.AUDIO, "aac" if _adts_frame_bytes(after[:7]) else "mp3")
+
+
+def _mpeg_audio(head: bytes, size: int) -> Sniffed | None:
+    """MP1, MP2, MP3 and AAC (ADTS): frames one after another, without any magic."""
+    if _are_frames(head, size, _mpeg_frame_bytes):
+        return Sniffed(Kind.AUDIO, {1: "mp3", 2: "mp2", 3: "mp1"}[head[1] >> 1 & 3])
+    if _are_frames(head, size, _adts_frame_bytes):
+        return Sniffed(Kind.AUDIO, "aac")
+    return None
+
+
+_FRAMES = 3  # random bytes pass three headers of 11 sync bits with a chance of 1 in 10 billion
+
+
+def _are_frames(head: bytes, size: int, frame_bytes: Callable[[bytes], int]) -> bool:
+    """Whether the first frames follow each other, or fill the whole of a short file."""
+    at = 0
+    for _ in range(_FRAMES):
+        header = head[at : at + 7]
+        length = frame_bytes(header)
+        if not length or header[1] != head[1]:
+            return False
+        at += length
+        if at == size:
+            return True
+    return True
+
+
+_MPEG_KBPS = {  # by (is MPEG-1, layer bits): the bit rates 1 to 14
+    (True, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (True, 1): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (False, 3): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (False, 1): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+_MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
+_MPEG_1, _LAYER_1, _LAYER_3 = 3, 3, 1  # as their bits in the header
+_MPEG_HEADER_BYTES = 4
+_MPEG_SYNC = 0xFFE0  # 11 bits
+
+
+def _mpeg_frame_bytes(header: bytes) -> int:
+    """Length of an MPEG audio frame, 0 where the header is not one (ISO 11172-3, 13818-3)."""
+    if len(header) < _MPEG_HEADER_BYTES or int.from_bytes(header[:2], "big") < _MPEG_SYNC:
+        return 0
+    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
+    bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
+    is_reserved = version not in _MPEG_RATES or layer == 0 or bitrate in (0, 15)
+    if is_reserved or rate == len(_MPEG_RATES[version]):
+        return 0
+    is_mpeg_1 = version == _MPEG_1
+    bits_per_second = _MPEG_KBPS[is_mpeg_1, layer][bitrate - 1] * 1000
+    hertz = _MPEG_RATES[version][rate]
+    if layer == _LAYER_1:
+        return (12 * bits_per_second // hertz + padding) * 4
+    slots = 72 if layer == _LAYER_3 and not is_mpeg_1 else 144
+    return slots * bits_per_second // hertz + padding
+
+
+_ADTS_HEADER_BYTES = 7
+_ADTS_SYNC, _ADTS_SYNC_AND_LAYER = 0xFFF0, 0xFFF6  # 12 bits set, then a layer that is always 0
+_ADTS_RATES = 13  # sampling frequency indices in use
+
+
+def _adts_frame_bytes(header: bytes) -> int:
+    """Length of an AAC frame in ADTS, 0 where the header is not one (ISO 13818-7)."""
+    sync = int.from_bytes(header[:2], "big") & _ADTS_SYNC_AND_LAYER
+    if len(header) < _ADTS_HEADER_BYTES or sync != _ADTS_SYNC:
+        return 0
+    length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
+    has_rate = header[2] >> 2 & 15 < _ADTS_RATES
+    return length if has_rate and length > _ADTS_HEADER_BYTES else 0
+
+
+_RECOGNISERS: tuple[Callable[[bytes, int], Sniffed | None], ...] = (
+    _by_prefix,
+    _riff,
+    _aiff,
+    _ogg,
+    _iso,
+    _matroska,
+    _mpeg_ts,
+    _bmp,
+    _id3,
+    _mpeg_audio,
+)
+
+# Control characters that no text has; tab, line ends, form feed and escape do occur in texts.
+_NOT_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+def _is_text(head: bytes, size: int) -> bool:
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _decodes(head, size, "utf-16")
+    return not _NOT_TEXT.search(head) and _decodes(head, size, "utf-8")
+
+
+def _decodes(head: bytes, size: int, encoding: str) -> bool:
+    try:  # a character may be cut where the head ends
+        codecs.getincrementaldecoder(encoding)().decode(head, final=len(head) >= size)
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,159 @@
+"""Reads the metadata of WAV files with wavinfo, in a process of its own with narrow limits.
+
+Run by path, never imported by the service: it knows wavinfo and the standard library alone. A
+request on standard input is a section's name of 4 bytes, a length (4 bytes, little-endian) and a
+WAV of that length; an answer on standard output is a length and JSON, `{"value": ...}` or
+`{"error": "..."}`. The end of the input ends the process.
+"""
+
+import io
+import json
+import math
+import os
+import resource
+import struct
+import sys
+from collections.abc import Callable, Mapping
+
+from wavinfo import WavInfoReader
+
+MEMORY_BYTES = 512 * 1024 * 1024  # address space; the interpreter with lxml takes some 60 MB
+OPEN_FILES = 16
+SECTION_CPU_SECONDS = 10  # ends a hang whose parent died and so cannot kill it
+STRING_CHARS = 4_096
+LIST_ITEMS = 500
+
+_REQUEST = struct.Struct("<4sI")
+_ANSWER = struct.Struct("<I")
+
+# UTF-8 is what today's writers put in, Latin-1 takes any byte.
+_ENCODINGS = ("utf-8", "latin_1")
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    limit_resources()
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
+    while len(header := requests.read(_REQUEST.size)) == _REQUEST.size:
+        name, size = _REQUEST.unpack(header)
+        answer = read_section(name.decode(), requests.read(size))
+        answers.write(_ANSWER.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def limit_resources() -> None:
+    """Take away what reading metadata does not need."""
+    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    _limit(resource.RLIMIT_CORE, 0)
+
+
+def _limit(kind: int, soft: int) -> None:
+    """Set a soft limit and leave the hard one, below which the parent's surroundings may keep us.
+
+    A soft limit is enough: the child runs no code of the file's, it only reads it.
+    """
+    _, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
+
+
+def read_section(name: str, wav: bytes) -> bytes:
+    """Read one section of a WAV as a JSON answer; whatever wavinfo raises is an answer too."""
+    _allow_cpu(SECTION_CPU_SECONDS)
+    try:
+        answer = {"value": _plain(SECTIONS[name](wav))}
+    except Exception as error:  # noqa: BLE001 - wavinfo raises anything: assertions, struct errors, ...
+        answer = {"error": f"{type(error).__name__}: {error}"[:200]}
+    return json.dumps(answer).encode()
+
+
+def _allow_cpu(seconds: int) -> None:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime) + seconds)
+
+
+def _open(wav: bytes) -> WavInfoReader:
+    for encoding in _ENCODINGS[:-1]:
+        try:
+            return WavInfoReader(io.BytesIO(wav), encoding, encoding)
+        except UnicodeDecodeError:
+            continue
+    return WavInfoReader(io.BytesIO(wav), _ENCODINGS[-1], _ENCODINGS[-1])
+
+
+def _info(wav: bytes) -> object:
+    info = _open(wav).info
+    return info.to_dict() if info else {}
+
+
+def _bext(wav: bytes) -> object:
+    return _open(wav).bext.to_dict()
+
+
+_IXML_FIELDS = ("project", "scene", "take", "tape", "family_uid", "family_name")
+
+
+def _ixml(wav: bytes) -> object:
+    """Read the fields one by one: `to_dict` fails where there is no TRACK_LIST."""
+    ixml = _open(wav).ixml
+    fields: dict[str, object] = {name: getattr(ixml, name) for name in _IXML_FIELDS}
+    if ixml.raw_xml.find("./TRACK_LIST") is not None:
+        fields["track_list"] = [track._asdict() for track in ixml.track_list]
+    return fields
+
+
+def _cues(wav: bytes) -> object:
+    """Join cues, labels and notes by name: `to_dict` searches all labels for every cue."""
+    cues = _open(wav).cues
+    labels = {label.name: label.text for label in cues.labels}
+    notes = {note.name: note.text for note in cues.notes}
+    lengths = {region.name: region.length for region in cues.ranges}
+    return [
+        {
+            "name": cue.name,
+            "frame": cue.sample_offset,
+            "label": labels.get(cue.name),
+            "note": notes.get(cue.name),
+            "length": lengths.get(cue.name),
+        }
+        for cue in cues.cues
+    ]
+
+
+def _smpl(wav: bytes) -> object:
+    fields = _open(wav).smpl.to_dict()
+    return {"manufacturer": fields.pop("manufactuer"), **fields}  # wavinfo's own spelling
+
+
+SECTIONS: Mapping[str, Callable[[bytes], object]] = {
+    "info": _info,
+    "bext": _bext,
+    "ixml": _ixml,
+    "cues": _cues,
+    "smpl": _smpl,
+}
+
+
+def _plain(value: object) -> object:
+    """Make a value fit for JSON: bytes in hex, long ones cut, what is absent or empty left out."""
+    match value:
+        case dict():
+            fields = {str(key): _plain(item) for key, item in value.items()}
+            return {key: item for key, item in fields.items() if item not in (None, "", [], {})}
+        case list():
+            return [_plain(item) for item in value[:LIST_ITEMS]]
+        case bytes():
+            return value.rstrip(b"\x00").hex()[:STRING_CHARS]
+        case str():
+            return value[:STRING_CHARS]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
+
+
+if __name__ == "__main__":
+    main()

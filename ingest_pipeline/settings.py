@@ -1,0 +1,92 @@
+"""Every setting, from the environment; the defaults run the whole system on a laptop."""
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import AliasChoices, Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """`INGEST_*` and the standard `AWS_*` variables; see the README's table."""
+
+    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True, populate_by_name=True)
+
+    home: Path = Path(".local")  # state of the embedded AWS and of Dagster
+    aws: Literal["embedded", "real"] = "embedded"
+    aws_port: int = Field(4566, ge=1, le=65535)
+    ui_port: int = Field(3000, ge=1, le=65535)
+    api_port: int = Field(8000, ge=1, le=65535)
+    sources: Path = Path(__file__).resolve().parent / "sources.toml"
+
+    tick_seconds: int = Field(5, ge=1)  # how often the sensors look at their queues
+    max_objects_per_run: int = Field(200, ge=1, le=1000)
+    max_queued_runs: int = Field(2, ge=1)  # above it the sensor leaves messages in SQS
+    visibility_seconds: int = Field(180, ge=10)  # how soon a dead run's messages come again
+    probe_threads: int = Field(16, ge=1)
+    quarantine_bucket: str = "ingest-quarantine"
+
+    region: str = Field(
+        "us-east-1", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
+    )
+    endpoint_url: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
+
+    ingest_queue: str = "s3-ingest-messages"
+    ingest_dead_letter_queue: str = "s3-ingest-messages-dead"
+    delete_queue: str = "s3-delete-messages"
+    delete_dead_letter_queue: str = "s3-delete-messages-dead"
+
+    @model_validator(mode="after")
+    def _distinct_ports(self) -> Self:
+        ports = [self.aws_port, self.ui_port, self.api_port]
+        if len(set(ports)) < len(ports):
+            raise ValueError(
+                "INGEST_AWS_PORT, INGEST_UI_PORT and INGEST_API_PORT must differ, "
+                f"found {ports}"
+            )
+        return self
+
+    @property
+    def aws_endpoint(self) -> str | None:
+        """Where AWS answers; None is the real one."""
+        if self.endpoint_url:
+            return self.endpoint_url
+        return f"http://localhost:{self.aws_port}" if self.aws == "embedded" else None
+
+    @property
+    def ui_url(self) -> str:
+        """The Dagster UI."""
+        return f"http://localhost:{self.ui_port}"
+
+    @property
+    def api_url(self) -> str:
+        """The HTTP API."""
+        return f"http://localhost:{self.api_port}"
+
+    @property
+    def state(self) -> Path:
+        """`home`, absolute: relative paths would follow each process's own folder."""
+        return self.home.resolve()
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return Settings()
+
+
+def child_environment(config: Settings) -> dict[str, str]:
+    """The environment under which our other processes see the same settings."""
+    return {
+        **os.environ,
+        "INGEST_HOME": str(config.state),
+        "INGEST_AWS": config.aws,
+        "INGEST_AWS_PORT": str(config.aws_port),
+        "INGEST_UI_PORT": str(config.ui_port),
+        "INGEST_API_PORT": str(config.api_port),
+        "DAGSTER_HOME": str(config.state / "dagster"),
+    }

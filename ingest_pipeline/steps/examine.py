@@ -1,0 +1,162 @@
+"""Probe objects and judge them: from references to reports."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest_pipeline.aws.objects import ObjectGoneError, ObjectReplacedError, RangedObject
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
+from ingest_pipeline.catalog.tables import REPORTS, report_key
+from ingest_pipeline.media.model import Reason
+from ingest_pipeline.media.probe import probe
+from ingest_pipeline.media.rules import Source, Sources, judge
+from ingest_pipeline.media.wav_metadata import MetadataReader
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_UNKNOWN_VERSION = "unknown"
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Examines objects, several at a time; one of them failing does not disturb the others."""
+
+    s3: "S3Client"
+    tables: Tables
+    sources: Sources
+    threads: int
+    run_id: str | None = None
+    _metadata: MetadataReader = field(default_factory=MetadataReader)
+
+    def examine(self, refs: Sequence[ObjectRef]) -> list[Report]:
+        """A report for each reference, judged and not yet acted on.
+
+        Objects that could not be read for a passing reason come back as `failed`; everything
+        else has a verdict, or an outcome that explains why it has none.
+        """
+        with self._metadata, ThreadPoolExecutor(self.threads) as pool:
+            reports = list(pool.map(self._examine, refs))
+        return self._remember_restored(reports)
+
+    def _examine(self, ref: ObjectRef) -> Report:
+        source = self.sources.for_object(ref.bucket, ref.key)
+        if source is None:
+            wanted = "a bucket and prefix of sources.toml"
+            return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
+        try:
+            return self._judge(ref, source)
+        except ObjectGoneError:
+            return self._examine_deleted(ref, source)
+        except ObjectReplacedError as error:
+            return self._unread(
+                ref, Outcome.SUPERSEDED, "present", f"overwritten: {error}", "the version at hand"
+            )
+        except (BotoCoreError, ClientError, OSError) as error:
+            return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
+
+    def _examine_deleted(self, ref: ObjectRef, source: Source) -> Report:
+        """The report of an object that was deleted before its turn came.
+
+        A repeated message finds the outcome on record. One that was never read is read from
+        below its delete marker, so that its story is whole all the same.
+        """
+        gone = self._unread(
+            ref, Outcome.DELETED, "present", "nothing stands at the key", "an object"
+        )
+        known = self.tables.get(REPORTS, report_key(ref.uri, _version(ref)))
+        if known and known.outcome in {Outcome.REJECTED, Outcome.DELETED}:
+            return known
+        if known and known.probe is not None and known.outcome is not Outcome.PENDING:
+            return _deleted(known, gone)
+        if ref.version is None:
+            return gone
+        try:
+            report = self._judge(ref, source, noncurrent=True)
+        except (ObjectGoneError, ObjectReplacedError):
+            return gone
+        if report.verdict is Verdict.REJECTED:
+            return report
+        return _deleted(report, gone)
+
+    def _judge(self, ref: ObjectRef, source: Source, *, noncurrent: bool = False) -> Report:
+        asked_at = datetime.now(UTC)
+        file = RangedObject(self.s3, ref, noncurrent=noncurrent)
+        found = probe(file, file.state.size, self._metadata)
+        judgement = judge(found, source)
+        state = file.state
+        kept = judgement.verdict is Verdict.UNJUDGED
+        return Report(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=state.version or state.etag,
+            day=ref.day,
+            etag=state.etag,
+            size=state.size,
+            sequencer=ref.sequencer,
+            last_modified=state.last_modified,
+            probe=found,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            outcome=Outcome.KEPT if kept else Outcome.PENDING,
+            bytes_read=file.bytes_read,
+            calls=file.calls,
+            judged_at=asked_at,
+            run_id=self.run_id,
+        )
+
+    def _unread(
+        self, ref: ObjectRef, outcome: Outcome, rule: str, found: str, wanted: str
+    ) -> Report:
+        now = datetime.now(UTC)
+        return Report(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=_version(ref),
+            day=ref.day,
+            etag=ref.etag,
+            size=ref.size,
+            sequencer=ref.sequencer,
+            last_modified=ref.arrived,  # as far as the event tells
+            verdict=Verdict.UNJUDGED,
+            reasons=(Reason(rule=rule, found=found, wanted=wanted),),
+            outcome=outcome,
+            judged_at=now,
+            deleted_at=now if outcome is Outcome.DELETED else None,
+            run_id=self.run_id,
+        )
+
+    def _remember_restored(self, reports: list[Report]) -> list[Report]:
+        """What a person restored is left alone from then on, however it is judged."""
+        rejected = [r for r in reports if r.verdict is Verdict.REJECTED]
+        keys = [report_key(report.uri, report.version) for report in rejected]
+        restored = {
+            (known.uri, known.version): known.restored_at
+            for known in self.tables.get_many(REPORTS, keys)
+            if known.restored_at
+        }
+        return [
+            report.becomes(Outcome.KEPT, restored_at=at)
+            if (at := restored.get((report.uri, report.version)))
+            else report
+            for report in reports
+        ]
+
+
+def _version(ref: ObjectRef) -> str:
+    return ref.version or ref.etag or _UNKNOWN_VERSION
+
+
+def _deleted(report: Report, gone: Report) -> Report:
+    return report.becomes(
+        Outcome.DELETED,
+        reasons=gone.reasons,
+        judged_at=gone.judged_at,
+        deleted_at=gone.judged_at,
+        run_id=gone.run_id,
+    )

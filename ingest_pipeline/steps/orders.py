@@ -1,0 +1,116 @@
+"""Delete orders: the object, what was derived from it, and its row in the index."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from ingest_pipeline.aws.events import ParsedBody, parse_delete_order
+from ingest_pipeline.aws.objects import (
+    ObjectGoneError,
+    ObjectReplacedError,
+    ObjectState,
+    delete_object,
+    object_state,
+)
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
+from ingest_pipeline.catalog.tables import ASSETS, REPORTS, report_key
+from ingest_pipeline.media.model import Reason
+from ingest_pipeline.media.rules import Sources
+from ingest_pipeline.steps.index import tombstone
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_ATTEMPTS = 3
+ORDERED = Reason(rule="present", found="deleted by an order", wanted="an object at the key")
+
+
+def understand_order(sources: Sources, body: str) -> ParsedBody:
+    """The object that an order names; refused where its bucket is not ours to delete from."""
+    parsed = parse_delete_order(body)
+    foreign = [ref for ref in parsed.objects if sources.for_object(ref.bucket, ref.key) is None]
+    if foreign:
+        return ParsedBody(problems=(f"refused: {foreign[0].uri} lies in no source",))
+    return parsed
+
+
+@dataclass(frozen=True)
+class Deleter:
+    """Carries out delete orders. Doing so twice is harmless."""
+
+    s3: "S3Client"
+    tables: Tables
+    run_id: str | None = None
+
+    def delete(self, ref: ObjectRef) -> Report | None:
+        """Delete whatever stands at the key; the report of the deleted version, None if none.
+
+        Raises:
+            ObjectReplacedError: it was overwritten as often as we tried; the order comes again.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                state = object_state(self.s3, ref.bucket, ref.key)
+                delete_object(self.s3, ref.bucket, ref.key, etag=state.etag)
+            except ObjectGoneError:
+                return None
+            except ObjectReplacedError:
+                if attempt == _ATTEMPTS:
+                    raise
+            else:
+                return self._report(ref, state)
+        return None
+
+    def _report(self, ref: ObjectRef, state: ObjectState) -> Report:
+        now = datetime.now(UTC)
+        version = state.version or state.etag
+        known = self.tables.get(REPORTS, report_key(ref.uri, version))
+        if known:
+            return known.becomes(
+                Outcome.DELETED,
+                reasons=(ORDERED,),
+                judged_at=now,
+                deleted_at=now,
+                run_id=self.run_id,
+            )
+        return Report(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=version,
+            day=state.last_modified.strftime("%Y-%m-%d"),
+            etag=state.etag,
+            size=state.size,
+            last_modified=state.last_modified,
+            verdict=Verdict.UNJUDGED,
+            reasons=(ORDERED,),
+            outcome=Outcome.DELETED,
+            judged_at=now,
+            deleted_at=now,
+            run_id=self.run_id,
+        )
+
+    def forget(self, refs: list[ObjectRef], deleted: list[Report]) -> None:
+        """Put tombstones into the index and the outcome on record.
+
+        An order that found nothing at its key (its run died half-way, or the owner was faster)
+        takes the row out of the index all the same.
+        """
+        found = {report.uri for report in deleted}
+        missing = [ref for ref in refs if ref.uri not in found]
+        keys = [{"bucket": ref.bucket, "file": ref.key} for ref in missing]
+        now = datetime.now(UTC)
+        stale = [
+            asset.model_copy(update={"judged_at": now, "deleted_at": now})
+            for asset in self.tables.get_many(ASSETS, keys)
+            if not asset.deleted_at
+        ]
+        self.tables.put(ASSETS, [*map(tombstone, deleted), *stale])
+        orphans = self.tables.get_many(
+            REPORTS, [report_key(f"s3://{a.bucket}/{a.file}", a.version) for a in stale]
+        )
+        ended = [
+            report.becomes(Outcome.DELETED, reasons=(ORDERED,), deleted_at=now)
+            for report in orphans
+        ]
+        self.tables.put(REPORTS, [*deleted, *ended])

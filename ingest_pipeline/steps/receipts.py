@@ -1,0 +1,108 @@
+"""Holding on to messages while their run works, and letting go of those that are answered."""
+
+import logging
+import threading
+from collections.abc import Collection, Iterable
+from types import TracebackType
+from typing import Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalog.model import ObjectRef, Outcome, Receipt, Report
+from ingest_pipeline.catalog.tables import RECEIPTS, REPORTS, report_key
+
+_log = logging.getLogger(__name__)
+_UNSETTLED = {Outcome.PENDING, Outcome.FAILED}
+_RETRY_SECONDS = 10  # how soon a message comes again whose object failed for a passing reason
+
+
+def is_settled(report: Report) -> bool:
+    """Whether an outcome is final: its message may go."""
+    return report.outcome not in _UNSETTLED
+
+
+class HeldReceipts:
+    """The receipts of one run, hidden from others for as long as the run works.
+
+    A context manager: a thread extends the visibility three times within each time-out. At the
+    end whatever was not answered is shown again soon; after a kill -9, when its time is up.
+    """
+
+    def __init__(
+        self, queue: Queue, tables: Tables, batch: str | None, visibility_seconds: int
+    ) -> None:
+        self._queue = queue
+        self._tables = tables
+        self._batch = batch
+        self._visibility_seconds = visibility_seconds
+        self._held: dict[str, Receipt] = {}
+        self._stop = threading.Event()
+        self._heartbeat = threading.Thread(target=self._extend, name="visibility", daemon=True)
+
+    def __enter__(self) -> Self:
+        row = self._tables.get(RECEIPTS, {"batch": self._batch}) if self._batch else None
+        self._held = {receipt.message_id: receipt for receipt in row.receipts} if row else {}
+        if self._held:
+            self._heartbeat.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        if self._heartbeat.ident:
+            self._heartbeat.join()
+        if self._held:
+            self._hide(_RETRY_SECONDS)
+
+    def _extend(self) -> None:
+        while not self._stop.wait(self._visibility_seconds / 3):
+            self._hide(self._visibility_seconds)
+
+    def _hide(self, seconds: int) -> None:
+        handles = [receipt.handle for receipt in list(self._held.values())]
+        try:
+            self._queue.hide(handles, seconds)
+        except (BotoCoreError, ClientError):  # at worst a message comes twice
+            _log.warning("could not hide %d messages for %d s", len(handles), seconds)
+
+    def answer(self, reports: Iterable[Report]) -> list[Receipt]:
+        """Delete the messages all of whose objects have an outcome on record; which ones went.
+
+        Call it only after the reports are written: a message that is gone cannot come again.
+        """
+        reports = list(reports)
+        unsettled = {report.uri for report in reports if not is_settled(report)}
+        settled = {report.uri for report in reports} - unsettled
+        answered = [
+            receipt for receipt in self._held.values() if self._is_answered(receipt, settled)
+        ]
+        self._let_go(answered)
+        return answered
+
+    def answer_all(self) -> None:
+        """Delete every message: all that they asked for is done and on record."""
+        self._let_go(list(self._held.values()))
+
+    def _let_go(self, receipts: list[Receipt]) -> None:
+        self._queue.delete(receipt.handle for receipt in receipts)
+        for receipt in receipts:
+            del self._held[receipt.message_id]
+        if self._batch and not self._held:
+            self._tables.delete(RECEIPTS, {"batch": self._batch})
+
+    def _is_answered(self, receipt: Receipt, settled: Collection[str]) -> bool:
+        elsewhere = [ref for ref in receipt.objects if ref.uri not in settled]
+        return not elsewhere or self._all_on_record(elsewhere)
+
+    def _all_on_record(self, refs: list[ObjectRef]) -> bool:
+        """Whether objects outside this run's batch (of another day) have their outcomes."""
+        if any(ref.version is None for ref in refs):
+            return False
+        keys = [report_key(ref.uri, ref.version or "") for ref in refs]
+        return sum(map(is_settled, self._tables.get_many(REPORTS, keys))) == len(keys)

@@ -1,0 +1,112 @@
+"""The parts put together for one process: clients, tables, queues, rules and the steps."""
+
+from collections.abc import Callable
+from functools import cached_property, partial
+
+from ingest_pipeline.aws.clients import Clients, connect
+from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
+from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.media.rules import Sources, load_sources
+from ingest_pipeline.settings import Settings
+from ingest_pipeline.steps.examine import Examiner
+from ingest_pipeline.steps.intake import Intake
+from ingest_pipeline.steps.orders import Deleter, understand_order
+from ingest_pipeline.steps.receipts import HeldReceipts
+from ingest_pipeline.steps.reconcile import Reconciler
+from ingest_pipeline.steps.reject import Rejector
+from ingest_pipeline.steps.restore import Restorer
+
+
+class System:
+    """Everything that a run, the API or a command works with; made once, connects when used."""
+
+    def __init__(self, config: Settings) -> None:
+        self.config = config
+
+    @cached_property
+    def clients(self) -> Clients:
+        """The AWS clients."""
+        return connect(self.config)
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The DynamoDB tables."""
+        return Tables(self.clients.dynamodb)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """What each bucket takes."""
+        return load_sources(self.config.sources)
+
+    @cached_property
+    def ingest_queue(self) -> Queue:
+        """Where every object enters."""
+        return Queue(self.clients.sqs, self.config.ingest_queue)
+
+    @cached_property
+    def ingest_dead_letters(self) -> Queue:
+        """Where messages end that could not be understood or answered."""
+        return Queue(self.clients.sqs, self.config.ingest_dead_letter_queue)
+
+    @cached_property
+    def delete_queue(self) -> Queue:
+        """Where delete orders come from."""
+        return Queue(self.clients.sqs, self.config.delete_queue)
+
+    @cached_property
+    def delete_dead_letters(self) -> Queue:
+        """Where orders end that were malformed or refused."""
+        return Queue(self.clients.sqs, self.config.delete_dead_letter_queue)
+
+    def intake(self) -> Intake:
+        """The ingest sensor's work."""
+        return self._intake(parse_ingest_body, self.ingest_queue, self.ingest_dead_letters)
+
+    def order_intake(self) -> Intake:
+        """The delete sensor's work."""
+        understand = partial(understand_order, self.sources)
+        return self._intake(understand, self.delete_queue, self.delete_dead_letters)
+
+    def _intake(
+        self, understand: Callable[[str], ParsedBody], queue: Queue, dead_letters: Queue
+    ) -> Intake:
+        return Intake(
+            understand,
+            queue,
+            dead_letters,
+            self.tables,
+            self.config.visibility_seconds,
+            self.config.max_objects_per_run,
+        )
+
+    def examiner(self, run_id: str | None = None) -> Examiner:
+        """Probes and judges."""
+        return Examiner(
+            self.clients.s3, self.tables, self.sources, self.config.probe_threads, run_id
+        )
+
+    def rejector(self) -> Rejector:
+        """Takes invalid objects out of their buckets."""
+        return Rejector(
+            self.clients.s3,
+            self.sources,
+            self.config.quarantine_bucket,
+            self.config.probe_threads,
+        )
+
+    def deleter(self, run_id: str | None = None) -> Deleter:
+        """Carries out delete orders."""
+        return Deleter(self.clients.s3, self.tables, run_id)
+
+    def restorer(self) -> Restorer:
+        """Brings objects back."""
+        return Restorer(self.clients.s3, self.tables, self.ingest_queue)
+
+    def reconciler(self) -> Reconciler:
+        """Compares buckets and tables."""
+        return Reconciler(self.clients.s3, self.tables, self.ingest_queue)
+
+    def held_receipts(self, queue: Queue, batch: str | None) -> HeldReceipts:
+        """The messages of one run."""
+        return HeldReceipts(queue, self.tables, batch, self.config.visibility_seconds)

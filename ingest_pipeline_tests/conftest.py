@@ -1,0 +1,19 @@
+"""What many tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from ingest_pipeline_tests.embedded import EmbeddedAws
+
+
+@pytest.fixture(scope="session")
+def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
+    """The embedded AWS with its stack, one a test session: use keys of your own."""
+    aws = EmbeddedAws(tmp_path_factory.mktemp("embedded-aws"))
+    aws.start()
+    try:
+        aws.wait_ready()
+        yield aws
+    finally:
+        aws.stop()

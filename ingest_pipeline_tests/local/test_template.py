@@ -1,0 +1,209 @@
+"""infra/data.yaml, as it stands: what a real account would get."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ingest_pipeline.local.server import TEMPLATE
+
+DOCUMENT = yaml.safe_load(TEMPLATE.read_text())
+PARAMETERS = {name: spec["Default"] for name, spec in DOCUMENT["Parameters"].items()}
+RESOURCES = DOCUMENT["Resources"]
+
+
+def properties(id_: str) -> dict[str, Any]:
+    found: dict[str, Any] = RESOURCES[id_]["Properties"]
+    return found
+
+
+def of_type(kind: str) -> list[str]:
+    return [id_ for id_, resource in RESOURCES.items() if resource["Type"] == kind]
+
+
+def statements(id_: str) -> list[dict[str, Any]]:
+    """The statements of a policy, those for a real account included."""
+    return [
+        statement["Fn::If"][1] if "Fn::If" in statement else statement
+        for statement in properties(id_)["PolicyDocument"]["Statement"]
+    ]
+
+
+def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or many
+    return value if isinstance(value, list) else [value]
+
+
+def rights(id_: str) -> Iterator[tuple[str, str]]:
+    """Each action a policy allows, with what it is allowed on."""
+    for statement in statements(id_):
+        assert statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"]):
+            for resource in as_list(statement["Resource"]):
+                yield action, resource.get("Fn::Sub") or ".".join(resource["Fn::GetAtt"])
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cfn-lint"), TEMPLATE],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_names_are_the_agreed_ones() -> None:
+    assert PARAMETERS["BucketName"] == "ingest"
+    assert PARAMETERS["IngestQueueName"] == "s3-ingest-messages"
+    assert PARAMETERS["DeleteQueueName"] == "s3-delete-messages"
+    assert properties("QuarantineBucket")["BucketName"] == {"Fn::Sub": "${BucketName}-quarantine"}
+
+
+@pytest.mark.parametrize("id_", of_type("AWS::S3::Bucket"))
+def test_a_bucket_keeps_old_versions_30_days_and_lets_nobody_else_in(id_: str) -> None:
+    bucket = properties(id_)
+    assert PARAMETERS["NoncurrentDays"] == 30
+    assert PARAMETERS["AbortMultipartDays"] == 7
+    assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
+    condition, lifecycle, _ = bucket["LifecycleConfiguration"]["Fn::If"]
+    versions, uploads = lifecycle["Rules"]
+    assert condition == "IsReal"
+    assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "NoncurrentDays"}}
+    assert versions["ExpiredObjectDeleteMarker"] is True
+    assert "ExpirationInDays" not in versions, "current objects never end by themselves"
+    assert uploads["AbortIncompleteMultipartUpload"] == {
+        "DaysAfterInitiation": {"Ref": "AbortMultipartDays"}
+    }
+    assert all(bucket["PublicAccessBlockConfiguration"].values())
+    assert len(bucket["PublicAccessBlockConfiguration"]) == 4
+    assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+
+
+def test_only_arrivals_in_the_ingest_bucket_are_told() -> None:
+    assert properties("IngestBucket")["NotificationConfiguration"] == {
+        "QueueConfigurations": [
+            {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["IngestQueue", "Arn"]}}
+        ]
+    }
+    assert RESOURCES["IngestBucket"]["DependsOn"] == "IngestQueuePolicy"
+    assert "NotificationConfiguration" not in properties("QuarantineBucket")
+
+
+@pytest.mark.parametrize("name", ["Ingest", "Delete"])
+def test_a_queue_keeps_4_days_and_gives_up_after_5_deliveries(name: str) -> None:
+    queue, dead = properties(f"{name}Queue"), properties(f"{name}DeadQueue")
+    assert PARAMETERS["MessageRetentionSeconds"] == 4 * 86400
+    assert PARAMETERS["DeadMessageRetentionSeconds"] == 14 * 86400
+    assert PARAMETERS["MaxReceiveCount"] == 5
+    assert PARAMETERS["VisibilitySeconds"] == 180
+    assert queue["MessageRetentionPeriod"] == {"Ref": "MessageRetentionSeconds"}
+    assert dead["MessageRetentionPeriod"] == {"Ref": "DeadMessageRetentionSeconds"}
+    assert queue["RedrivePolicy"] == {
+        "deadLetterTargetArn": {"Fn::GetAtt": [f"{name}DeadQueue", "Arn"]},
+        "maxReceiveCount": {"Ref": "MaxReceiveCount"},
+    }
+    assert dead["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+    assert [source["Fn::Sub"] for source in dead["RedriveAllowPolicy"]["sourceQueueArns"]] == [
+        f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:${{{name}QueueName}}"
+    ]
+    for each in (queue, dead):
+        assert each["SqsManagedSseEnabled"] is True
+        assert each["ReceiveMessageWaitTimeSeconds"] == 0, "a sensor's tick must not wait"
+
+
+def test_only_the_bucket_of_this_account_sends_to_the_ingest_queue() -> None:
+    allowed = [each for each in statements("IngestQueuePolicy") if each["Effect"] == "Allow"]
+    assert len(allowed) == 1
+    assert allowed[0]["Action"] == "sqs:SendMessage"
+    assert allowed[0]["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}"}},
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+    }
+
+
+def test_every_bucket_and_queue_of_a_real_account_refuses_plain_http() -> None:
+    policies = of_type("AWS::S3::BucketPolicy") + of_type("AWS::SQS::QueuePolicy")
+    refusing = {
+        str(properties(id_).get("Bucket") or properties(id_)["Queues"][0])
+        for id_ in policies
+        for statement in statements(id_)
+        if statement["Effect"] == "Deny"
+        and statement["Principal"] == "*"
+        and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+    protected = of_type("AWS::S3::Bucket") + of_type("AWS::SQS::Queue")
+    assert refusing == {str({"Ref": id_}) for id_ in protected}
+
+
+@pytest.mark.parametrize("id_", of_type("AWS::DynamoDB::Table"))
+def test_a_table_is_recoverable_encrypted_and_paid_by_request(id_: str) -> None:
+    table = properties(id_)
+    assert table["BillingMode"] == "PAY_PER_REQUEST"
+    assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert table["SSESpecification"] == {"SSEEnabled": True}
+    assert table["DeletionProtectionEnabled"] == {"Fn::If": ["IsReal", True, False]}
+
+
+def test_tombstones_and_receipts_expire_and_reports_do_not() -> None:
+    wanted = {"AttributeName": "expires_at", "Enabled": True}
+    expiring = {
+        id_: properties(id_)["TimeToLiveSpecification"]["Fn::If"][:2]
+        for id_ in of_type("AWS::DynamoDB::Table")
+        if "TimeToLiveSpecification" in properties(id_)
+    }
+    assert expiring == {"AssetsTable": ["IsReal", wanted], "ReceiptsTable": ["IsReal", wanted]}
+
+
+def test_nothing_that_holds_data_goes_with_the_stack() -> None:
+    holding = [
+        *of_type("AWS::S3::Bucket"),
+        *of_type("AWS::SQS::Queue"),
+        *of_type("AWS::DynamoDB::Table"),
+    ]
+    assert {RESOURCES[id_]["DeletionPolicy"] for id_ in holding} == {"RetainExceptOnCreate"}
+    assert {RESOURCES[id_]["UpdateReplacePolicy"] for id_ in holding} == {"Retain"}
+
+
+@pytest.mark.parametrize("id_", of_type("AWS::IAM::ManagedPolicy"))
+def test_a_policy_names_its_actions_and_resources(id_: str) -> None:
+    for action, resource in rights(id_):
+        assert "*" not in action
+        # Objects have no names beforehand; everything else has.
+        assert "*" not in resource.removesuffix("Bucket.Arn}/*")
+
+
+def test_the_pipeline_writes_objects_to_quarantine_only_and_never_makes_or_drops_anything() -> None:
+    allowed = set(rights("PipelinePolicy"))
+    assert {where for what, where in allowed if what == "s3:PutObject"} == {
+        "${QuarantineBucket.Arn}/*"
+    }
+    assert {where for what, where in allowed if what.startswith("s3:Delete")} == {
+        "${IngestBucket.Arn}/*"
+    }
+    assert {where for what, where in allowed if what == "sqs:SendMessage"} == {
+        "IngestQueue.Arn",
+        "DeleteQueue.Arn",
+    }
+    whole = ("Bucket", "Queue", "Table")
+    assert not [
+        what
+        for what, _ in allowed
+        if what.partition(":")[2].startswith(("Create", "Delete")) and what.endswith(whole)
+    ]
+
+
+def test_the_api_touches_no_object_and_writes_assets_only() -> None:
+    allowed = set(rights("ApiPolicy"))
+    assert not [what for what, _ in allowed if what.startswith("s3:")]
+    assert {
+        where for what, where in allowed if what in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
+    } == {"AssetsTable.Arn"}
+    assert {what for what, _ in allowed if what.startswith("sqs:")} == {
+        "sqs:SendMessage",
+        "sqs:GetQueueUrl",
+        "sqs:GetQueueAttributes",
+    }

@@ -1,0 +1,107 @@
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest_pipeline.media.model import Kind, Probe
+from ingest_pipeline.media.probe import HEAD_BYTES, PROBED, probe
+from ingest_pipeline.media.wav_metadata import MetadataReader
+from ingest_pipeline_tests.media.riff import data, fmt, info, riff
+
+SAMPLES = Path(__file__).parents[2] / "media"
+
+
+def probed(content: bytes, reader: MetadataReader | None = None) -> Probe:
+    return probe(io.BytesIO(content), len(content), reader)
+
+
+@pytest.mark.parametrize(
+    ("name", "format_", "seconds"),
+    [
+        ("audio_1.wav", (2, 48_000, 24), "2.5"),
+        ("audio_2.wav", (2, 44_100, 16), "3.0"),
+        ("audio_3.wav", (2, 48_000, 24), "3.0"),
+        ("audio_4.wav", (2, 48_000, 32), "2.0"),
+        ("audio_5.wav", (2, 48_000, 24), "2.0"),
+    ],
+)
+def test_the_samples_are_what_their_note_says(
+    name: str, format_: tuple[int, int, int], seconds: str
+) -> None:
+    found = probed((SAMPLES / name).read_bytes())
+    assert (found.kind, found.container, found.codec) == (Kind.AUDIO, "wav", "pcm")
+    assert (found.probed, found.faults, found.warnings) == (True, (), ())
+    assert found.audio is not None
+    audio = found.audio
+    assert (audio.channel_count, audio.sample_rate, audio.bits_per_sample) == format_
+    assert audio.duration == seconds
+
+
+def test_metadata_of_the_samples_is_read() -> None:
+    with MetadataReader() as reader:
+        third = probed((SAMPLES / "audio_3.wav").read_bytes(), reader)
+        fifth = probed((SAMPLES / "audio_5.wav").read_bytes(), reader)
+    assert third.metadata["info"] == {
+        "title": "C major",
+        "artist": "make_samples.py",
+        "created_date": "2026-01-01",
+    }
+    assert third.audio is not None
+    assert third.audio.channel_layout == ("FL", "FR")
+    bext = fifth.metadata["bext"]
+    assert isinstance(bext, dict)
+    assert (bext["description"], bext["originator"]) == ("D minor", "make_samples.py")
+
+
+def test_metadata_is_a_warning_when_broken_and_absent_without_a_reader() -> None:
+    content = riff(fmt(), info(INAM="title"), data())
+    assert probed(content).metadata == {}
+    broken = content.replace(b"INAM", b"\xff" * 4, 1).replace(b"INFO\xff\xff", b"INFO\xff\x00")
+    with MetadataReader() as reader:
+        assert probed(broken, reader).faults == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (b"\xff\xd8\xff\xe0", Probe(kind=Kind.IMAGE, container="jpeg", probed=False)),
+        (b"fLaC", Probe(kind=Kind.AUDIO, container="flac", probed=False)),
+        (b"FLV\x01", Probe(kind=Kind.VIDEO, container="flv", probed=False)),
+        (b"hello", Probe(kind=Kind.OTHER, container="text")),
+        (b"\x00\x01", Probe(kind=Kind.OTHER)),
+        (b"", Probe(kind=Kind.EMPTY)),
+    ],
+)
+def test_other_kinds_are_recognised_and_left_alone(content: bytes, wanted: Probe) -> None:
+    assert probed(content) == wanted
+
+
+def test_faults_are_those_of_the_walk() -> None:
+    (fault,) = probed(riff(fmt(), data(size=1000))).faults
+    assert fault.rule == "complete"
+
+
+def test_the_probed_kinds_are_named() -> None:
+    assert PROBED == ("audio/wav", "audio/rf64", "audio/bw64")
+
+
+def test_no_more_than_a_block_is_read_of_what_is_not_probed() -> None:
+    class Counting(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            content = super().read(size)
+            self.taken += len(content)
+            return content
+
+    file = Counting(b"\x89PNG\r\n\x1a\n" + bytes(200_000))
+    probe(file, 200_008)
+    assert file.taken == HEAD_BYTES
+
+
+@given(st.binary(max_size=300))
+def test_a_probe_survives_any_bytes_and_a_table_row(content: bytes) -> None:
+    found = probed(content)
+    assert Probe.model_validate_json(found.model_dump_json()) == found

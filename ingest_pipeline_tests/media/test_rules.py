@@ -1,0 +1,291 @@
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+import ingest_pipeline
+from ingest_pipeline.catalog.model import Verdict
+from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
+from ingest_pipeline.media.rules import OnReject, RulesError, Source, Sources, judge, load_sources
+
+SOURCE = '[[source]]\nbucket = "b"\nkinds = ["audio"]\n'
+
+
+def load(tmp_path: Path, text: str) -> Sources:
+    path = tmp_path / "sources.toml"
+    path.write_text(text)
+    return load_sources(path)
+
+
+def source_with(tmp_path: Path, rules: str) -> Source:
+    return load(tmp_path, f"{SOURCE}[source.audio]\n{rules}\n").source[0]
+
+
+def audio(**changes: JsonValue) -> Probe:
+    info = {
+        "channel_count": 2,
+        "frame_count": 96_000,
+        "sample_rate": 48_000,
+        "bits_per_sample": 24,
+        "duration": "2.0",
+        "block_align": 6,
+        "sample_format": "int",
+        "data_bytes": 576_000,
+    }
+    found = AudioInfo.model_validate(info | changes)
+    return Probe(kind=Kind.AUDIO, container="wav", codec="pcm", audio=found)
+
+
+# --- loading --------------------------------------------------------------------------------------
+
+
+def test_the_projects_own_file_says_what_the_contract_says() -> None:
+    sources = load_sources(Path(ingest_pipeline.__file__).with_name("sources.toml"))
+    source = sources.for_object("ingest", "any/key.wav")
+    assert source is not None
+    assert source.on_reject is OnReject.DELETE
+    assert judge(audio(), source).verdict is Verdict.VALID
+    found = judge(audio(sample_rate=44_100, bits_per_sample=16), source)
+    assert [str(reason) for reason in found.reasons] == [
+        "sample_rate 44100, wanted 48000",
+        "bits_per_sample 16, wanted 24",
+    ]
+
+
+def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
+    sources = load(
+        tmp_path,
+        '[[source]]\nbucket = "b"\nkinds = ["audio"]\n'
+        '[[source]]\nbucket = "b"\nprefix = "raw/"\nkinds = ["video"]\n'
+        '[[source]]\nbucket = "b"\nprefix = "raw/x"\nkinds = ["image"]\non_reject = "keep"\n'
+        '[[source]]\nbucket = "c"\nprefix = "only/"\nkinds = ["other"]\n',
+    )
+    found = {
+        (bucket, key): source.kinds[0] if source else None
+        for bucket, key in [("b", "a"), ("b", "raw/a"), ("b", "raw/xy"), ("c", "a"), ("d", "a")]
+        for source in [sources.for_object(bucket, key)]
+    }
+    assert list(found.values()) == [Kind.AUDIO, Kind.VIDEO, Kind.IMAGE, None, None]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", "no [[source]] in it"),
+        ("source = []", "no [[source]] in it"),
+        ("sources = 1\n" + SOURCE, 'unknown key "sources"; known: source'),
+        ("[source]\nbucket = 'b'", "write each source under [[source]]"),
+        ('[[source]]\nkinds = ["audio"]', "source 1: bucket is missing"),
+        ('[[source]]\nbucket = "b"', 'source 1 (bucket "b"): kinds is missing'),
+        ('[[source]]\nbucket = ""\nkinds = ["audio"]', "source 1: bucket: must not be empty"),
+        (
+            '[[source]]\nbucket = 7\nkinds = ["audio"]',
+            'source 1 (bucket "7"): bucket: 7 is not a text',
+        ),
+        (
+            '[[source]]\nbucket = "b"\nkinds = []',
+            'source 1 (bucket "b"): kinds: must not be empty',
+        ),
+        (
+            '[[source]]\nbucket = "b"\nkinds = "audio"',
+            'source 1 (bucket "b"): kinds: "audio" is not a list',
+        ),
+        (
+            '[[source]]\nbucket = "b"\nkinds = ["audio", "sound"]',
+            'source 1 (bucket "b"): kinds: "sound" is not one of audio, image, other, video',
+        ),
+        (
+            '[[source]]\nbucket = "b"\nkinds = ["empty"]',
+            'source 1 (bucket "b"): kinds: "empty" is not one of audio, image, other, video',
+        ),
+        (
+            f'{SOURCE}on_reject = "destroy"',
+            'source 1 (bucket "b"): on_reject: "destroy" is not one of delete, keep, quarantine',
+        ),
+        (
+            f"{SOURCE}on_rejct = 1",
+            (
+                'source 1 (bucket "b"): unknown key "on_rejct"; '
+                "known: bucket, prefix, kinds, on_reject, audio"
+            ),
+        ),
+        (
+            f"{SOURCE}{SOURCE}",
+            'source 2 (bucket "b"): the same bucket and prefix "" as source 1',
+        ),
+        (
+            f'{SOURCE}[[source]]\nbucket = "x"\nkinds = ["audio"]\n[source.audio]\nsample_rte = 1',
+            (
+                'source 2 (bucket "x"): [audio] unknown rule "sample_rte"; known: container, codec, '
+                "sample_format, channel_count, sample_rate, bits_per_sample, valid_bits, frame_count, "
+                "duration_seconds"
+            ),
+        ),
+    ],
+)
+def test_every_mistake_in_the_file_has_its_message(tmp_path: Path, text: str, wanted: str) -> None:
+    with pytest.raises(RulesError) as caught:
+        load(tmp_path, text)
+    assert str(caught.value) == f"{tmp_path / 'sources.toml'}: {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ('sample_rate = "48000"', 'sample_rate: "48000" is not a whole number'),
+        ("sample_rate = 48000.5", "sample_rate: 48000.5 is not a whole number"),
+        ("sample_rate = true", "sample_rate: true is not a whole number"),
+        ("sample_rate = []", "sample_rate: an empty list allows nothing"),
+        ("sample_rate = [1, 'x']", 'sample_rate: "x" is not a whole number'),
+        ("sample_rate = {}", "sample_rate: a range has min, max or both, not nothing"),
+        ("sample_rate = { mn = 1 }", "sample_rate: a range has min, max or both, not mn"),
+        ("sample_rate = { min = 'x' }", 'sample_rate: "x" is not a whole number'),
+        ("sample_rate = { min = 2, max = 1 }", "sample_rate: min 2 is greater than max 1"),
+        ("sample_rate = 2026-01-01", 'sample_rate: "2026-01-01" is not a whole number'),
+        ("duration_seconds = nan", "duration_seconds: NaN is not a number"),
+        ("duration_seconds = '2'", 'duration_seconds: "2" is not a number'),
+        ("sample_format = 'real'", 'sample_format: "real" is not one of float, int'),
+        ("container = 'mp3'", 'container: "mp3" is not one of bw64, rf64, wav'),
+        ("container = 7", "container: 7 is not one of bw64, rf64, wav"),
+        ("container = { min = 1 }", 'container: {"min": 1} is not one of bw64, rf64, wav'),
+    ],
+)
+def test_every_mistake_in_a_rule_has_its_message(tmp_path: Path, rule: str, wanted: str) -> None:
+    with pytest.raises(RulesError) as caught:
+        source_with(tmp_path, rule)
+    assert (
+        str(caught.value) == f'{tmp_path / "sources.toml"}: source 1 (bucket "b"): [audio] {wanted}'
+    )
+
+
+def test_a_misspelt_codec_rejects_nothing_but_the_file(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match=r'codec: "pmc" is not one of aac .*, pcm, pcm_float, '):
+        source_with(tmp_path, "codec = 'pmc'")
+
+
+def test_audio_that_is_no_table_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match=r'source 1 \(bucket "b"\): \[audio\] 5 is not a table$'):
+        load(tmp_path, f"{SOURCE}audio = 5")
+
+
+def test_a_source_that_is_no_table_is_a_mistake(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match="source 1: 5 is not a table$"):
+        load(tmp_path, "source = [5]")
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(RulesError) as caught:
+        source_with(tmp_path, "sample_rte = 1\nsample_rate = 'x'")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_syntax_error_names_its_line(tmp_path: Path) -> None:
+    with pytest.raises(RulesError, match=r"sources\.toml: .*\(at line 3, column 9\)"):
+        load(tmp_path, '[[source]]\nbucket = "b"\nkinds = audio\n')
+
+
+def test_a_file_that_is_no_text_or_not_there_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "sources.toml"
+    with pytest.raises(RulesError, match=r"sources\.toml: No such file or directory"):
+        load_sources(path)
+    path.write_bytes(b"bucket = \xff")
+    with pytest.raises(RulesError, match=r"sources\.toml: .*can't decode byte 0xff"):
+        load_sources(path)
+
+
+# --- judging --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("sample_rate = 48000", None),
+        ("sample_rate = 44100", "sample_rate 48000, wanted 44100"),
+        ("sample_rate = [44100, 48000]", None),
+        ("sample_rate = [44100, 96000]", "sample_rate 48000, wanted 44100 or 96000"),
+        ("sample_rate = [1, 2, 3]", "sample_rate 48000, wanted 1, 2 or 3"),
+        ("channel_count = { min = 2, max = 2 }", None),
+        ("channel_count = { min = 3, max = 8 }", "channel_count 2, wanted 3 to 8"),
+        ("channel_count = { max = 1 }", "channel_count 2, wanted at most 1"),
+        ("frame_count = { min = 1 }", None),
+        ("frame_count = { min = 96001 }", "frame_count 96000, wanted at least 96001"),
+        ("bits_per_sample = 16", "bits_per_sample 24, wanted 16"),
+        ("valid_bits = 24", None),
+        ("valid_bits = 20", "valid_bits 24, wanted 20"),
+        ("duration_seconds = 2", None),
+        ("duration_seconds = { min = 2.5 }", "duration_seconds 2.0, wanted at least 2.5"),
+        ("container = 'wav'", None),
+        ("container = ['rf64', 'bw64']", "container wav, wanted rf64 or bw64"),
+        ("codec = 'pcm_float'", "codec pcm, wanted pcm_float"),
+        ("sample_format = 'float'", "sample_format int, wanted float"),
+    ],
+)
+def test_a_rule_is_met_or_named(tmp_path: Path, rule: str, wanted: str | None) -> None:
+    found = judge(audio(), source_with(tmp_path, rule))
+    assert found.verdict is (Verdict.VALID if wanted is None else Verdict.REJECTED)
+    assert [str(reason) for reason in found.reasons] == ([wanted] if wanted else [])
+
+
+def test_one_wanted_number_stays_a_number(tmp_path: Path) -> None:
+    (reason,) = judge(audio(), source_with(tmp_path, "sample_rate = [44100]")).reasons
+    assert reason == Reason(rule="sample_rate", found=48_000, wanted=44_100)
+
+
+def test_the_valid_bits_of_the_header_come_first(tmp_path: Path) -> None:
+    source = source_with(tmp_path, "valid_bits = 24")
+    wide = {"bits_per_sample": 32, "block_align": 8}
+    assert judge(audio(valid_bits=24, **wide), source).verdict is Verdict.VALID
+    assert judge(audio(valid_bits=32, **wide), source).verdict is Verdict.REJECTED
+
+
+def test_faults_and_broken_rules_are_all_told(tmp_path: Path) -> None:
+    fault = Reason(rule="complete", found="half of it", wanted="all of it")
+    probe = audio().model_copy(update={"faults": (fault,)})
+    found = judge(probe, source_with(tmp_path, "sample_rate = 1\nbits_per_sample = 2"))
+    assert found.verdict is Verdict.REJECTED
+    assert [r.rule for r in found.reasons] == ["complete", "sample_rate", "bits_per_sample"]
+
+
+def test_a_fault_alone_rejects_even_without_a_format(tmp_path: Path) -> None:
+    fault = Reason(rule="fmt", found="missing", wanted="a fmt chunk")
+    probe = Probe(kind=Kind.AUDIO, container="wav", faults=(fault,))
+    found = judge(probe, source_with(tmp_path, "sample_rate = 48000"))
+    assert (found.verdict, found.reasons) == (Verdict.REJECTED, (fault,))
+
+
+THREE_KINDS = SOURCE.replace('["audio"]', '["audio", "video", "image"]')
+
+
+@pytest.mark.parametrize(
+    ("probe", "verdict", "wanted"),
+    [
+        (Probe(kind=Kind.EMPTY), Verdict.REJECTED, "size 0, wanted at least 1 byte"),
+        (
+            Probe(kind=Kind.OTHER, container="text"),
+            Verdict.REJECTED,
+            "kind other (text), wanted audio, video or image",
+        ),
+        (Probe(kind=Kind.OTHER), Verdict.REJECTED, "kind other, wanted audio, video or image"),
+        (
+            Probe(kind=Kind.IMAGE, container="jpeg", probed=False),
+            Verdict.UNJUDGED,
+            "probe image/jpeg, wanted a kind that is probed: audio/wav, audio/rf64, audio/bw64",
+        ),
+    ],
+)
+def test_a_kind_is_judged_before_its_inside(
+    tmp_path: Path, probe: Probe, verdict: Verdict, wanted: str
+) -> None:
+    found = judge(probe, load(tmp_path, THREE_KINDS).source[0])
+    assert (found.verdict, [str(reason) for reason in found.reasons]) == (verdict, [wanted])
+
+
+def test_an_unwanted_kind_is_rejected_though_it_is_not_probed(tmp_path: Path) -> None:
+    image = Probe(kind=Kind.IMAGE, container="jpeg", probed=False)
+    found = judge(image, load(tmp_path, SOURCE).source[0])
+    assert [str(reason) for reason in found.reasons] == ["kind image (jpeg), wanted audio"]
+
+
+def test_other_files_are_valid_where_a_source_takes_them(tmp_path: Path) -> None:
+    source = load(tmp_path, SOURCE.replace("audio", "other")).source[0]
+    assert judge(Probe(kind=Kind.OTHER, container="pdf"), source).verdict is Verdict.VALID
