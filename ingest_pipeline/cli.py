@@ -131,9 +131,7 @@ def aws(system: System) -> None:
 @click.option("--prefix", default="", help="Put before each key, such as `2026/march/`.")
 @click.option("--wait", default=0, help="Seconds to wait for the outcomes, and print them.")
 @click.pass_obj
-def put_files(
-    system: System, paths: tuple[Path, ...], bucket: str, prefix: str, wait: int
-) -> None:
+def put_files(system: System, paths: tuple[Path, ...], bucket: str, prefix: str, wait: int) -> None:
     """Upload files, and the files in folders."""
     uploads = list(plan_uploads(paths, bucket, prefix))
     uploaded = _put_with_progress(system, uploads)
@@ -250,7 +248,7 @@ def _print_addresses(config: Settings) -> None:
     click.echo(f"Dagster  {config.ui_url}")
     click.echo(f"API      {config.api_url}/docs")
     click.echo(f"AWS      {config.aws_endpoint or 'the real one'}")
-    click.echo(f"Drop a file:  ingest-pipeline put FILE   or   aws --endpoint-url={config.aws_endpoint} s3 cp FILE s3://{_BUCKET}/")
+    click.echo("Drop a file with any S3 client, or:  .venv/bin/ingest-pipeline put FILE")
     click.echo("Ctrl-C stops everything.")
 
 

@@ -45,8 +45,7 @@ class Settings(BaseSettings):
         ports = [self.aws_port, self.ui_port, self.api_port]
         if len(set(ports)) < len(ports):
             raise ValueError(
-                "INGEST_AWS_PORT, INGEST_UI_PORT and INGEST_API_PORT must differ, "
-                f"found {ports}"
+                f"INGEST_AWS_PORT, INGEST_UI_PORT and INGEST_API_PORT must differ, found {ports}"
             )
         return self
 

@@ -30,12 +30,10 @@ def connect(config: Settings) -> Clients:
 
     The embedded one gets LocalStack's credentials; the real one boto3's ordinary chain.
     """
-    credentials = (
-        {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        if config.aws == "embedded"
-        else {}
+    word = "test" if config.aws == "embedded" else None
+    session = boto3.session.Session(
+        region_name=config.region, aws_access_key_id=word, aws_secret_access_key=word
     )
-    session = boto3.session.Session(region_name=config.region, **credentials)
     options = Config(
         max_pool_connections=max(10, config.probe_threads),
         retries={"mode": "standard", "max_attempts": 5},

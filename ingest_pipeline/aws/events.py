@@ -87,11 +87,9 @@ def parse_ingest_body(body: str) -> ParsedBody:
 
 def _parse(body: str, envelopes_left: int) -> ParsedBody:
     try:
-        message = json.loads(body)
+        message = _json_object(body)
     except (ValueError, RecursionError) as error:
-        return ParsedBody(problems=(f"not JSON: {error}",))
-    if not isinstance(message, dict):
-        return ParsedBody(problems=(f"a JSON object is wanted, found {type(message).__name__}",))
+        return ParsedBody(problems=(str(error),))
     if isinstance(message.get("Records"), list):
         return _parse_records(message["Records"])
     if message.get("Event") == "s3:TestEvent":
@@ -101,6 +99,13 @@ def _parse(body: str, envelopes_left: int) -> ParsedBody:
     if "detail-type" in message:
         return _parse_bridged(message)
     return ParsedBody(problems=(f"no S3 event: its fields are {sorted(message)[:10]}",))
+
+
+def _json_object(body: str) -> dict[str, Any]:
+    message = json.loads(body)
+    if not isinstance(message, dict):
+        raise ValueError(f"a JSON object is wanted, found {type(message).__name__}")
+    return message
 
 
 def _parse_records(records: list[Any]) -> ParsedBody:

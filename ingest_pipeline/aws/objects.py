@@ -104,7 +104,7 @@ class RangedObject(io.RawIOBase):
     def _block(self, number: int) -> bytes:
         if number not in self._blocks:
             if len(self._blocks) >= _MAX_BLOCKS:
-                raise ReadBudgetExceeded(f"{_MAX_BLOCKS} blocks of {BLOCK} bytes")
+                raise ReadBudgetExceeded(_MAX_BLOCKS)
             start = number * BLOCK
             end = min(start + BLOCK, self.state.size) - 1
             response = self._call(self._s3.get_object, Range=f"bytes={start}-{end}")
@@ -253,7 +253,7 @@ def delete_object(s3: "S3Client", bucket: str, key: str, etag: str | None) -> No
     Raises:
         ObjectGoneError, ObjectReplacedError: it no longer stands there; nothing was deleted.
     """
-    condition = {"IfMatch": f'"{etag}"'} if etag else {}
+    condition: Any = {"IfMatch": f'"{etag}"'} if etag else {}
     try:
         s3.delete_object(Bucket=bucket, Key=key, **condition)
     except ClientError as error:

@@ -102,7 +102,7 @@ class Queue:
         for batch in chunked(handles, _BATCH):
             self._sqs.change_message_visibility_batch(
                 QueueUrl=self.url,
-                Entries=[{**entry, "VisibilityTimeout": seconds} for entry in _entries(batch)],
+                Entries=_entries(batch, VisibilityTimeout=seconds),
             )
 
     def depth(self) -> Depth:
@@ -120,5 +120,5 @@ class Queue:
         )
 
 
-def _entries(handles: list[str]) -> list[Any]:
-    return [{"Id": str(n), "ReceiptHandle": handle} for n, handle in enumerate(handles)]
+def _entries(handles: list[str], **fields: int) -> list[Any]:
+    return [{"Id": str(n), "ReceiptHandle": handle, **fields} for n, handle in enumerate(handles)]

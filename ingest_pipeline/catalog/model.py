@@ -134,4 +134,3 @@ class ReceiptBatch(Frozen):
 def object_uri(bucket: str, key: str) -> str:
     """`s3://bucket/key`, the key as it is."""
     return f"s3://{bucket}/{key}"
-

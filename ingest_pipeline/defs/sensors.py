@@ -72,9 +72,7 @@ def _delete_run(batch: Batch) -> dg.RunRequest:
     config = {"config": _objects(batch)}
     return dg.RunRequest(
         run_key=batch.id,
-        run_config={
-            "ops": {"delete_ordered_objects": config, "forget_deleted_objects": config}
-        },
+        run_config={"ops": {"delete_ordered_objects": config, "forget_deleted_objects": config}},
         tags=_tags(batch),
     )
 

@@ -58,13 +58,20 @@ def set_up(clients: Clients, template: Path) -> None:
 
     """
     wanted = _wanted(template)
+    try:
+        _bring_about(clients, wanted, template.read_text())
+    except ClientError as error:
+        raise SetUpError(f"the embedded AWS refused: {error}") from error
+    if missing := list(_missing(clients, wanted)):
+        raise SetUpError(f"the stack {STACK} is incomplete: " + "; ".join(missing))
+
+
+def _bring_about(clients: Clients, wanted: list[_Wanted], template: str) -> None:
     existing = {item.id: identity for item in wanted if (identity := _identity(clients, item))}
     if _recorded(clients, wanted) != existing.keys() or list(_missing(clients, wanted)):
         _forget_stack(clients)
         _take_over(clients, [item for item in wanted if item.id in existing], existing)
-    _apply(clients, template.read_text())
-    if missing := list(_missing(clients, wanted)):
-        raise SetUpError(f"the stack {STACK} is incomplete: " + "; ".join(missing))
+    _apply(clients, template)
 
 
 def _wanted(template: Path) -> list[_Wanted]:
@@ -217,7 +224,7 @@ def _apply(clients: Clients, template: str) -> None:
         clients.cloudformation.update_stack(**request)
     except ClientError as error:
         if "No updates are to be performed" not in str(error):
-            raise SetUpError(f"CloudFormation refused the template: {error}") from error
+            raise
     else:
         _wait(clients, "stack_update_complete")
 

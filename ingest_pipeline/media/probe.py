@@ -6,6 +6,7 @@ from ingest_pipeline.media.wav import CONTAINERS, SeekableFile, walk
 from ingest_pipeline.media.wav_metadata import Metadata, MetadataReader
 
 HEAD_BYTES = 64 * 1024  # one block of a ranged object
+MAX_WARNINGS = 50  # a hostile file gives a thousand, and all of a probe goes into one table row
 
 PROBED = tuple(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values())
 
@@ -35,5 +36,5 @@ def _probe_wav(file: SeekableFile, size: int, reader: MetadataReader | None) -> 
         audio=wav.audio,
         metadata=metadata.sections,
         faults=wav.faults,
-        warnings=wav.warnings + metadata.warnings,
+        warnings=(wav.warnings + metadata.warnings)[:MAX_WARNINGS],
     )

@@ -55,7 +55,6 @@ class WavFile:
     container: str | None  # "wav", "rf64", "bw64"; None where the form is another
     codec: str | None  # "pcm", "pcm_float", "mp3 (0x0055)", ...; None without a fmt chunk
     audio: AudioInfo | None  # None without a fmt chunk of 16 bytes
-    fmt: bytes  # the first 40 bytes of the fmt chunk's body, fewer where it is shorter
     metadata: tuple[Chunk, ...]  # chunks that describe the audio, in the file's order
     faults: tuple[Reason, ...]
     warnings: tuple[str, ...]
@@ -321,7 +320,6 @@ def _describe(layout: _Layout) -> WavFile:
         container=CONTAINERS.get(layout.magic),
         codec=fmt.codec if fmt else None,
         audio=audio,
-        fmt=layout.fmt or b"",
         metadata=tuple(layout.metadata),
         faults=tuple(layout.faults),
         warnings=tuple(layout.warnings),

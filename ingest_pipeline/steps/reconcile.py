@@ -101,11 +101,7 @@ class _Pair:
 
 def _problem(pair: _Pair, report: Report | None) -> str | None:
     if pair.standing is None or pair.standing.deleted:
-        if pair.asset:
-            return "in the index, not in the bucket"
-        if pair.standing and (report is None or not is_settled(report)):
-            return "deleted without an outcome"
-        return None
+        return _problem_of_absent(pair, report)
     if report is None:
         return "in the bucket, without a report"
     if report.outcome not in {Outcome.INDEXED, Outcome.KEPT}:
@@ -113,6 +109,14 @@ def _problem(pair: _Pair, report: Report | None) -> str | None:
     indexed = pair.asset is not None and pair.asset.version == report.version
     if (report.outcome is Outcome.INDEXED) != indexed:
         return f"its report {report.outcome}, the index disagrees"
+    return None
+
+
+def _problem_of_absent(pair: _Pair, report: Report | None) -> str | None:
+    if pair.asset:
+        return "in the index, not in the bucket"
+    if report is None or not is_settled(report):
+        return "deleted without an outcome"
     return None
 
 

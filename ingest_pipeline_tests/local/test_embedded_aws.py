@@ -8,6 +8,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_plus
@@ -15,9 +16,9 @@ from urllib.parse import unquote_plus
 import httpx
 import psutil
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest_pipeline.aws.clients import Clients
+from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.local.server import TEMPLATE, stopped_cleanly
 from ingest_pipeline.local.stack import SetUpError, set_up
 from ingest_pipeline.settings import child_environment
@@ -209,7 +210,7 @@ def test_each_arrival_is_told_once_with_its_version_and_sequencer(own_aws: Embed
     }
     upload = clients.s3.create_multipart_upload(Bucket=BUCKET, Key="parts.wav")["UploadId"]
     halves = [b"a" * (5 << 20), b"b"]
-    parts: "list[CompletedPartTypeDef]" = [
+    parts: list[CompletedPartTypeDef] = [
         {
             "PartNumber": number,
             "ETag": clients.s3.upload_part(
@@ -605,7 +606,7 @@ def test_a_start_puts_back_what_a_kill_left_unsaved(own_aws: EmbeddedAws, lost: 
 
 
 def test_set_up_says_what_it_cannot_put_right(own_aws: EmbeddedAws) -> None:
-    dynamodb = own_aws.clients.dynamodb
+    right, dynamodb = state_of(own_aws.clients), own_aws.clients.dynamodb
     dynamodb.delete_table(TableName="assets")
     dynamodb.create_table(
         TableName="assets",
@@ -617,6 +618,48 @@ def test_set_up_says_what_it_cannot_put_right(own_aws: EmbeddedAws) -> None:
     with pytest.raises(SetUpError, match=r"assets: key is .*other.*, wanted .*bucket.*file"):
         set_up(own_aws.clients, TEMPLATE)
     assert rows(own_aws.clients) == 1
+    dynamodb.delete_table(TableName="assets")
+    set_up(own_aws.clients, TEMPLATE)
+    assert state_of(own_aws.clients) == right
+
+
+def test_set_up_survives_a_take_over_that_was_broken_off(own_aws: EmbeddedAws) -> None:
+    clients = own_aws.clients
+    right, kept = state_of(clients), fill(clients)
+    lose_stack(clients)
+    clients.cloudformation.create_change_set(
+        StackName="ingest-data",
+        ChangeSetName="take-over",
+        ChangeSetType="IMPORT",
+        ResourcesToImport=[
+            {
+                "ResourceType": "AWS::S3::Bucket",
+                "LogicalResourceId": "IngestBucket",
+                "ResourceIdentifier": {"BucketName": BUCKET},
+            }
+        ],
+        TemplateBody=json.dumps(
+            {
+                "Resources": {
+                    "IngestBucket": {
+                        "Type": "AWS::S3::Bucket",
+                        "DeletionPolicy": "Retain",
+                        "Properties": {"BucketName": BUCKET},
+                    }
+                }
+            }
+        ),
+    )
+    set_up(clients, TEMPLATE)
+    assert state_of(clients) == right
+    assert versions(clients) == kept
+
+
+def test_set_up_says_what_cloudformation_refuses(own_aws: EmbeddedAws, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(TEMPLATE.read_text().replace("{Ref: IngestBucket}", "{Ref: Nothing}"))
+    with pytest.raises(SetUpError, match="refused: .*Nothing"):
+        set_up(own_aws.clients, wrong)
 
 
 # The process
@@ -660,6 +703,30 @@ def test_a_kill_loses_no_object_and_what_was_saved_seconds_before(own_aws: Embed
     assert code(gone) == "NoSuchKey"
     own_aws.clients.s3.put_object(Bucket=BUCKET, Key="dir/nested.wav", Body=b"newer")
     assert len(versions(own_aws.clients)) == len(kept) + 1, "versioning is on again"
+
+
+def test_a_kill_amid_writes_loses_no_version_that_was_answered(own_aws: EmbeddedAws) -> None:
+    answered: dict[str, bytes] = {}
+
+    def write(thread: int) -> None:
+        clients = connect(own_aws.settings)
+        for n in range(10_000):
+            content = f"{thread} {n} ".encode() * 1000
+            try:
+                put = clients.s3.put_object(Bucket=BUCKET, Key=f"{n % 3}.wav", Body=content)
+            except (BotoCoreError, ClientError):
+                return
+            answered[put["VersionId"]] = content
+
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write, thread) for thread in range(4)]
+        eventually(lambda: len(answered) > 300)
+        own_aws.kill()
+    assert all(writer.exception() is None for writer in writers)
+    own_aws.start()
+    own_aws.wait_ready()
+    found = versions(own_aws.clients)
+    assert {version: found.get(version) for version in answered} == answered
 
 
 def test_a_kill_at_any_moment_of_the_start_ends_right_at_the_next(own_aws: EmbeddedAws) -> None:

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_pipeline.media.model import Kind, Probe
-from ingest_pipeline.media.probe import HEAD_BYTES, PROBED, probe
+from ingest_pipeline.media.probe import HEAD_BYTES, MAX_WARNINGS, PROBED, probe
 from ingest_pipeline.media.wav_metadata import MetadataReader
-from ingest_pipeline_tests.media.riff import data, fmt, info, riff
+from ingest_pipeline_tests.media.riff import chunk, data, fmt, info, riff
 
 SAMPLES = Path(__file__).parents[2] / "media"
 
@@ -55,12 +55,15 @@ def test_metadata_of_the_samples_is_read() -> None:
     assert (bext["description"], bext["originator"]) == ("D minor", "make_samples.py")
 
 
-def test_metadata_is_a_warning_when_broken_and_absent_without_a_reader() -> None:
-    content = riff(fmt(), info(INAM="title"), data())
-    assert probed(content).metadata == {}
-    broken = content.replace(b"INAM", b"\xff" * 4, 1).replace(b"INFO\xff\xff", b"INFO\xff\x00")
+def test_without_a_reader_no_metadata_is_read() -> None:
+    assert probed(riff(fmt(), info(INAM="title"), data())).metadata == {}
+
+
+def test_broken_metadata_is_a_warning_and_no_fault() -> None:
     with MetadataReader() as reader:
-        assert probed(broken, reader).faults == ()
+        found = probed(riff(fmt(), chunk(b"bext", b"short"), data()), reader)
+    assert (found.faults, found.metadata) == ((), {})
+    assert [text.split(":")[0] for text in found.warnings] == ["metadata bext not read"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +84,11 @@ def test_other_kinds_are_recognised_and_left_alone(content: bytes, wanted: Probe
 def test_faults_are_those_of_the_walk() -> None:
     (fault,) = probed(riff(fmt(), data(size=1000))).faults
     assert fault.rule == "complete"
+
+
+def test_warnings_do_not_flood_the_report() -> None:
+    found = probed(riff(fmt(), *[data(1)] * 900))
+    assert len(found.warnings) == MAX_WARNINGS
 
 
 def test_the_probed_kinds_are_named() -> None:

@@ -116,9 +116,9 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
         (
             f'{SOURCE}[[source]]\nbucket = "x"\nkinds = ["audio"]\n[source.audio]\nsample_rte = 1',
             (
-                'source 2 (bucket "x"): [audio] unknown rule "sample_rte"; known: container, codec, '
-                "sample_format, channel_count, sample_rate, bits_per_sample, valid_bits, frame_count, "
-                "duration_seconds"
+                'source 2 (bucket "x"): [audio] unknown rule "sample_rte"; known: container, '
+                "codec, sample_format, channel_count, sample_rate, bits_per_sample, valid_bits, "
+                "frame_count, duration_seconds"
             ),
         ),
     ],
@@ -169,7 +169,7 @@ def test_audio_that_is_no_table_is_a_mistake(tmp_path: Path) -> None:
 
 
 def test_a_source_that_is_no_table_is_a_mistake(tmp_path: Path) -> None:
-    with pytest.raises(RulesError, match="source 1: 5 is not a table$"):
+    with pytest.raises(RulesError, match=r"source 1: 5 is not a table$"):
         load(tmp_path, "source = [5]")
 
 

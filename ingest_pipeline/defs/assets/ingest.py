@@ -73,9 +73,7 @@ def _arrived_on(aws: AwsResource, days: list[str]) -> list[ObjectRef]:
     kinds={"python", "dynamodb"},
     code_version="1",
 )
-def valid_asset_index(
-    context: dg.AssetExecutionContext, probe_report: list[Report]
-) -> list[Asset]:
+def valid_asset_index(context: dg.AssetExecutionContext, probe_report: list[Report]) -> list[Asset]:
     """The valid objects, newest version of each key: what the asset API answers from."""
     rows = index_rows(probe_report)
     context.add_output_metadata(describe_assets(rows))
