@@ -33,6 +33,7 @@ from ingest_pipeline.local.stack import SetUpError, set_up
 from ingest_pipeline.local.supervisor import StartError, whole_system
 from ingest_pipeline.media.rules import RulesError
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+from ingest_pipeline.steps.history import UNKNOWN, VersionStory
 from ingest_pipeline.steps.reconcile import Difference
 from ingest_pipeline.steps.redrive import redrive_dead_letters, redrive_object
 from ingest_pipeline.steps.restore import NotRestorableError
@@ -52,7 +53,8 @@ _EXPECTED = (
     ClientError,
 )
 
-_console = Console()
+_PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
+_console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 
 
@@ -175,6 +177,26 @@ def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of t
 
 
 @main.command()
+@click.argument("uri", metavar="s3://BUCKET/KEY")
+@_as_json
+@click.pass_obj
+def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
+    """Tell the whole story of an object, newest version first.
+
+    Exits with 1 when neither the records nor the bucket know anything of it.
+    """
+    bucket, key = _parsed(uri)
+    story = system.story(bucket, key)
+    if as_json:
+        _print_json(story.model_dump(mode="json"))
+    else:
+        for version in story.history or (story,):
+            _print_story(uri, version)
+    if story.outcome == UNKNOWN:
+        sys.exit(1)
+
+
+@main.command()
 @click.argument("uris", nargs=-1, metavar="[s3://BUCKET/KEY]...")
 @click.option("--dead-letters", is_flag=True, help="Also every message that was given up.")
 @click.pass_obj
@@ -280,6 +302,27 @@ def _parsed(uri: str) -> tuple[str, str]:
     if not uri.startswith("s3://") or not bucket or not slash or not key:
         raise click.UsageError(f"{uri!r} is no object: wanted s3://BUCKET/KEY")
     return bucket, key
+
+
+def _print_story(uri: str, story: VersionStory) -> None:
+    table = Table(title=Text(uri), show_header=False)
+    findings = story.report.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+    facts: dict[str, object] = {
+        "version": story.version,
+        "outcome": story.outcome,
+        "verdict": story.verdict,
+        "why": "; ".join(map(str, story.reasons)),
+        "kind": story.kind,
+        **findings,
+        "judged": story.judged_at,
+        "deleted": story.deleted_at,
+        "restored": story.restored_at,
+        "run": story.run_url,
+    }
+    for name, value in facts.items():
+        if value:
+            table.add_row(name, Text(str(value)))
+    _console.print(table)
 
 
 def _print_json(value: object) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from functools import cached_property, partial
 
 from ingest_pipeline.aws.clients import Clients, connect
-from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
-from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.aws.events import ParsedBody
+from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.rules import Sources, load_sources
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.steps.examine import Examiner
-from ingest_pipeline.steps.intake import Intake
+from ingest_pipeline.steps.history import History, history
+from ingest_pipeline.steps.intake import Intake, understand_event
 from ingest_pipeline.steps.orders import Deleter, understand_order
 from ingest_pipeline.steps.receipts import HeldReceipts
 from ingest_pipeline.steps.reconcile import Reconciler
@@ -61,7 +62,7 @@ class System:
 
     def intake(self) -> Intake:
         """The ingest sensor's work."""
-        return self._intake(parse_ingest_body, self.ingest_queue, self.ingest_dead_letters)
+        return self._intake(understand_event, self.ingest_queue, self.ingest_dead_letters)
 
     def order_intake(self) -> Intake:
         """The delete sensor's work."""
@@ -69,7 +70,7 @@ class System:
         return self._intake(understand, self.delete_queue, self.delete_dead_letters)
 
     def _intake(
-        self, understand: Callable[[str], ParsedBody], queue: Queue, dead_letters: Queue
+        self, understand: Callable[[Message], ParsedBody], queue: Queue, dead_letters: Queue
     ) -> Intake:
         return Intake(
             understand,
@@ -106,6 +107,17 @@ class System:
     def reconciler(self) -> Reconciler:
         """Compares buckets and tables."""
         return Reconciler(self.clients.s3, self.tables, self.ingest_queue)
+
+    def story(self, bucket: str, key: str) -> History:
+        """What became of a key, and why."""
+        return history(
+            self.clients.s3,
+            self.tables,
+            self.ingest_queue,
+            self.config.ui_url,
+            bucket=bucket,
+            key=key,
+        )
 
     def held_receipts(self, queue: Queue, batch: str | None) -> HeldReceipts:
         """The messages of one run."""

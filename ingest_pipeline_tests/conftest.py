@@ -1,10 +1,12 @@
 """What many tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.world import World
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,9 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
         yield aws
     finally:
         aws.stop()
+
+
+@pytest.fixture
+def world(embedded_aws: EmbeddedAws, tmp_path: Path) -> World:
+    """A bucket, queues and rules of the test's own."""
+    return World(embedded_aws, tmp_path)

@@ -7,16 +7,24 @@ raises.
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote_plus, unquote_plus
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
-from ingest_pipeline.catalog.model import ObjectRef
+from ingest_pipeline.catalog.model import FIRST_DAY, ObjectRef
 
 # Other event types (tagging, ACL, replication) say nothing of an object's content.
 _RELEVANT_EVENTS = ("ObjectCreated", "ObjectRemoved", "ObjectRestore:Completed", "LifecycleExpir")
 _EVENTBRIDGE_EVENTS = ("Object Created", "Object Deleted", "Object Restore Completed")
+_MAX_KEY = 1024  # bytes in UTF-8
 _MAX_ENVELOPES = 3  # SNS in EventBridge in SQS is the deepest met in practice
 
 
@@ -28,15 +36,32 @@ class ParsedBody:
     problems: tuple[str, ...] = ()
 
 
+def _decoded(key: str) -> str:
+    return unquote_plus(key, errors="strict")
+
+
+def _within_s3_limit(key: str) -> str:
+    if not 0 < len(key.encode()) <= _MAX_KEY:
+        raise ValueError(f"a key has 1 to {_MAX_KEY} bytes")
+    return key
+
+
+_Bucket = Annotated[str, Field(min_length=3, max_length=63)]
+_Key = Annotated[str, AfterValidator(_within_s3_limit)]
+_EncodedKey = Annotated[str, AfterValidator(_decoded), AfterValidator(_within_s3_limit)]
+_Size = Annotated[int, Field(ge=0, lt=2**63)]
+_Token = Annotated[str, Field(max_length=1024)]  # longer ones do not fit into a table's key
+
+
 class _Named(BaseModel):
-    name: str = Field(min_length=3)
+    name: _Bucket
 
 
 class _NotifiedObject(BaseModel):
-    key: str = Field(min_length=1)
-    size: int | None = Field(None, ge=0)
-    etag: str | None = Field(None, alias="eTag")
-    version: str | None = Field(None, alias="versionId")
+    key: _EncodedKey
+    size: _Size | None = None
+    etag: _Token | None = Field(None, alias="eTag")
+    version: _Token | None = Field(None, alias="versionId")
     sequencer: str | None = None
 
 
@@ -56,10 +81,10 @@ class _Record(BaseModel):
 class _BridgedObject(BaseModel):
     model_config = ConfigDict(populate_by_name=True)
 
-    key: str = Field(min_length=1)
-    size: int | None = Field(None, ge=0)
-    etag: str | None = None
-    version: str | None = Field(None, alias="version-id")
+    key: _Key
+    size: _Size | None = None
+    etag: _Token | None = None
+    version: _Token | None = Field(None, alias="version-id")
     sequencer: str | None = None
 
 
@@ -76,39 +101,42 @@ class _BridgedEvent(BaseModel):
     detail: _BridgedDetail
 
 
-def parse_ingest_body(body: str) -> ParsedBody:
+def parse_ingest_body(body: str, sent_at: datetime | None = None) -> ParsedBody:
     """The objects that a message of the ingest queue names.
 
     Understands a plain notification with any number of Records, `s3:TestEvent` (names none),
-    and both inside an SNS or as an EventBridge envelope.
+    and both inside an SNS or as an EventBridge envelope. An event without a time of its own
+    arrived when its message was sent.
     """
-    return _parse(body, _MAX_ENVELOPES)
+    return _parse(body, sent_at or datetime.now(UTC), _MAX_ENVELOPES)
 
 
-def _parse(body: str, envelopes_left: int) -> ParsedBody:
+def _parse(body: str, sent_at: datetime, envelopes_left: int) -> ParsedBody:
     try:
         message = _json_object(body)
     except (ValueError, RecursionError) as error:
         return ParsedBody(problems=(str(error),))
     if isinstance(message.get("Records"), list):
-        return _parse_records(message["Records"])
+        return _parse_records(message["Records"], sent_at)
     if message.get("Event") == "s3:TestEvent":
         return ParsedBody()
     if message.get("Type") == "Notification" and envelopes_left:
-        return _parse(str(message.get("Message")), envelopes_left - 1)
+        return _parse(str(message.get("Message")), sent_at, envelopes_left - 1)
     if "detail-type" in message:
-        return _parse_bridged(message)
+        return _parse_bridged(message, sent_at)
     return ParsedBody(problems=(f"no S3 event: its fields are {sorted(message)[:10]}",))
 
 
 def _json_object(body: str) -> dict[str, Any]:
     message = json.loads(body)
     if not isinstance(message, dict):
-        raise ValueError(f"a JSON object is wanted, found {type(message).__name__}")
+        raise ValueError(  # noqa: TRY004 - the value came from outside, no caller passed a type
+            f"a JSON object is wanted, found {type(message).__name__}"
+        )
     return message
 
 
-def _parse_records(records: list[Any]) -> ParsedBody:
+def _parse_records(records: list[Any], sent_at: datetime) -> ParsedBody:
     if not records:
         return ParsedBody(problems=("Records is empty",))
     objects: list[ObjectRef] = []
@@ -117,26 +145,26 @@ def _parse_records(records: list[Any]) -> ParsedBody:
         try:
             parsed = _Record.model_validate(record)
             if parsed.event_name.removeprefix("s3:").startswith(_RELEVANT_EVENTS):
-                objects.append(_from_record(parsed))
+                objects.append(_from_record(parsed, sent_at))
         except ValueError as error:
             problems.append(f"record {number}: {_first_problem(error)}")
     return ParsedBody(tuple(objects), tuple(problems))
 
 
-def _from_record(record: _Record) -> ObjectRef:
+def _from_record(record: _Record, sent_at: datetime) -> ObjectRef:
     found = record.s3.object
     return ObjectRef(
         bucket=record.s3.bucket.name,
-        key=unquote_plus(found.key, errors="strict"),
+        key=found.key,
         version=_known_version(found.version),
         etag=_bare_etag(found.etag),
         size=found.size,
         sequencer=found.sequencer,
-        arrived=record.event_time or datetime.now(UTC),
+        arrived=_arrival(record.event_time or sent_at),
     )
 
 
-def _parse_bridged(message: dict[str, Any]) -> ParsedBody:
+def _parse_bridged(message: dict[str, Any], sent_at: datetime) -> ParsedBody:
     try:
         event = _BridgedEvent.model_validate(message)
     except ValidationError as error:
@@ -153,7 +181,7 @@ def _parse_bridged(message: dict[str, Any]) -> ParsedBody:
                 etag=_bare_etag(found.etag),
                 size=found.size,
                 sequencer=found.sequencer,
-                arrived=event.time or datetime.now(UTC),
+                arrived=_arrival(event.time or sent_at),
             ),
         )
     )
@@ -180,8 +208,8 @@ def ingest_body(ref: ObjectRef) -> str:
 
 
 class _OrderedFile(BaseModel):
-    bucket: str = Field(min_length=3)
-    key: str = Field(min_length=1)
+    bucket: _Bucket
+    key: _Key
 
 
 class _Order(BaseModel):
@@ -189,12 +217,17 @@ class _Order(BaseModel):
 
 
 class _FlatOrder(BaseModel):
-    bucket: str = Field(min_length=3)
-    file: str = Field(min_length=1)
+    bucket: _Bucket
+    file: _Key
 
 
-def parse_delete_order(body: str) -> ParsedBody:
-    """`{"file": {"bucket", "key"}}`, or an older client's flat asset `{"bucket", "file", ...}`."""
+def parse_delete_order(
+    body: str, sent_at: datetime | None = None, version: str | None = None
+) -> ParsedBody:
+    """`{"file": {"bucket", "key"}}`, or an older client's flat asset `{"bucket", "file", ...}`.
+
+    The reference's `arrived` is when the order was given: what is uploaded later is not meant.
+    """
     try:
         message = json.loads(body)
         if isinstance(message, dict) and isinstance(message.get("file"), str):
@@ -205,12 +238,21 @@ def parse_delete_order(body: str) -> ParsedBody:
             bucket, key = order.bucket, order.key
     except (ValueError, RecursionError) as error:
         return ParsedBody(problems=(f"no delete order: {_first_problem(error)}",))
-    return ParsedBody((ObjectRef(bucket=bucket, key=key, arrived=datetime.now(UTC)),))
+    given_at = sent_at or datetime.now(UTC)
+    return ParsedBody((ObjectRef(bucket=bucket, key=key, version=version, arrived=given_at),))
 
 
 def delete_order_body(bucket: str, key: str) -> str:
     """The contract's order."""
     return json.dumps({"file": {"bucket": bucket, "key": key}})
+
+
+def _arrival(told: datetime) -> datetime:
+    """The time of an event, within the days that there are partitions for.
+
+    Objects older than the first count as its; a clock ahead of ours tells no time at all.
+    """
+    return max(min(told, datetime.now(UTC)), FIRST_DAY)
 
 
 def _bare_etag(etag: str | None) -> str | None:

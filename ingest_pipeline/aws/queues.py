@@ -1,7 +1,8 @@
 """An SQS queue: messages in, receipts out."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ class Message:
     handle: str
     body: str
     receive_count: int
+    sent_at: datetime
+    attributes: Mapping[str, str] = field(default_factory=dict)  # the sender's own
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,8 @@ class Queue:
             QueueUrl=self.url,
             MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=visibility_seconds,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
+            MessageAttributeNames=["All"],
         )
         return [
             Message(
@@ -57,6 +61,14 @@ class Queue:
                 handle=message["ReceiptHandle"],
                 body=message["Body"],
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+                sent_at=datetime.fromtimestamp(
+                    int(message["Attributes"]["SentTimestamp"]) / 1000, UTC
+                ),
+                attributes={
+                    name: attribute["StringValue"]
+                    for name, attribute in message.get("MessageAttributes", {}).items()
+                    if "StringValue" in attribute
+                },
             )
             for message in response.get("Messages", [])
         ]

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 from more_itertools import chunked
 
 from ingest_pipeline.catalog.tables import Condition, Index, Row, Table
@@ -120,7 +121,12 @@ class Tables:
             request["ExpressionAttributeValues"] |= _item(condition.values)
         if cursor:
             request["ExclusiveStartKey"] = _decode_cursor(cursor, index.attribute, value)
-        response = self._dynamodb.query(**request)
+        try:
+            response = self._dynamodb.query(**request)
+        except ClientError as error:
+            if cursor and error.response["Error"]["Code"] == "ValidationException":
+                raise InvalidCursorError("the cursor is none that this list gave") from error
+            raise
         return Page(
             rows=[_row(table, item) for item in response["Items"]],
             cursor=_encode_cursor(response.get("LastEvaluatedKey")),
@@ -247,8 +253,15 @@ def _encode_cursor(key: Mapping[str, Any] | None) -> str | None:
 def _decode_cursor(cursor: str, attribute: str, value: str) -> dict[str, Any]:
     try:
         key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError) as error:
+    except (binascii.Error, ValueError, RecursionError) as error:
         raise InvalidCursorError("the cursor is none that this list gave") from error
-    if not isinstance(key, dict) or key.get(attribute) != {"S": value}:
+    if not isinstance(key, dict) or not all(map(_is_text, key.values())):
+        raise InvalidCursorError("the cursor is none that this list gave")
+    if key.get(attribute) != {"S": value}:
         raise InvalidCursorError("the cursor belongs to another list")
     return key
+
+
+def _is_text(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    """Whether this is a DynamoDB string: the keys of every table and index are."""
+    return isinstance(value, dict) and [*value] == ["S"] and isinstance(value["S"], str)

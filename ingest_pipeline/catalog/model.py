@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, PlainSerializer
 from ingest_pipeline.media.model import Frozen, Probe, Reason, Verdict
 
 __all__ = [
+    "FIRST_DAY",
     "Asset",
     "ObjectRef",
     "Outcome",
@@ -22,6 +23,8 @@ __all__ = [
     "Verdict",
     "object_uri",
 ]
+
+FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)  # where the arrival days begin
 
 
 def _fixed_width(moment: datetime) -> str:
@@ -61,6 +64,11 @@ class ObjectRef(Frozen):
         return object_uri(self.bucket, self.key)
 
     @property
+    def row_version(self) -> str:
+        """The version under which a report of this object stands."""
+        return self.version or self.etag or "unknown"
+
+    @property
     def day(self) -> str:
         """The partition: the day of arrival in UTC, `YYYY-MM-DD`."""
         return self.arrived.astimezone(UTC).strftime("%Y-%m-%d")
@@ -75,7 +83,6 @@ class Report(Frozen):
     day: str  # partition of arrival
     etag: str | None = None
     size: int | None = None
-    sequencer: str | None = None
     last_modified: Timestamp | None = None
     probe: Probe | None = None  # None: never read
     verdict: Verdict

@@ -76,8 +76,8 @@ def _says_more(report: Report) -> Condition | None:
     if report.probe is not None:
         return None
     return Condition(
-        "attribute_not_exists(#object) OR outcome IN (:failed, :pending)",
-        names={"#object": "object"},
+        "attribute_not_exists(#probe) OR outcome IN (:failed, :pending)",
+        names={"#probe": "probe"},
         values={":failed": Outcome.FAILED.value, ":pending": Outcome.PENDING.value},
     )
 

@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from ingest_pipeline.catalog.model import FIRST_DAY
+
 # Days last for ever and make backfills natural; partitions per object are slow past 10,000.
 # The end is tomorrow's midnight: today's objects need today's partition.
-arrival_days = dg.DailyPartitionsDefinition(start_date="2015-01-01", timezone="UTC", end_offset=1)
+arrival_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)

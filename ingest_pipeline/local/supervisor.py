@@ -37,6 +37,7 @@ class Part:
     name: str
     command: Sequence[str]
     is_ready: Callable[[], bool]
+    before: Callable[[], None] | None = None  # done before each start
 
 
 @dataclass
@@ -103,6 +104,8 @@ class Supervisor:
                     ) from error
 
     def _start(self, part: Part) -> None:
+        if part.before:
+            part.before()
         log = self.config.state / "logs" / f"{part.name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
@@ -172,6 +175,24 @@ def _answers(url: str) -> bool:
         return False
 
 
+def _fail_orphaned_runs(home: Path) -> None:
+    """Mark runs failed whose processes ended with the last Dagster.
+
+    Each would hold one of the two places until the monitor's two hours are over; its messages
+    come again by themselves.
+    """
+    import dagster as dg  # noqa: PLC0415 - 0.6 s that the other commands need not wait
+
+    in_progress = [
+        dg.DagsterRunStatus.STARTING,
+        dg.DagsterRunStatus.STARTED,
+        dg.DagsterRunStatus.CANCELING,
+    ]
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        for run in instance.get_runs(dg.RunsFilter(statuses=in_progress)):
+            instance.report_run_failed(run, "its process ended with the system's last stop")
+
+
 def _tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
@@ -191,6 +212,7 @@ def whole_system(config: Settings) -> Supervisor:
                 *("--host", "127.0.0.1", "--port", str(config.ui_port)),
             ],
             partial(_answers, f"http://127.0.0.1:{config.ui_port}/server_info"),
+            partial(_fail_orphaned_runs, home),
         ),
         Part(
             "api",

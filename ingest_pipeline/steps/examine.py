@@ -20,8 +20,6 @@ from ingest_pipeline.media.wav_metadata import MetadataReader
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_UNKNOWN_VERSION = "unknown"
-
 
 @dataclass(frozen=True)
 class Examiner:
@@ -50,6 +48,12 @@ class Examiner:
             wanted = "a bucket and prefix of sources.toml"
             return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
         try:
+            return self._examine_standing(ref, source)
+        except (BotoCoreError, ClientError, OSError) as error:
+            return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
+
+    def _examine_standing(self, ref: ObjectRef, source: Source) -> Report:
+        try:
             return self._judge(ref, source)
         except ObjectGoneError:
             return self._examine_deleted(ref, source)
@@ -57,8 +61,6 @@ class Examiner:
             return self._unread(
                 ref, Outcome.SUPERSEDED, "present", f"overwritten: {error}", "the version at hand"
             )
-        except (BotoCoreError, ClientError, OSError) as error:
-            return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
 
     def _examine_deleted(self, ref: ObjectRef, source: Source) -> Report:
         """The report of an object that was deleted before its turn came.
@@ -69,20 +71,23 @@ class Examiner:
         gone = self._unread(
             ref, Outcome.DELETED, "present", "nothing stands at the key", "an object"
         )
-        known = self.tables.get(REPORTS, report_key(ref.uri, _version(ref)))
+        known = self.tables.get(REPORTS, report_key(ref.uri, ref.row_version))
         if known and known.outcome in {Outcome.REJECTED, Outcome.DELETED}:
             return known
-        if known and known.probe is not None and known.outcome is not Outcome.PENDING:
-            return _deleted(known, gone)
-        if ref.version is None:
+        report = known if known and known.probe else self._judge_noncurrent(ref, source)
+        if report is None:
             return gone
-        try:
-            report = self._judge(ref, source, noncurrent=True)
-        except (ObjectGoneError, ObjectReplacedError):
-            return gone
-        if report.verdict is Verdict.REJECTED:
-            return report
+        if report.verdict is Verdict.REJECTED and report.outcome is Outcome.PENDING:
+            return report  # the run that judged it died before it wrote what it had done
         return _deleted(report, gone)
+
+    def _judge_noncurrent(self, ref: ObjectRef, source: Source) -> Report | None:
+        if ref.version is None:
+            return None
+        try:
+            return self._judge(ref, source, noncurrent=True)
+        except (ObjectGoneError, ObjectReplacedError):
+            return None
 
     def _judge(self, ref: ObjectRef, source: Source, *, noncurrent: bool = False) -> Report:
         asked_at = datetime.now(UTC)
@@ -98,7 +103,6 @@ class Examiner:
             day=ref.day,
             etag=state.etag,
             size=state.size,
-            sequencer=ref.sequencer,
             last_modified=state.last_modified,
             probe=found,
             verdict=judgement.verdict,
@@ -117,11 +121,10 @@ class Examiner:
         return Report(
             bucket=ref.bucket,
             key=ref.key,
-            version=_version(ref),
+            version=ref.row_version,
             day=ref.day,
             etag=ref.etag,
             size=ref.size,
-            sequencer=ref.sequencer,
             last_modified=ref.arrived,  # as far as the event tells
             verdict=Verdict.UNJUDGED,
             reasons=(Reason(rule=rule, found=found, wanted=wanted),),
@@ -132,24 +135,25 @@ class Examiner:
         )
 
     def _remember_restored(self, reports: list[Report]) -> list[Report]:
-        """What a person restored is left alone from then on, however it is judged."""
-        rejected = [r for r in reports if r.verdict is Verdict.REJECTED]
-        keys = [report_key(report.uri, report.version) for report in rejected]
+        """What a person restored is left alone from then on, however it is judged.
+
+        The mark stays on valid ones, too: the rules may change.
+        """
+        keys = [report_key(report.uri, report.version) for report in reports]
         restored = {
             (known.uri, known.version): known.restored_at
             for known in self.tables.get_many(REPORTS, keys)
             if known.restored_at
         }
         return [
-            report.becomes(Outcome.KEPT, restored_at=at)
-            if (at := restored.get((report.uri, report.version)))
-            else report
+            _restored(report, at) if (at := restored.get((report.uri, report.version))) else report
             for report in reports
         ]
 
 
-def _version(ref: ObjectRef) -> str:
-    return ref.version or ref.etag or _UNKNOWN_VERSION
+def _restored(report: Report, at: datetime) -> Report:
+    rejected = report.verdict is Verdict.REJECTED and report.outcome is Outcome.PENDING
+    return report.becomes(Outcome.KEPT if rejected else report.outcome, restored_at=at)
 
 
 def _deleted(report: Report, gone: Report) -> Report:

@@ -9,8 +9,8 @@ from ingest_pipeline.catalog.model import Asset, Outcome, Report, Verdict
 def index_rows(reports: Iterable[Report]) -> list[Asset]:
     """The row that each report wants in the index; which one of a key stands, the table decides.
 
-    A rejected or deleted version takes an older valid one out of the index: the bucket no longer
-    shows that one either.
+    A version that was read and is not valid, and a deleted one, take an older valid one out of the
+    index: the bucket no longer shows that one either.
     """
     return [row for report in reports if (row := _row(report))]
 
@@ -18,9 +18,13 @@ def index_rows(reports: Iterable[Report]) -> list[Asset]:
 def _row(report: Report) -> Asset | None:
     if report.verdict is Verdict.VALID and report.outcome is Outcome.PENDING:
         return _live(report)
-    if report.outcome is Outcome.DELETED or report.verdict is Verdict.REJECTED:
+    if report.outcome is Outcome.DELETED or _is_read_and_not_valid(report):
         return tombstone(report)
     return None
+
+
+def _is_read_and_not_valid(report: Report) -> bool:
+    return report.probe is not None and report.verdict is not Verdict.VALID
 
 
 def _live(report: Report) -> Asset:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ingest_pipeline.aws.events import ParsedBody
+from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import Receipt, ReceiptBatch
@@ -20,7 +20,7 @@ class Intake:
     would not make it better, and its neighbours would wait.
     """
 
-    understand: Callable[[str], ParsedBody]
+    understand: Callable[[Message], ParsedBody]
     queue: Queue
     dead_letters: Queue
     tables: Tables
@@ -43,7 +43,7 @@ class Intake:
     def _understood(self, messages: list[Message]) -> Iterator[Delivery]:
         done: list[str] = []
         for message in messages:
-            parsed = self.understand(message.body)
+            parsed = self.understand(message)
             if parsed.problems:
                 self.dead_letters.send(message.body, problem="; ".join(parsed.problems)[:1000])
             if parsed.objects:
@@ -54,6 +54,11 @@ class Intake:
             else:
                 done.append(message.handle)
         self.queue.delete(done)
+
+
+def understand_event(message: Message) -> ParsedBody:
+    """The objects that a message of the ingest queue names."""
+    return parse_ingest_body(message.body, message.sent_at)
 
 
 def _receipt_row(batch: Batch) -> ReceiptBatch:

@@ -12,8 +12,9 @@ from ingest_pipeline.aws.objects import (
     delete_object,
     object_state,
 )
+from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
+from ingest_pipeline.catalog.model import Asset, ObjectRef, Outcome, Report, Verdict
 from ingest_pipeline.catalog.tables import ASSETS, REPORTS, report_key
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.rules import Sources
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _ATTEMPTS = 3
+VERSION_ATTRIBUTE = "version"  # of an order's message
 ORDERED = Reason(rule="present", found="deleted by an order", wanted="an object at the key")
 
 
-def understand_order(sources: Sources, body: str) -> ParsedBody:
+def understand_order(sources: Sources, message: Message) -> ParsedBody:
     """The object that an order names; refused where its bucket is not ours to delete from."""
-    parsed = parse_delete_order(body)
+    parsed = parse_delete_order(
+        message.body, message.sent_at, message.attributes.get(VERSION_ATTRIBUTE)
+    )
     foreign = [ref for ref in parsed.objects if sources.for_object(ref.bucket, ref.key) is None]
     if foreign:
         return ParsedBody(problems=(f"refused: {foreign[0].uri} lies in no source",))
@@ -37,14 +41,18 @@ def understand_order(sources: Sources, body: str) -> ParsedBody:
 
 @dataclass(frozen=True)
 class Deleter:
-    """Carries out delete orders. Doing so twice is harmless."""
+    """Carries out delete orders. Doing so twice is harmless.
+
+    An order means what stood at the key when it was given: its message's `version` attribute
+    says which version (the contract's body cannot), or else its time.
+    """
 
     s3: "S3Client"
     tables: Tables
     run_id: str | None = None
 
     def delete(self, ref: ObjectRef) -> Report | None:
-        """Delete whatever stands at the key; the report of the deleted version, None if none.
+        """Delete what the order means; the report of the deleted version, None if there is none.
 
         Raises:
             ObjectReplacedError: it was overwritten as often as we tried; the order comes again.
@@ -52,6 +60,8 @@ class Deleter:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 state = object_state(self.s3, ref.bucket, ref.key)
+                if not _is_meant(ref, state):
+                    return None
                 delete_object(self.s3, ref.bucket, ref.key, etag=state.etag)
             except ObjectGoneError:
                 return None
@@ -94,16 +104,16 @@ class Deleter:
         """Put tombstones into the index and the outcome on record.
 
         An order that found nothing at its key (its run died half-way, or the owner was faster)
-        takes the row out of the index all the same.
+        takes the row out of the index all the same, unless something has come to stand there since.
         """
+        now = datetime.now(UTC)  # before we look: what is indexed later stays
         found = {report.uri for report in deleted}
         missing = [ref for ref in refs if ref.uri not in found]
         keys = [{"bucket": ref.bucket, "file": ref.key} for ref in missing]
-        now = datetime.now(UTC)
         stale = [
             asset.model_copy(update={"judged_at": now, "deleted_at": now})
             for asset in self.tables.get_many(ASSETS, keys)
-            if not asset.deleted_at
+            if not asset.deleted_at and not self._stands(asset)
         ]
         self.tables.put(ASSETS, [*map(tombstone, deleted), *stale])
         orphans = self.tables.get_many(
@@ -114,3 +124,17 @@ class Deleter:
             for report in orphans
         ]
         self.tables.put(REPORTS, [*deleted, *ended])
+
+    def _stands(self, asset: Asset) -> bool:
+        try:
+            object_state(self.s3, asset.bucket, asset.file)
+        except ObjectGoneError:
+            return False
+        return True
+
+
+def _is_meant(order: ObjectRef, state: ObjectState) -> bool:
+    """Whether what stands at the key is what the order was given for, not a later upload."""
+    if order.version:
+        return order.version == (state.version or state.etag)
+    return state.last_modified <= order.arrived

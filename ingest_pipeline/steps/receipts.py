@@ -102,7 +102,5 @@ class HeldReceipts:
 
     def _all_on_record(self, refs: list[ObjectRef]) -> bool:
         """Whether objects outside this run's batch (of another day) have their outcomes."""
-        if any(ref.version is None for ref in refs):
-            return False
-        keys = [report_key(ref.uri, ref.version or "") for ref in refs]
+        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
         return sum(map(is_settled, self._tables.get_many(REPORTS, keys))) == len(keys)

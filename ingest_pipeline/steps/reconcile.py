@@ -68,14 +68,14 @@ class Reconciler:
 
     def _compare(self, pairs: list["_Pair"], before: datetime) -> Iterator[Difference]:
         keys = [
-            report_key(pair.standing.ref.uri, _version(pair.standing.ref))
+            report_key(pair.standing.ref.uri, pair.standing.ref.row_version)
             for pair in pairs
             if pair.standing
         ]
         reports = {(r.uri, r.version): r for r in self.tables.get_many(REPORTS, keys)}
         for pair in pairs:
             ref = pair.ref
-            problem = _problem(pair, reports.get((ref.uri, _version(ref))))
+            problem = _problem(pair, reports.get((ref.uri, ref.row_version)))
             if problem and ref.arrived < before:
                 yield Difference(ref, problem)
 
@@ -106,8 +106,8 @@ def _problem(pair: _Pair, report: Report | None) -> str | None:
         return "in the bucket, without a report"
     if report.outcome not in {Outcome.INDEXED, Outcome.KEPT}:
         return f"in the bucket, its report {report.outcome}"
-    indexed = pair.asset is not None and pair.asset.version == report.version
-    if (report.outcome is Outcome.INDEXED) != indexed:
+    indexed = pair.asset.version if pair.asset else None
+    if indexed != (report.version if report.outcome is Outcome.INDEXED else None):
         return f"its report {report.outcome}, the index disagrees"
     return None
 
@@ -118,7 +118,3 @@ def _problem_of_absent(pair: _Pair, report: Report | None) -> str | None:
     if report is None or not is_settled(report):
         return "deleted without an outcome"
     return None
-
-
-def _version(ref: ObjectRef) -> str:
-    return ref.version or ref.etag or ""

@@ -45,7 +45,6 @@ class Restorer:
             version=report.version,
             etag=report.etag,
             size=report.size,
-            sequencer=report.sequencer,
             arrived=report.last_modified or report.judged_at,
         )
         # The mark comes first: a message that meets the object without it would reject it again.

@@ -11,10 +11,15 @@ def settle(
     """The reports with the outcome that the index and the rejection came to.
 
     `assets` is the index as it stands after this batch wrote to it. A valid version that is not
-    in it gave way to a newer one.
+    in it gave way to a newer one. `rejected` may hold other reports of the day beside: a run that
+    is repeated from here reads back all.
     """
     live = {(asset.bucket, asset.file): asset.version for asset in assets if not asset.deleted_at}
-    dealt_with = {(report.uri, report.version): report for report in rejected}
+    dealt_with = {
+        (report.uri, report.version): report
+        for report in rejected
+        if report.verdict is Verdict.REJECTED
+    }
     return [
         dealt_with.get((report.uri, report.version)) or _settle_valid(report, live)
         for report in reports

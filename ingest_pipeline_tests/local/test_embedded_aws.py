@@ -657,9 +657,23 @@ def test_set_up_survives_a_take_over_that_was_broken_off(own_aws: EmbeddedAws) -
 
 def test_set_up_says_what_cloudformation_refuses(own_aws: EmbeddedAws, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(TEMPLATE.read_text().replace("{Ref: IngestBucket}", "{Ref: Nothing}"))
-    with pytest.raises(SetUpError, match="refused: .*Nothing"):
+    wrong.write_text(TEMPLATE.read_text().replace("IAM::ManagedPolicy", "IAM::Nothing"))
+    with pytest.raises(SetUpError, match=r"refused: .*IAM::Nothing"):
         set_up(own_aws.clients, wrong)
+
+
+def test_set_up_recovers_from_an_update_that_was_rolled_back(
+    own_aws: EmbeddedAws, tmp_path: Path
+) -> None:
+    right, kept = state_of(own_aws.clients), fill(own_aws.clients)
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(TEMPLATE.read_text().replace("Default: 5\n", "Default: 5000\n"))
+    with pytest.raises(SetUpError, match=r"stack_update_complete never came: .*maxReceiveCount"):
+        set_up(own_aws.clients, wrong)
+    set_up(own_aws.clients, TEMPLATE)
+    assert state_of(own_aws.clients) == right
+    assert versions(own_aws.clients) == kept
+    assert rows(own_aws.clients) == 1
 
 
 # The process

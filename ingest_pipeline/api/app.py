@@ -1,0 +1,101 @@
+"""The application put together, and the process that serves it."""
+
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+import uvicorn
+from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ingest_pipeline.api import assets, objects, status
+from ingest_pipeline.api.errors import handle_errors
+from ingest_pipeline.api.health import Monitor
+from ingest_pipeline.settings import Settings
+from ingest_pipeline.system import System
+
+_HOST = "127.0.0.1"  # nobody logs in: never another interface
+_MAX_BODY = 64 * 1024  # bytes; an asset takes 2 kB at most
+_LAST_ANSWERS_SECONDS = 10  # for what is being answered when the stop comes
+_SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
+_DESCRIPTION = """
+What the pipeline knows of the media objects in S3, and orders to delete them.
+
+Objects are taken in by putting them into the bucket. File names are S3 keys of any form;
+percent-encode them in paths.
+"""
+_TAGS = [
+    {"name": "assets", "description": "The valid objects, by file name."},
+    {"name": "objects", "description": "What became of every object, and why."},
+    {"name": "status", "description": "Signs of life."},
+]
+
+
+def create_app(system: System) -> FastAPI:
+    """Make the application; it connects to AWS when first asked something."""
+    app = FastAPIOffline(
+        title="Ingest pipeline",
+        description=_DESCRIPTION,
+        version="1",
+        openapi_tags=_TAGS,
+        redirect_slashes=False,  # slashes at the end of a key are part of it
+        max_body_size=_MAX_BODY,
+    )
+    app.state.system = system
+    app.state.monitor = Monitor(system)
+    handle_errors(app)
+    app.add_middleware(_SecurityHeaders)
+    for routes in (assets, objects, status):
+        app.include_router(routes.router)
+    return app
+
+
+def serve(config: Settings) -> None:
+    """Serve on 127.0.0.1 until SIGINT or SIGTERM; requests under way are still answered.
+
+    Raises:
+        SystemExit: the port is in use.
+
+    """
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(System(config)),
+            log_level="warning",
+            timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+        )
+    )
+    # uvicorn stops gracefully and then raises the signal anew: both are an ordinary end here.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[_bound(config.api_port)])
+
+
+def _bound(port: int) -> socket.socket:
+    """Take the port before anything else: uvicorn's own error names no setting."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_HOST, port))
+    except OSError as error:
+        sys.exit(
+            f"port {port} is in use: stop what listens there, or set INGEST_API_PORT ({error})"
+        )
+    return listener
+
+
+class _SecurityHeaders:
+    """Puts headers on every answer, errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_SECURITY_HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,113 @@
+"""The index of valid objects as clients of the HTTP API see it: one bucket, no tombstones."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ingest_pipeline.api.keys import fits
+from ingest_pipeline.api.models import BUCKET, NewAsset
+from ingest_pipeline.aws.events import delete_order_body
+from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.aws.tables import Page, Tables
+from ingest_pipeline.catalog.model import Asset
+from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET, Condition
+from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
+
+_LIVE = Condition("attribute_not_exists(deleted_at)")
+_MOST_ROWS = 1000  # that DynamoDB looks at in one call
+_NEVER = datetime.fromtimestamp(0, UTC)  # any real look at the object is later
+_POSTED = "posted"  # the version of a row that no object was looked at for
+
+# Like ASSETS, with another winner: whoever comes first. A tombstone is nobody.
+_NEW_ASSETS = replace(
+    ASSETS,
+    condition=lambda _asset: Condition(
+        "attribute_not_exists(#file) OR attribute_exists(deleted_at)", names={"#file": "file"}
+    ),
+)
+
+
+@dataclass(frozen=True)
+class AssetIndex:
+    """Finds, lists, adds and removes assets."""
+
+    tables: Tables
+    delete_queue: Queue
+
+    def find(self, file: str) -> Asset | None:
+        """Find the live row of a key; a key too long for S3 has none."""
+        if not fits(file):
+            return None
+        asset = self.tables.get(ASSETS, {"bucket": BUCKET, "file": file})
+        return asset if asset and not asset.deleted_at else None
+
+    def all(self) -> Iterator[Asset]:
+        """Every live row in the order of the keys, fetched as they are asked for."""
+        rows = self.tables.query(ASSETS, ASSETS_BY_BUCKET, BUCKET)
+        return (asset for asset in rows if not asset.deleted_at)
+
+    def page(self, limit: int, cursor: str | None) -> Page[Asset]:
+        """Exactly `limit` live rows, fewer only at the end, however many tombstones lie between.
+
+        DynamoDB counts tombstones before it leaves them out. So a stretch of nothing else is
+        crossed in steps that double; once one brought more than there is room for, the end of
+        the page lies within it, and is found in steps that halve.
+
+        Raises:
+            InvalidCursorError: the cursor is none that a page gave.
+
+        """
+        rows: list[Asset] = []
+        step, too_far = limit, False
+        while True:
+            page = self._live(step, cursor)
+            room = limit - len(rows)
+            if len(page.rows) > room:
+                step, too_far = max(1, step // 2), True
+                continue
+            rows += page.rows
+            cursor = page.cursor
+            if cursor is None or len(rows) == limit:
+                return Page(rows, cursor)
+            if too_far:
+                step = max(1, step // 2)
+            elif page.rows:
+                step = limit - len(rows)
+            else:
+                step = min(2 * step, _MOST_ROWS)
+
+    def _live(self, limit: int, cursor: str | None) -> Page[Asset]:
+        return self.tables.page(
+            ASSETS, ASSETS_BY_BUCKET, BUCKET, limit=limit, cursor=cursor, condition=_LIVE
+        )
+
+    def add(self, new: NewAsset) -> Asset | None:
+        """Add a row for an object that nobody looked at yet; None when the key has a live one.
+
+        Of several clients that add the same key at once, one succeeds.
+        """
+        now = datetime.now(UTC)
+        asset = Asset(
+            **dict(new),
+            version=_POSTED,
+            day=now.strftime("%Y-%m-%d"),
+            last_modified=now,
+            judged_at=_NEVER,
+        )
+        return asset if self.tables.put(_NEW_ASSETS, [asset]) else None
+
+    def remove(self, file: str) -> bool:
+        """Order the deletion of an object and take its row out; False when it has no live one.
+
+        The order goes first: if it cannot be sent, nothing has changed. The run that carries it
+        out writes the tombstone again, which is harmless.
+        """
+        asset = self.find(file)
+        if asset is None:
+            return False
+        attributes = {} if asset.version == _POSTED else {VERSION_ATTRIBUTE: asset.version}
+        self.delete_queue.send(delete_order_body(BUCKET, file), **attributes)
+        now = datetime.now(UTC)
+        tombstone = asset.model_copy(update={"judged_at": now, "deleted_at": now})
+        self.tables.put(ASSETS, [tombstone])
+        return True

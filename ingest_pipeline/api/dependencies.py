@@ -1,0 +1,32 @@
+"""What the routes work with, handed to them by FastAPI."""
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from ingest_pipeline.api.asset_index import AssetIndex
+from ingest_pipeline.api.health import Monitor
+from ingest_pipeline.system import System
+
+
+def _system(request: Request) -> System:
+    system: System = request.app.state.system
+    return system
+
+
+def _monitor(request: Request) -> Monitor:
+    monitor: Monitor = request.app.state.monitor
+    return monitor
+
+
+def _asset_index(system: "TheSystem") -> AssetIndex:
+    return AssetIndex(system.tables, system.delete_queue)
+
+
+TheSystem = Annotated[System, Depends(_system)]
+TheMonitor = Annotated[Monitor, Depends(_monitor)]
+TheAssetIndex = Annotated[AssetIndex, Depends(_asset_index)]
+Limit = Query(ge=1, le=1000, description="The most rows to answer with.")
+Cursor = Annotated[
+    str | None, Query(max_length=8192, description="Where the page starts: what the last one gave.")
+]

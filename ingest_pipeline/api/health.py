@@ -1,0 +1,97 @@
+"""Whether AWS and Dagster answer, asked in a way that never hangs."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock, Thread
+from typing import Generic, TypeVar
+
+import httpx
+
+from ingest_pipeline.api.models import BUCKET, Health, Part, QueueDepth
+from ingest_pipeline.catalog.tables import ASSETS
+from ingest_pipeline.system import System
+
+_SECONDS = 2.0  # that an answer may take
+
+Answer = TypeVar("Answer")
+
+
+class Monitor:
+    """Asks AWS and Dagster side by side."""
+
+    def __init__(self, system: System) -> None:
+        self._system = system
+        self._aws = _Question(self._ask_aws)
+        self._dagster = _Question(self._ask_dagster)
+
+    def health(self) -> Health:
+        """Ask now; an answer that takes longer than two seconds is none."""
+        deadline = time.monotonic() + _SECONDS
+        aws, dagster = self._aws.ask(), self._dagster.ask()
+        queues: dict[str, QueueDepth] = {}
+        try:
+            queues = aws.result(deadline - time.monotonic())
+            aws_part = Part(ok=True, detail="S3, SQS and DynamoDB answer")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+            aws_part = _failed(error)
+        try:
+            detail = dagster.result(max(0, deadline - time.monotonic()))
+            dagster_part = Part(ok=True, detail=detail)
+        except Exception as error:  # noqa: BLE001
+            dagster_part = _failed(error)
+        return Health(aws=aws_part, dagster=dagster_part, queues=queues)
+
+    def _ask_aws(self) -> dict[str, QueueDepth]:
+        system = self._system
+        system.clients.s3.head_bucket(Bucket=BUCKET)
+        system.tables.get(ASSETS, {"bucket": BUCKET, "file": "health"})
+        queues = (
+            system.ingest_queue,
+            system.ingest_dead_letters,
+            system.delete_queue,
+            system.delete_dead_letters,
+        )
+        depths = {queue.name: queue.depth() for queue in queues}
+        return {
+            name: QueueDepth(waiting=depth.waiting, in_flight=depth.in_flight)
+            for name, depth in depths.items()
+        }
+
+    def _ask_dagster(self) -> str:
+        url = f"{self._system.config.ui_url}/server_info"
+        response = httpx.get(url, timeout=_SECONDS, trust_env=False)
+        version = response.raise_for_status().json()["dagster_version"]
+        return f"Dagster {version}"
+
+
+class _Question(Generic[Answer]):
+    """A question whose answer may never come: it is under way once at most.
+
+    Its thread is a daemon, so that one that hangs keeps no process alive.
+    """
+
+    def __init__(self, question: Callable[[], Answer]) -> None:
+        self._question = question
+        self._lock = Lock()
+        self._answer: Future[Answer] | None = None
+
+    def ask(self) -> "Future[Answer]":
+        """Ask, or join those who wait for the answer already."""
+        with self._lock:
+            if self._answer is None or self._answer.done():
+                self._answer = Future()
+                Thread(target=self._find_out, args=(self._answer,), daemon=True).start()
+            return self._answer
+
+    def _find_out(self, answer: "Future[Answer]") -> None:
+        try:
+            answer.set_result(self._question())
+        except Exception as error:  # noqa: BLE001 - handed to those who wait
+            answer.set_exception(error)
+
+
+def _failed(error: Exception) -> Part:
+    if isinstance(error, TimeoutError):
+        return Part(ok=False, detail=f"no answer within {_SECONDS:.0f} seconds")
+    return Part(ok=False, detail=f"{type(error).__name__}: {error}")

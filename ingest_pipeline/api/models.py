@@ -1,0 +1,144 @@
+"""The bodies that the API takes and gives."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ingest_pipeline.api.keys import ObjectKey
+from ingest_pipeline.catalog.model import Asset, Outcome, Report, Timestamp
+from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.steps.history import run_url
+
+BUCKET = "ingest"  # the bucket that /assets and /asset speak of, fixed by their contract
+
+_EXAMPLE: dict[str, Any] = {
+    "bucket": BUCKET,
+    "file": "interviews/monday.wav",
+    "channel_count": 2,
+    "frame_count": 2880000,
+    "sample_rate": 48000,
+    "bits_per_sample": 24,
+    "duration": "60.0",
+}
+
+
+class Message(BaseModel):
+    """What there is to say in words."""
+
+    message: str
+
+
+class Hello(BaseModel):
+    """A sign of life."""
+
+    hello: str = "world"
+
+
+class PublicAsset(BaseModel):
+    """A valid object; the numbers are null for what is not audio."""
+
+    model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_EXAMPLE]})
+
+    bucket: str
+    file: str = Field(description="The object's key.")
+    channel_count: int | None
+    frame_count: int | None
+    sample_rate: int | None = Field(description="Hz")
+    bits_per_sample: int | None
+    duration: str | None = Field(description="Seconds: `str(frame_count / sample_rate)`.")
+
+    @classmethod
+    def of(cls, asset: Asset) -> "PublicAsset":
+        """Show a row of the index."""
+        return cls.model_validate(asset)
+
+
+def _ours(bucket: str) -> str:
+    if bucket != BUCKET:
+        raise ValueError(f"the bucket must be {BUCKET}")
+    return bucket
+
+
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class NewAsset(BaseModel):
+    """An asset that a client knows of before the pipeline does."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+
+    bucket: Annotated[str, AfterValidator(_ours)]
+    file: Annotated[ObjectKey, Field(min_length=1)]
+    channel_count: _Count
+    frame_count: _Count
+    sample_rate: _Count
+    bits_per_sample: _Count
+    duration: Annotated[str, Field(max_length=64)]
+
+
+class Rejection(BaseModel):
+    """A version that broke its source's rules."""
+
+    uri: str = Field(examples=["s3://ingest/podcast.wav"])
+    bucket: str
+    key: str
+    version: str
+    reasons: tuple[Reason, ...] = Field(
+        examples=[[{"rule": "sample_rate", "found": 44100, "wanted": 48000}]]
+    )
+    kind: Kind | None
+    outcome: Outcome
+    size: int | None = Field(description="Bytes.")
+    judged_at: Timestamp
+    deleted_at: Timestamp | None
+    run_id: str | None
+    run_url: str | None = Field(description="The run in the Dagster UI.")
+
+    @classmethod
+    def of(cls, report: Report, ui_url: str) -> "Rejection":
+        """Show a report."""
+        return cls(
+            uri=report.uri,
+            bucket=report.bucket,
+            key=report.key,
+            version=report.version,
+            reasons=report.reasons,
+            kind=report.probe.kind if report.probe else None,
+            outcome=report.outcome,
+            size=report.size,
+            judged_at=report.judged_at,
+            deleted_at=report.deleted_at,
+            run_id=report.run_id,
+            run_url=run_url(ui_url, report.run_id),
+        )
+
+
+class Rejections(BaseModel):
+    """A page of rejections, newest first."""
+
+    rejections: list[Rejection]
+    cursor: str | None = Field(
+        description="Where the next page starts; null when this is the last."
+    )
+
+
+class QueueDepth(BaseModel):
+    """Approximate numbers of messages."""
+
+    waiting: int
+    in_flight: int = Field(description="Received, and not yet deleted.")
+
+
+class Part(BaseModel):
+    """Whether something that we need answers."""
+
+    ok: bool
+    detail: str
+
+
+class Health(BaseModel):
+    """What answers, and how much there is to do."""
+
+    aws: Part
+    dagster: Part
+    queues: dict[str, QueueDepth] = Field(description="By queue name; empty while AWS is away.")

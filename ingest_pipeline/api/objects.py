@@ -1,0 +1,64 @@
+"""What became of objects: rejections, and the whole story of one key."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query, Response
+
+from ingest_pipeline.api.dependencies import Cursor, Limit, TheSystem
+from ingest_pipeline.api.errors import cursor_checked
+from ingest_pipeline.api.keys import IN_PATH, ObjectKey
+from ingest_pipeline.api.models import BUCKET, Message, Rejection, Rejections
+from ingest_pipeline.catalog.tables import REJECTIONS, REPORTS
+from ingest_pipeline.steps.history import UNKNOWN, History, history
+
+_BUCKET_NAME = {
+    "min_length": 3,
+    "max_length": 63,
+    "pattern": "^[a-z0-9][a-z0-9.-]+[a-z0-9]$",
+    "description": "The bucket's name.",
+    "examples": [BUCKET],
+}
+
+router = APIRouter(tags=["objects"])
+
+
+@router.get("/rejections", responses={400: {"model": Message}})
+def list_rejections(
+    system: TheSystem,
+    bucket: Annotated[str, Query(**_BUCKET_NAME)] = BUCKET,
+    limit: Annotated[int, Limit] = 100,
+    cursor: Cursor = None,
+) -> Rejections:
+    """The versions that broke a bucket's rules, newest first, each with its reasons."""
+    with cursor_checked():
+        page = system.tables.page(
+            REPORTS, REJECTIONS, bucket, limit=limit, cursor=cursor, newest_first=True
+        )
+    ui_url = system.config.ui_url
+    return Rejections(
+        rejections=[Rejection.of(report, ui_url) for report in page.rows], cursor=page.cursor
+    )
+
+
+@router.get("/object/{bucket}/{key:key}/history", responses={404: {"model": History}})
+def get_history(
+    system: TheSystem,
+    response: Response,
+    bucket: Annotated[str, Path(**_BUCKET_NAME)],
+    key: Annotated[ObjectKey, IN_PATH],
+) -> History:
+    """Everything on record of a key: what each version was, what became of it, and why.
+
+    `waiting` stands in the bucket and has no report yet; `unknown` (404) was never met.
+    """
+    story = history(
+        system.clients.s3,
+        system.tables,
+        system.ingest_queue,
+        system.config.ui_url,
+        bucket=bucket,
+        key=key,
+    )
+    if story.outcome == UNKNOWN:
+        response.status_code = 404
+    return story

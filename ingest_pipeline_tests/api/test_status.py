@@ -1,0 +1,112 @@
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import httpx
+import pytest
+
+from ingest_pipeline.system import System
+from ingest_pipeline_tests.api.serving import serving
+from ingest_pipeline_tests.embedded import free_port
+
+
+class _ServerInfo(BaseHTTPRequestHandler):
+    """What Dagster's webserver answers at /server_info."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/server_info" else 404)
+        self.end_headers()
+        self.wfile.write(b'{"dagster_version": "1.2.3"}')
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def dagster_port() -> Iterator[int]:
+    with HTTPServer(("127.0.0.1", 0), _ServerInfo) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port that takes connections and never answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(100)
+        yield listener.getsockname()[1]
+
+
+def with_ports(system: System, **ports: int) -> System:
+    return System(system.config.model_copy(update=ports))
+
+
+def test_hello(api: httpx.Client) -> None:
+    assert api.get("/").json() == {"hello": "world"}
+
+
+def test_all_is_well(system: System, dagster_port: int) -> None:
+    with serving(with_ports(system, ui_port=dagster_port)) as api:
+        system.ingest_dead_letters.send("{}")
+        response = api.get("/health")
+    health = response.json()
+    assert response.status_code == 200
+    assert health["aws"]["ok"]
+    assert health["dagster"] == {"ok": True, "detail": "Dagster 1.2.3"}
+    assert health["queues"].keys() == {
+        "s3-ingest-messages",
+        "s3-ingest-messages-dead",
+        "s3-delete-messages",
+        "s3-delete-messages-dead",
+    }
+    assert health["queues"]["s3-ingest-messages-dead"]["waiting"] >= 1
+
+
+def test_without_dagster(api: httpx.Client) -> None:
+    response = api.get("/health")
+    health = response.json()
+    assert response.status_code == 503
+    assert health["aws"]["ok"]
+    assert not health["dagster"]["ok"]
+    assert "ConnectError" in health["dagster"]["detail"]
+
+
+def test_with_aws_down(system: System, dagster_port: int) -> None:
+    with serving(with_ports(system, aws_port=free_port(), ui_port=dagster_port)) as api:
+        begun = time.monotonic()
+        response = api.get("/health")
+        assert time.monotonic() - begun < 3
+        assert api.get("/").status_code == 200
+    health = response.json()
+    assert response.status_code == 503
+    assert health["dagster"]["ok"]
+    assert not health["aws"]["ok"]
+    assert health["aws"]["detail"]
+    assert health["queues"] == {}
+
+
+def test_it_never_hangs_and_asks_once_at_a_time(system: System, silent_port: int) -> None:
+    with serving(with_ports(system, aws_port=silent_port, ui_port=silent_port)) as api:
+        before = threading.active_count()
+        begun = time.monotonic()
+        answers = [api.get("/health") for _ in range(3)]
+        assert time.monotonic() - begun < 9
+        assert threading.active_count() - before <= 5  # of them 2 ask; the rest serve
+    for response in answers:
+        assert response.status_code == 503
+        assert response.json()["aws"] == {"ok": False, "detail": "no answer within 2 seconds"}
+
+
+def test_requests_while_aws_is_down(system: System) -> None:
+    with serving(with_ports(system, aws_port=free_port())) as api:
+        for path in ("/assets", "/asset/x.wav"):
+            response = api.get(path)
+            assert response.status_code == 503
+            message = "AWS does not answer: EndpointConnectionError"
+            assert response.json() == {"message": message}

@@ -1,0 +1,66 @@
+"""Kill each part in the middle of 200 objects: every object ends with exactly one outcome."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from ingest_pipeline.catalog.model import Outcome
+from ingest_pipeline_tests.media.riff import data, fmt, riff
+from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
+
+OBJECTS = 200
+VALID = riff(fmt(), data())
+INVALID = riff(fmt(rate=44100, bits=16), data(frame_bytes=4))
+
+
+def is_valid(number: int) -> bool:
+    return number % 4 != 0
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("daemon", ("dagster._daemon",)),
+        ("run", ("execute_run",)),
+        ("code-server", ("api", "grpc")),
+        ("embedded-aws", ("ingest_pipeline.cli", "aws")),
+    ],
+)
+def test_kill_in_the_middle_of_200_objects(
+    running: RunningSystem, part: str, words: tuple[str, ...]
+) -> None:
+    keys = [f"kill-{part}/{number:03}.wav" for number in range(OBJECTS)]
+
+    def put(number: int) -> str:
+        return running.put(keys[number], VALID if is_valid(number) else INVALID)
+
+    with ThreadPoolExecutor(8) as pool:
+        versions = list(pool.map(put, range(OBJECTS)))
+    _kill(running, words)
+
+    for key, version in zip(keys, versions, strict=True):
+        running.outcome(key, version, seconds=300)
+    wait_for(running.queue_is_empty, 120, "the queue")
+    for number, key in enumerate(keys):
+        expected = Outcome.INDEXED if is_valid(number) else Outcome.REJECTED
+        assert settled_outcomes(running.reports(key)) == [expected], key
+        assert running.stands(key) == is_valid(number), key
+
+
+def _kill(running: RunningSystem, words: tuple[str, ...]) -> None:
+    """Kill a part while a run is at work."""
+    wait_for(lambda: _a_run_works(running), 60, "a run")
+    victims = running.processes(*words)
+    assert victims, f"no process of {words}"
+    for victim in victims:
+        victim.kill()
+    psutil.wait_procs(victims, timeout=10)
+
+
+def _a_run_works(running: RunningSystem) -> bool:
+    data = running.graphql(
+        "{ runsOrError(filter: {statuses: [STARTED]}) { ... on Runs { count } } }"
+    )
+    return bool(data["runsOrError"]["count"])

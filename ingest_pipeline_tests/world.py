@@ -1,0 +1,177 @@
+"""A corner of the embedded AWS for one test: a bucket, queues and rules of its own."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from botocore.exceptions import ClientError
+
+from ingest_pipeline.aws.events import ingest_body
+from ingest_pipeline.aws.objects import object_state
+from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.catalog.model import Asset, ObjectRef, Report
+from ingest_pipeline.catalog.tables import ASSETS, REPORTS, report_key
+from ingest_pipeline.steps.index import index_rows
+from ingest_pipeline.steps.settle import settle
+from ingest_pipeline.system import System
+from ingest_pipeline_tests.embedded import EmbeddedAws
+
+_SOURCE = """
+[[source]]
+bucket = "{bucket}"
+prefix = "{prefix}"
+kinds = ["audio", "video", "image"]
+on_reject = "{on_reject}"
+
+[source.audio]
+codec = "pcm"
+sample_rate = 48000
+bits_per_sample = 24
+"""
+_POLICIES = {"": "delete", "quarantine/": "quarantine", "keep/": "keep"}  # by prefix
+
+
+class World:
+    """Objects below `quarantine/` and `keep/` are treated so when rejected, others deleted.
+
+    The tables are shared by all worlds; their rows tell the buckets apart.
+    """
+
+    def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
+        name = uuid4().hex[:12]
+        self.bucket = f"world-{name}"
+        sources = folder / "sources.toml"
+        sources.write_text(
+            "".join(
+                _SOURCE.format(bucket=self.bucket, prefix=prefix, on_reject=on_reject)
+                for prefix, on_reject in _POLICIES.items()
+            )
+        )
+        self.settings = aws.settings.model_copy(
+            update={
+                "sources": sources,
+                "ingest_queue": f"ingest-{name}",
+                "ingest_dead_letter_queue": f"ingest-dead-{name}",
+                "delete_queue": f"delete-{name}",
+                "delete_dead_letter_queue": f"delete-dead-{name}",
+            }
+        )
+        self.system = System(self.settings)
+        self.system.clients = self.clients = aws.clients
+        self.tables = self.system.tables
+        self.make_bucket(self.bucket)
+        for queue in (
+            self.settings.ingest_queue,
+            self.settings.ingest_dead_letter_queue,
+            self.settings.delete_queue,
+            self.settings.delete_dead_letter_queue,
+        ):
+            self.clients.sqs.create_queue(QueueName=queue)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes another part of the code see these settings."""
+        return {
+            f"INGEST_{name.upper()}": str(value)
+            for name, value in self.settings.model_dump(exclude={"region", "endpoint_url"}).items()
+        } | {"AWS_REGION": self.settings.region}
+
+    def make_bucket(self, name: str, *, is_versioned: bool = True) -> str:
+        """Make a bucket that notifies nobody."""
+        self.clients.s3.create_bucket(Bucket=name)
+        if is_versioned:
+            self.clients.s3.put_bucket_versioning(
+                Bucket=name, VersioningConfiguration={"Status": "Enabled"}
+            )
+        return name
+
+    def put(self, key: str, content: bytes) -> ObjectRef:
+        """Upload, and name what was uploaded as its event would."""
+        self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+        state = object_state(self.clients.s3, self.bucket, key)
+        return ObjectRef(
+            bucket=self.bucket,
+            key=key,
+            version=state.version,
+            etag=state.etag,
+            size=state.size,
+            arrived=state.last_modified,
+        )
+
+    def remove(self, key: str) -> None:
+        """Delete as the owner would."""
+        self.clients.s3.delete_object(Bucket=self.bucket, Key=key)
+
+    def content(self, key: str) -> bytes | None:
+        """What stands at a key; None: nothing."""
+        try:
+            return self.clients.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except self.clients.s3.exceptions.NoSuchKey:
+            return None
+
+    def quarantined(self, key: str) -> bytes | None:
+        """What stands at a key of the quarantine bucket; None: nothing."""
+        try:
+            response = self.clients.s3.get_object(Bucket=self.settings.quarantine_bucket, Key=key)
+        except ClientError:
+            return None
+        return response["Body"].read()
+
+    def report(self, ref: ObjectRef) -> Report:
+        """The report of a version, which must exist."""
+        report = self.tables.get(REPORTS, report_key(ref.uri, ref.row_version))
+        assert report is not None, f"no report of {ref}"
+        return report
+
+    def asset(self, key: str) -> Asset | None:
+        """The row of the index, tombstones included."""
+        return self.tables.get(ASSETS, {"bucket": self.bucket, "file": key})
+
+    def is_indexed(self, key: str) -> bool:
+        """Whether a key has a row in the index that is no tombstone."""
+        asset = self.asset(key)
+        return asset is not None and asset.deleted_at is None
+
+    def take_in(self, refs: Sequence[ObjectRef]) -> list[Report]:
+        """What a run does with objects, without Dagster."""
+        self.tables.put(REPORTS, self.system.examiner().examine(refs))
+        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
+        reports = self.tables.get_many(REPORTS, keys)
+        self.tables.put(ASSETS, index_rows(reports))
+        rejected = self.system.rejector().reject(reports)
+        files = [{"bucket": report.bucket, "file": report.key} for report in reports]
+        outcomes = settle(reports, self.tables.get_many(ASSETS, files), rejected)
+        self.tables.put(REPORTS, outcomes)
+        return outcomes
+
+    def take_in_queue(self) -> list[Report]:
+        """What the sensor and its runs do, until the ingest queue is empty."""
+        outcomes: list[Report] = []
+        while batches := self.system.intake().take(slots=10):
+            for batch in batches:
+                reports = self.take_in(batch.objects)
+                with self.system.held_receipts(self.system.ingest_queue, batch.id) as held:
+                    held.answer(reports)
+                outcomes += reports
+        return outcomes
+
+    def send(self, *refs: ObjectRef) -> None:
+        """A message on the ingest queue for each."""
+        self.system.ingest_queue.send_all(map(ingest_body, refs))
+
+
+def bodies(queue: Queue) -> list[str]:
+    """Take every message that waits off a queue."""
+    found: list[str] = []
+    while messages := queue.receive(60):
+        found += [message.body for message in messages]
+        queue.delete([message.handle for message in messages])
+    return found
+
+
+def some_ref(bucket: str, key: str, **fields: object) -> ObjectRef:
+    """A reference to an object that need not exist."""
+    return ObjectRef.model_validate(
+        {"bucket": bucket, "key": key, "arrived": datetime(2026, 3, 1, 12, tzinfo=UTC)} | fields
+    )
