@@ -28,7 +28,7 @@ from ingest_pipeline.local.samples import (
     sample_uploads,
     unseen,
 )
-from ingest_pipeline.local.server import PortInUse, serve, stopped_cleanly
+from ingest_pipeline.local.server import PortInUseError, serve, stopped_cleanly
 from ingest_pipeline.local.stack import SetUpError, set_up
 from ingest_pipeline.local.supervisor import StartError, whole_system
 from ingest_pipeline.media.rules import RulesError
@@ -43,7 +43,7 @@ _BUCKET = "ingest"
 _DEMO_SECONDS = 120
 _EXPECTED = (
     StartError,
-    PortInUse,
+    PortInUseError,
     SetUpError,
     RulesError,
     NotRestorableError,

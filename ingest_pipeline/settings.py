@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     region: str = Field(
         "us-east-1", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
     )
+    aws_attempts: int = Field(5, ge=1)  # of a call, with growing pauses: about 16 s in all
     endpoint_url: str | None = Field(None, validation_alias="AWS_ENDPOINT_URL")
 
     ingest_queue: str = "s3-ingest-messages"

@@ -140,7 +140,7 @@ class RunningSystem:
         listed = self.system.clients.s3.list_objects_v2(Bucket=bucket, Prefix=key)
         return any(entry["Key"] == key for entry in listed.get("Contents", []))
 
-    def graphql(self, query: str, **variables: object) -> Any:  # noqa: ANN401 - GraphQL's JSON
+    def graphql(self, query: str, **variables: object) -> Any:
         """Ask the Dagster UI's API."""
         response = httpx.post(
             f"{self.settings.ui_url}/graphql",

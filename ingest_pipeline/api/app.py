@@ -19,6 +19,7 @@ from ingest_pipeline.system import System
 
 _HOST = "127.0.0.1"  # nobody logs in: never another interface
 _MAX_BODY = 64 * 1024  # bytes; an asset takes 2 kB at most
+_ATTEMPTS = 2  # a client waits: better an error soon
 _LAST_ANSWERS_SECONDS = 10  # for what is being answered when the stop comes
 _SECURITY_HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY"}
 _DESCRIPTION = """
@@ -62,9 +63,10 @@ def serve(config: Settings) -> None:
     """
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(System(config)),
+            create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS}))),
             log_level="warning",
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
+_LAST_ANSWERS_SECONDS,
         )
     )
     # uvicorn stops gracefully and then raises the signal anew: both are an ordinary end here.

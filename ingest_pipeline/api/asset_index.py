@@ -9,14 +9,13 @@ from ingest_pipeline.api.models import BUCKET, NewAsset
 from ingest_pipeline.aws.events import delete_order_body
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Page, Tables
-from ingest_pipeline.catalog.model import Asset
+from ingest_pipeline.catalog.model import POSTED, Asset
 from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET, Condition
 from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
 
 _LIVE = Condition("attribute_not_exists(deleted_at)")
 _MOST_ROWS = 1000  # that DynamoDB looks at in one call
 _NEVER = datetime.fromtimestamp(0, UTC)  # any real look at the object is later
-_POSTED = "posted"  # the version of a row that no object was looked at for
 
 # Like ASSETS, with another winner: whoever comes first. A tombstone is nobody.
 _NEW_ASSETS = replace(
@@ -89,7 +88,7 @@ class AssetIndex:
         now = datetime.now(UTC)
         asset = Asset(
             **dict(new),
-            version=_POSTED,
+            version=POSTED,
             day=now.strftime("%Y-%m-%d"),
             last_modified=now,
             judged_at=_NEVER,
@@ -105,7 +104,7 @@ class AssetIndex:
         asset = self.find(file)
         if asset is None:
             return False
-        attributes = {} if asset.version == _POSTED else {VERSION_ATTRIBUTE: asset.version}
+        attributes = {} if asset.version == POSTED else {VERSION_ATTRIBUTE: asset.version}
         self.delete_queue.send(delete_order_body(BUCKET, file), **attributes)
         now = datetime.now(UTC)
         tombstone = asset.model_copy(update={"judged_at": now, "deleted_at": now})

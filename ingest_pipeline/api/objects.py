@@ -9,7 +9,7 @@ from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.keys import IN_PATH, ObjectKey
 from ingest_pipeline.api.models import BUCKET, Message, Rejection, Rejections
 from ingest_pipeline.catalog.tables import REJECTIONS, REPORTS
-from ingest_pipeline.steps.history import UNKNOWN, History, history
+from ingest_pipeline.steps.history import UNKNOWN, History
 
 _BUCKET_NAME = {
     "min_length": 3,
@@ -51,14 +51,7 @@ def get_history(
 
     `waiting` stands in the bucket and has no report yet; `unknown` (404) was never met.
     """
-    story = history(
-        system.clients.s3,
-        system.tables,
-        system.ingest_queue,
-        system.config.ui_url,
-        bucket=bucket,
-        key=key,
-    )
+    story = system.story(bucket, key)
     if story.outcome == UNKNOWN:
         response.status_code = 404
     return story

@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # stubs are installed for development only
     from types_boto3_s3 import S3Client
     from types_boto3_sqs import SQSClient
 
+_CONNECTIONS = 50  # the API answers in 40 threads
+
 
 @dataclass(frozen=True)
 class Clients:
@@ -35,8 +37,8 @@ def connect(config: Settings) -> Clients:
         region_name=config.region, aws_access_key_id=word, aws_secret_access_key=word
     )
     options = Config(
-        max_pool_connections=max(10, config.probe_threads),
-        retries={"mode": "standard", "max_attempts": 5},
+        max_pool_connections=max(_CONNECTIONS, config.probe_threads),
+        retries={"mode": "standard", "max_attempts": config.aws_attempts},
         signature_version="s3v4",  # boto3 presigns with SigV2 otherwise
         s3={"addressing_style": "path"} if config.aws == "embedded" else {},
         connect_timeout=5,

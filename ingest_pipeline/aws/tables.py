@@ -132,12 +132,6 @@ class Tables:
             cursor=_encode_cursor(response.get("LastEvaluatedKey")),
         )
 
-    def scan(self, table: Table[Row]) -> Iterator[Row]:
-        """Every row of a table: for tables that stay small."""
-        for page in self._dynamodb.get_paginator("scan").paginate(TableName=table.name):
-            for item in page["Items"]:
-                yield _row(table, item)
-
     def delete(self, table: Table[Row], key: Mapping[str, str]) -> None:
         """Delete the row under a key, if there is one."""
         self._dynamodb.delete_item(TableName=table.name, Key=_item(key))

@@ -13,6 +13,7 @@ from ingest_pipeline.media.model import Frozen, Probe, Reason, Verdict
 
 __all__ = [
     "FIRST_DAY",
+    "POSTED",
     "Asset",
     "ObjectRef",
     "Outcome",
@@ -24,6 +25,7 @@ __all__ = [
     "object_uri",
 ]
 
+POSTED = "posted"  # the version of an index row that a client announced: no object was looked at
 FIRST_DAY = datetime(2015, 1, 1, tzinfo=UTC)  # where the arrival days begin
 
 

@@ -37,7 +37,7 @@ _SAVE_SHARE = 20  # and a save takes at most a twentieth of the time
 _log = logging.getLogger(__name__)
 
 
-class PortInUse(RuntimeError):  # noqa: N818 - a condition, as in FileExistsError's kin
+class PortInUseError(RuntimeError):
     """Another process has the port of the embedded AWS."""
 
 
@@ -51,7 +51,7 @@ def main() -> None:
 
     try:
         serve(config, on_ready)
-    except (PortInUse, SetUpError) as error:
+    except (PortInUseError, SetUpError) as error:
         sys.exit(f"embedded AWS: {error}")
 
 
@@ -59,7 +59,7 @@ def serve(config: Settings, on_ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` runs in a thread once requests are answered.
 
     Raises:
-        PortInUse: nothing was started.
+        PortInUseError: nothing was started.
         TimeoutError: no answer in time.
         Exception: whatever `on_ready` raised, after a graceful stop.
 
@@ -88,7 +88,7 @@ def _bound(port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        raise PortInUse(
+        raise PortInUseError(
             f"port {port} is in use; stop what listens there or set INGEST_AWS_PORT ({error})"
         ) from error
     return listener

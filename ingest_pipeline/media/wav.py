@@ -26,7 +26,7 @@ class SeekableFile(Protocol):
         ...
 
 
-class ReadBudgetExceeded(Exception):  # noqa: N818 - says what happened; it is a limit, not an error
+class ReadBudgetError(Exception):
     """A file object refuses to fetch more: a sound header needs 3 blocks, a hostile one any."""
 
     def __init__(self, blocks: int) -> None:
@@ -64,12 +64,12 @@ def walk(file: SeekableFile, size: int) -> WavFile:
     """Walk the chunks of a WAV of `size` bytes and check its structure.
 
     Never raises for what the bytes say; errors of the file object itself pass through, except
-    `ReadBudgetExceeded`, which is a fault where it hides the format or the audio.
+    `ReadBudgetError`, which is a fault where it hides the format or the audio.
     """
     layout = _Layout(size)
     try:
         _read_layout(file, layout)
-    except ReadBudgetExceeded as error:
+    except ReadBudgetError as error:
         if layout.fmt is None or layout.data is None:
             layout.fault("header", str(error), "fmt and data within reach")
         else:

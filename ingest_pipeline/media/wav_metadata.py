@@ -25,7 +25,7 @@ from pydantic import JsonValue
 
 from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.media.sniff import printable
-from ingest_pipeline.media.wav import Chunk, ReadBudgetExceeded, SeekableFile
+from ingest_pipeline.media.wav import Chunk, ReadBudgetError, SeekableFile
 
 FILE_SECONDS = 3.0  # for all sections of a file; usual files take milliseconds
 CHUNK_BYTES = 1024 * 1024  # larger chunks are pictures and the like
@@ -82,7 +82,7 @@ class MetadataReader:
         """Read the sections that the metadata chunks of a walked file hold.
 
         Never raises for what the file holds: a section that cannot be read is left out and named
-        in the warnings. Errors of the file object pass through, except `ReadBudgetExceeded`.
+        in the warnings. Errors of the file object pass through, except `ReadBudgetError`.
         """
         bodies, warnings = _read_chunks(file, chunks)
         requests = _requests(bodies)
@@ -159,7 +159,7 @@ def _read_chunks(file: SeekableFile, chunks: Sequence[Chunk]) -> tuple[list[_Bod
         try:
             file.seek(chunk.offset)
             bodies.append(_Body(chunk.id, file.read(chunk.size)))
-        except ReadBudgetExceeded as error:
+        except ReadBudgetError as error:
             warnings.append(f"metadata from {printable(chunk.id)} on not read: {error}")
             break
     return bodies, warnings

@@ -14,7 +14,7 @@ from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.objects import Standing, list_newest_versions
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import Asset, ObjectRef, Outcome, Report
+from ingest_pipeline.catalog.model import POSTED, Asset, ObjectRef, Outcome, Report
 from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET, REPORTS, report_key
 from ingest_pipeline.steps.receipts import is_settled
 
@@ -93,7 +93,7 @@ class _Pair:
             return ObjectRef(
                 bucket=self.asset.bucket,
                 key=self.asset.file,
-                version=self.asset.version,
+                version=None if self.asset.version == POSTED else self.asset.version,
                 arrived=self.asset.last_modified,
             )
         raise ValueError("a pair has at least one side")

@@ -17,6 +17,7 @@ from ingest_pipeline.aws.events import delete_order_body
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.catalog.model import Asset
 from ingest_pipeline.catalog.tables import ASSETS
+from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
 from ingest_pipeline.system import System
 
 NOW = datetime.now(UTC)
@@ -53,7 +54,7 @@ AWKWARD = [
 ]
 
 
-def body(file: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
+def body(file: str, **changes: Any) -> dict[str, Any]:
     return {"bucket": "ingest", "file": file, **FIELDS, **changes}
 
 
@@ -62,7 +63,7 @@ def url_of(key: str) -> str:
     return "/asset/" + quote(key, safe="").replace(".", "%2E")
 
 
-def row(file: str, *, deleted: bool = False, judged_at: datetime = NOW, **fields: Any) -> Asset:  # noqa: ANN401
+def row(file: str, *, deleted: bool = False, judged_at: datetime = NOW) -> Asset:
     return Asset(
         bucket="ingest",
         file=file,
@@ -71,7 +72,6 @@ def row(file: str, *, deleted: bool = False, judged_at: datetime = NOW, **fields
         last_modified=NOW,
         judged_at=judged_at,
         deleted_at=NOW if deleted else None,
-        **fields,
     )
 
 
@@ -93,7 +93,7 @@ def prefix() -> str:
 def test_any_key_makes_the_whole_round(
     api: httpx.Client, system: System, prefix: str, name: str
 ) -> None:
-    # Half of them begin with the name itself, so that leading slashes and dots stay in front.
+    # Leading slashes and dots must stay in front.
     key = name + prefix if name.startswith(("/", ".")) else prefix + name
     assert api.get(url_of(key)).status_code == 404
 
@@ -121,6 +121,23 @@ def test_a_path_is_taken_as_it_is_sent(api: httpx.Client, prefix: str, name: str
     connection.request("GET", f"/asset/{prefix}{name}")  # resolves and re-encodes nothing
     assert json.load(connection.getresponse())["file"] == key
     connection.close()
+
+
+def test_an_order_names_the_version_that_was_seen(
+    api: httpx.Client, system: System, prefix: str
+) -> None:
+    take_all(system.delete_queue)
+    system.tables.put(ASSETS, [row(f"{prefix}seen.wav")])
+    api.post("/asset", json=body(f"{prefix}posted.wav"))
+    for name in ("seen.wav", "posted.wav"):
+        api.delete(f"/asset/{prefix}{name}")
+    messages = system.delete_queue.receive(60)
+    versions = {m.body: m.attributes.get(VERSION_ATTRIBUTE) for m in messages}
+    assert versions == {
+        delete_order_body("ingest", f"{prefix}seen.wav"): "v1",
+        delete_order_body("ingest", f"{prefix}posted.wav"): None,
+    }
+    system.delete_queue.delete(message.handle for message in messages)
 
 
 def test_an_encoded_slash_equals_a_slash(api: httpx.Client, prefix: str) -> None:
@@ -221,7 +238,7 @@ def test_a_look_at_the_object_overrides_what_was_posted(
 ) -> None:
     key = f"{prefix}x.wav"
     api.post("/asset", json=body(key))
-    system.tables.put(ASSETS, [row(key, **FIELDS | {"channel_count": 1})])
+    system.tables.put(ASSETS, [row(key).model_copy(update={"channel_count": 1})])
     assert api.get(f"/asset/{key}").json()["channel_count"] == 1
     assert "message" in api.post("/asset", json=body(key)).json()
     assert api.get(f"/asset/{key}").json()["channel_count"] == 1
@@ -280,7 +297,7 @@ def test_pages_are_full_and_miss_nothing(api: httpx.Client, forest: list[str], l
 def test_a_desert_of_tombstones_is_crossed_in_strides(system: System, forest: list[str]) -> None:
     calls: list[str] = []
 
-    def count(model: Any, **_: Any) -> None:  # noqa: ANN401
+    def count(model: Any, **_: Any) -> None:
         calls.append(model.name)
 
     counted = System(system.config)

@@ -33,7 +33,7 @@ def statements(id_: str) -> list[dict[str, Any]]:
     ]
 
 
-def as_list(value: Any) -> list[Any]:  # noqa: ANN401 - IAM takes one or many
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 

@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest_pipeline.media.wav import MAX_CHUNKS, ReadBudgetExceeded, WavFile, walk
+from ingest_pipeline.media.wav import MAX_CHUNKS, ReadBudgetError, WavFile, walk
 from ingest_pipeline_tests.media.riff import chunk, data, ds64, extensible, fmt, info, riff
 
 OPEN = 0xFFFFFFFF
@@ -36,7 +36,7 @@ class CountingFile(io.BytesIO):
         content = super().read(size)
         self.blocks |= {byte // 65_536 for byte in (at, at + max(len(content), 1) - 1)}
         if len(self.blocks) > self.most:
-            raise ReadBudgetExceeded(self.most)
+            raise ReadBudgetError(self.most)
         return content
 
 

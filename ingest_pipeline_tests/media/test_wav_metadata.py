@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from ingest_pipeline.media import wavinfo_child
-from ingest_pipeline.media.wav import ReadBudgetExceeded, walk
+from ingest_pipeline.media.wav import ReadBudgetError, walk
 from ingest_pipeline.media.wav_metadata import (
     ANSWER_BYTES,
     CHILD_PROGRAM,
@@ -218,7 +218,7 @@ def test_large_chunks_are_passed_over(reader: MetadataReader) -> None:
 def test_a_file_that_fetches_no_more_is_a_warning(reader: MetadataReader) -> None:
     class Spent(io.BytesIO):
         def read(self, _size: int | None = -1, /) -> bytes:
-            raise ReadBudgetExceeded(64)
+            raise ReadBudgetError(64)
 
     content = riff(fmt(), info(INAM="title"), data())
     chunks = walk(io.BytesIO(content), len(content)).metadata
