@@ -66,7 +66,6 @@ def serve(config: Settings) -> None:
             create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS}))),
             log_level="warning",
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
-_LAST_ANSWERS_SECONDS,
         )
     )
     # uvicorn stops gracefully and then raises the signal anew: both are an ordinary end here.

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,7 +128,9 @@ def test_envelopes_are_not_opened_for_ever() -> None:
 
 
 @pytest.mark.parametrize("envelope", [str, in_sns])
-def test_the_test_event_of_s3_names_nothing_and_is_no_problem(envelope: Any) -> None:
+def test_the_test_event_of_s3_names_nothing_and_is_no_problem(
+    envelope: Callable[[str], str],
+) -> None:
     body = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET})
     assert parse_ingest_body(envelope(body)) == ParsedBody()
 
