@@ -24,7 +24,8 @@ class Pipeline:
 
     def tick(self) -> list[dg.RunRequest]:
         """What the ingest sensor asks for now."""
-        context = dg.build_sensor_context(instance=self.instance, definitions=self.definitions)
+        resources = {"aws": (self.definitions.resources or {})["aws"]}
+        context = dg.build_sensor_context(instance=self.instance, resources=resources)
         return list(s3_ingest_sensor.evaluate_tick(context).run_requests or [])
 
     def run(self, request: dg.RunRequest) -> None:
