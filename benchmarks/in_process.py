@@ -25,7 +25,9 @@ class Pipeline:
     def tick(self) -> list[dg.RunRequest]:
         """What the ingest sensor asks for now."""
         resources = {"aws": (self.definitions.resources or {})["aws"]}
-        context = dg.build_sensor_context(instance=self.instance, resources=resources)
+        context = dg.build_sensor_context(
+            instance=self.instance, definitions=self.definitions, resources=resources
+        )
         return list(s3_ingest_sensor.evaluate_tick(context).run_requests or [])
 
     def run(self, request: dg.RunRequest) -> None:

@@ -84,6 +84,7 @@ def main(ctx: click.Context) -> None:
 def dev(system: System) -> None:
     """Start everything, drop the samples, and keep it running until Ctrl-C."""
     supervisor = whole_system(system.config)
+    _announce()
     try:
         with supervisor.running():
             for upload in unseen(system, sample_uploads(_BUCKET)):
@@ -101,6 +102,7 @@ def demo(system: System) -> None:
 
     Exits with 1 if a sample has no outcome after two minutes.
     """
+    _announce()
     with whole_system(system.config).running():
         uploaded = [put(system, upload) for upload in sample_uploads(_BUCKET)]
         reports = outcomes(system, uploaded, _DEMO_SECONDS)
@@ -264,6 +266,10 @@ def _put_with_progress(system: System, uploads: Sequence[Upload]) -> list[Upload
         whole = progress.add_task("uploading", total=sum(upload.size for upload in uploads))
         on_bytes = partial(progress.advance, whole)
         return [put(system, upload, on_bytes) for upload in uploads]
+
+
+def _announce() -> None:
+    click.echo("starting (about 15 seconds) ...", err=True)
 
 
 def _print_addresses(config: Settings) -> None:

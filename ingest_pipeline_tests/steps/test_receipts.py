@@ -1,3 +1,4 @@
+import contextlib
 import time
 
 import pytest
@@ -134,7 +135,7 @@ def test_a_failed_object_of_another_day_keeps_the_message(world: World, queue: Q
 def test_whatever_happens_unanswered_messages_come_again(world: World, queue: Queue) -> None:
     refs = [ref(world, f"{n}.wav") for n in range(12)]
     (batch,) = batches(world, *map(message, refs))
-    with pytest.raises(ZeroDivisionError), held(world, batch):
+    with contextlib.suppress(ZeroDivisionError), held(world, batch):
         assert queue.depth() == Depth(waiting=0, in_flight=12)
         raise ZeroDivisionError
     assert queue.depth() == Depth(waiting=12, in_flight=0)
