@@ -68,6 +68,7 @@ class Figure:
     ratio: float
     goal: str = ""
     is_met: bool | None = None  # None: there is no goal
+    note: str = ""  # shown below the table
 
     @property
     def verdict(self) -> str:

@@ -60,7 +60,7 @@ class OldWorker:
 
 def drain(count: int, size: int) -> float:
     """Seconds to take in `count` objects of `size` bytes that wait in the queue."""
-    system, worker = _warm_worker()
+    system, worker = warm_worker()
     upload(system, "old", count, size)
     begun = time.monotonic()
     while worker.take_one():
@@ -70,7 +70,7 @@ def drain(count: int, size: int) -> float:
 
 def latencies(count: int, size: int) -> list[float]:
     """Seconds from before each PUT until its asset is saved, with a worker that waits for it."""
-    system, worker = _warm_worker()
+    system, worker = warm_worker()
     seconds = []
     for number in range(count):
         body = wav(size, number)
@@ -82,7 +82,7 @@ def latencies(count: int, size: int) -> list[float]:
     return seconds
 
 
-def _warm_worker() -> tuple[System, OldWorker]:
+def warm_worker() -> tuple[System, OldWorker]:
     system = System(settings())
     worker = OldWorker(system)
     upload(system, "warm-up", _WARM_UP, 1_000)

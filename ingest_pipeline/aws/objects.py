@@ -231,14 +231,22 @@ def object_state(s3: "S3Client", bucket: str, key: str) -> ObjectState:
 
 
 def restore_version(s3: "S3Client", ref: ObjectRef) -> bool:
-    """Make the newest version of a key current again by removing the delete marker above it.
+    """Make the newest version of a key current again by removing the delete markers above it.
 
-    Returns whether there was a marker to remove.
+    Returns whether there were any to remove.
 
     Raises:
         ObjectReplacedError: something newer than this version stands at the key, or above it.
         ObjectGoneError: the version no longer exists.
     """
+    is_hidden = False
+    while marker := _marker_above(s3, ref):
+        is_hidden = True
+        s3.delete_object(Bucket=ref.bucket, Key=ref.key, VersionId=marker)
+    return is_hidden
+
+
+def _marker_above(s3: "S3Client", ref: ObjectRef) -> str | None:
     response = s3.list_object_versions(Bucket=ref.bucket, Prefix=ref.key)
     versions = [v for v in response.get("Versions", []) if v["Key"] == ref.key]
     markers = [
@@ -250,9 +258,7 @@ def restore_version(s3: "S3Client", ref: ObjectRef) -> bool:
         raise ObjectReplacedError(
             f"{ref.uri} was replaced: version {versions[0]['VersionId']} is newer"
         )
-    if markers:
-        s3.delete_object(Bucket=ref.bucket, Key=ref.key, VersionId=markers[0]["VersionId"])
-    return bool(markers)
+    return markers[0]["VersionId"] if markers else None
 
 
 def delete_object(s3: "S3Client", bucket: str, key: str, etag: str | None) -> None:

@@ -57,9 +57,9 @@ class Supervisor:
             StartError: a port is in use, or a part died or did not answer in time.
         """
         self._check_ports()
-        previous = {
-            number: signal.signal(number, _interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-        }
+        # SIGINT too: a shell starts its background jobs with it ignored, and so would be the children.
+        stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        previous = {number: signal.signal(number, _interrupt) for number in stops}
         try:
             for part in self.parts:
                 self._start(part)
@@ -210,6 +210,7 @@ def whole_system(config: Settings) -> Supervisor:
                 python,
                 *("-m", "dagster", "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")),
                 *("--host", "127.0.0.1", "--port", str(config.ui_port)),
+                *("--log-level", "warning"),  # every skipped tick is a line otherwise
             ],
             partial(_answers, f"http://127.0.0.1:{config.ui_port}/server_info"),
             partial(_fail_orphaned_runs, home),

@@ -66,4 +66,9 @@ class Restorer:
         removed = [r for r in reports if r.outcome in {Outcome.REJECTED, Outcome.DELETED}]
         if not removed:
             raise NotRestorableError(f"{uri}: nothing was rejected or deleted there")
-        return max(removed, key=lambda report: report.last_modified or report.judged_at)
+        return max(removed, key=_age)
+
+
+def _age(report: Report) -> tuple[datetime, datetime]:
+    """S3 tells whole seconds: of two versions of one second the one judged later is newer."""
+    return report.last_modified or report.judged_at, report.judged_at

@@ -218,7 +218,9 @@ def test_a_key_that_s3_cannot_have_is_a_problem_in_eventbridge(key: object) -> N
     "found", [{"size": -1}, {"size": 10**40}, {"versionId": "v" * 1025}, {"eTag": "e" * 1025}]
 )
 def test_values_that_no_table_could_hold_are_a_problem(found: dict[str, object]) -> None:
-    assert "record 1" in only_problem(parse_ingest_body(notification(record(**found))))
+    event = record()
+    event["s3"]["object"] |= found
+    assert "record 1" in only_problem(parse_ingest_body(notification(event)))
 
 
 def test_a_bad_record_does_not_take_its_good_neighbours_with_it() -> None:

@@ -298,6 +298,14 @@ def test_what_was_deleted_is_brought_back(world: World, key: str) -> None:
     assert opened(world, ref).state.version == ref.version
 
 
+def test_what_was_deleted_more_than_once_is_brought_back(world: World) -> None:
+    ref = world.put("a.wav", b"content")
+    for _ in range(3):
+        world.remove("a.wav")
+    assert restore_version(world.clients.s3, ref)
+    assert world.content("a.wav") == b"content"
+
+
 def test_what_was_overwritten_is_not_deleted(world: World) -> None:
     ref = world.put("a.wav", b"judged")
     world.put("a.wav", b"newer")

@@ -83,8 +83,8 @@ def report(world: World, key: str = "a.wav", version: str = "v1", **fields: obje
     return Report.model_validate(found | fields)
 
 
-def unread(world: World, outcome: Outcome, **fields: object) -> Report:
-    return report(world, probe=None, verdict=Verdict.UNJUDGED, outcome=outcome, **fields)
+def unread(world: World, outcome: Outcome, key: str = "a.wav") -> Report:
+    return report(world, key, probe=None, verdict=Verdict.UNJUDGED, outcome=outcome)
 
 
 def asset(world: World, file: str = "a.wav", version: str = "v1", **fields: object) -> Asset:

@@ -55,7 +55,7 @@ def batches(world: World, *messages: str) -> list[Batch]:
 
 
 def held(world: World, batch: Batch | None) -> HeldReceipts:
-    return world.system.held_receipts(world.system.ingest_queue, batch and batch.id)
+    return world.system.held_receipts(world.system.ingest_queue, batch.id if batch else None)
 
 
 def keys(answered: list[Receipt]) -> set[str]:

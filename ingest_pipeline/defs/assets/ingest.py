@@ -47,7 +47,7 @@ def probe_report(
 ) -> list[Report]:
     """What each object is, and what the rules of `sources.toml` say of it."""
     refs = config.refs() or _arrived_on(aws, context.partition_keys)
-    reports = aws.system.examiner(context.run_id).examine(refs)
+    reports = aws.system.examiner(context.run.run_id).examine(refs)
     context.add_output_metadata(describe_reports(reports, settings().api_url))
     return reports
 

@@ -1,0 +1,50 @@
+"""Objects a second, against the plain worker loop (one message, one whole download at a time).
+
+"Work" is a warm process: from the first receive to the last acknowledgement, Dagster's ticks,
+events and steps included. "With run starts" is a running system: from the moment its sensor is
+turned on, all messages waiting, to the queue empty; ticks, queues and processes included.
+"""
+
+from benchmarks.flood import flood
+from benchmarks.harness import LARGE, SMALL, Figure, Sizes, embedded_aws, in_child, running_api
+
+_GOALS = {SMALL: 3.0, LARGE: 5.0}
+_NAMES = {SMALL: "29 KB", LARGE: "17 MB"}
+
+
+def measure(sizes: Sizes) -> list[Figure]:
+    return [*_of_size(sizes.small, SMALL), *_of_size(sizes.large, LARGE)]
+
+
+def _of_size(count: int, size: int) -> list[Figure]:
+    old = count / _old_seconds(count, size)
+    work = count / _work_seconds(count, size)
+    whole = count / flood(count, size).seconds
+    name = f"{count} WAVs of {_NAMES[size]}"
+    goal = _GOALS[size]
+    return [
+        Figure(
+            f"{name}: the work, times as fast",
+            f"{work:.1f} objects/s",
+            f"{old:.1f} objects/s",
+            work / old,
+            f"at least {goal:g}",
+            work / old >= goal,
+        ),
+        Figure(
+            f"{name}: with run starts, times as fast",
+            f"{whole:.1f} objects/s",
+            f"{old:.1f} objects/s",
+            whole / old,
+        ),
+    ]
+
+
+def _old_seconds(count: int, size: int) -> float:
+    with embedded_aws() as config, running_api(config):
+        return float(in_child(config, "old_worker:drain", count, size))
+
+
+def _work_seconds(count: int, size: int) -> float:
+    with embedded_aws() as config:
+        return float(in_child(config, "in_process:drain", count, size))

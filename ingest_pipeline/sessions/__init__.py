@@ -1,0 +1,1 @@
+"""Vehicle sessions of voice-annotated events: from S3 into an event database. Knows no Dagster."""

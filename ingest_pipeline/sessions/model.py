@@ -1,0 +1,110 @@
+"""The words for a session: its id, its events, and what became of it."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from ingest_pipeline.media.model import Frozen
+
+ND = "ND"  # a value that nobody determined
+NOT_FOUND = "Not found"  # the time of an event that no log tells
+TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+def _timestamp(text: str) -> str:
+    if text != ND:
+        datetime.strptime(text, TIMESTAMP_FORMAT)  # noqa: DTZ007 - vehicles log their local time
+    return text
+
+
+class Event(Frozen):
+    """A moment that somebody in the vehicle spoke about, known by its session and audio tag."""
+
+    vehicle_id: str = ND
+    sw_release: str = ND
+    session_id: str = ND
+    country: str = ND
+    city: str = ND
+    map_version: str = ND
+    driver: str = ND
+    codriver: str = ND
+    time: str = ND  # HH:MM:SS or "Not found", the vehicle's clock
+    date: str = ND  # DD/MM/YYYY, of the session's start
+    annotation: str = ND
+    takeover: str = ND
+    comment: str = ND
+    audio_tag: str = ND  # path of the recording below the session
+    link_to_audio_file: str = ND  # s3://bucket/key
+    mission: str = ND
+    remote_path: str = ND  # key in the bucket
+    local_path: str = ND  # of the downloaded recording
+    file_url: str = ND  # HTTP address of the recording, for those who may read the bucket
+    timestamp: Annotated[str, AfterValidator(_timestamp)] = ND  # %Y-%m-%d %H:%M:%S
+
+
+class TagProblem(Frozen):
+    """An audio tag that became no event."""
+
+    audio_tag: str
+    reason: str
+    is_passing: bool = False  # a later run may find it mended: the recording is not uploaded yet
+
+
+class Session(Frozen):
+    """What a database takes in; `is_whole` is False while events are still to come."""
+
+    session_id: str
+    events: tuple[Event, ...]
+    is_whole: bool = True
+
+
+class SkipReason(StrEnum):
+    """Why a session gave no events."""
+
+    NO_EVENTS = "No Events"  # its report lists no audio tag
+    MISSING_METADATA = "Missing metadata"  # its report has no drive_info
+    NO_EVENT_READABLE = "Unable to get event"  # it has audio tags, and each has a problem
+    MALFORMED_ID = "Malformed session id"
+    MALFORMED_REPORT = "Malformed report"
+    SEVERAL_REPORTS = "Several reports"
+    UNREADABLE = "Unreadable in S3"
+    REFUSED = "Refused by the database"
+    UNDETERMINED = "ND"  # unforeseen; the detail and the log have the error
+
+
+class SessionSkippedError(Exception):
+    """A session gives no events; carries the reason, its detail and the tags' problems."""
+
+    def __init__(
+        self, reason: SkipReason, detail: str, problems: tuple[TagProblem, ...] = ()
+    ) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+        self.problems = problems
+
+
+class SessionState(StrEnum):
+    """What a run did with a session."""
+
+    PROCESSED = "processed"  # its events are in the database
+    SKIPPED = "skipped"  # it gave no events; the reason says why
+    UNCHANGED = "unchanged"  # it was complete before
+    AWAITED = "awaited"  # it has no report: not uploaded yet
+
+
+class SessionOutcome(Frozen):
+    """What became of one session in one run."""
+
+    session_id: str
+    folder: str  # s3://bucket/prefix
+    state: SessionState
+    reason: SkipReason | None = None  # of a skipped one
+    detail: str = ""
+    events: int = 0  # events of the session in the database now, as far as this run knows
+    new_events: int = 0  # written by this run
+    timeless_events: int = 0  # those whose time no log tells
+    problems: tuple[TagProblem, ...] = ()
+    is_complete: bool = False  # False: a later run looks at it again

@@ -1,0 +1,179 @@
+"""Sessions in a bucket: `<VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/...`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from typing import TYPE_CHECKING, Self
+
+from pydantic import model_validator
+
+from ingest_pipeline.catalog.model import object_uri
+from ingest_pipeline.media.model import Frozen
+from ingest_pipeline.sessions.names import (
+    MalformedNameError,
+    is_audio_tag,
+    is_date_or_time,
+    is_display_log,
+    parse_date,
+    parse_time,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_REPORT = "logged_Upload_Report.json"
+_LEVELS = 4  # vehicle, date, time, session
+
+
+class Timeframe(Frozen):
+    """From `start` to `end`, both included, on the vehicles' clocks (no time zone)."""
+
+    start: datetime
+    end: datetime
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.start.tzinfo or self.end.tzinfo:
+            raise ValueError("folders tell no time zone: give times without one")
+        if self.end < self.start:
+            raise ValueError(f"it ends {self.end}, before it starts {self.start}")
+        return self
+
+    @classmethod
+    def of_days(cls, first: date, last: date) -> Self:
+        """Whole days, both included."""
+        return cls(
+            start=datetime.combine(first, time.min), end=datetime.combine(last, time.max)
+        )
+
+    @classmethod
+    def last_days(cls, days: int, until: date) -> Self:
+        """That many whole days, the last of them `until`."""
+        return cls.of_days(until - timedelta(days=days - 1), until)
+
+    def has_day(self, day: date) -> bool:
+        """Whether a part of the day lies in it."""
+        return self.start.date() <= day <= self.end.date()
+
+    def has(self, moment: datetime) -> bool:
+        """Whether the moment, exact to the second, lies in it."""
+        return self.start.replace(microsecond=0) <= moment <= self.end
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file of a session as the listing shows it."""
+
+    key: str
+    size: int  # bytes
+
+
+@dataclass(frozen=True)
+class FoundSession:
+    """A session's folder and those of its files that tell of events."""
+
+    bucket: str
+    prefix: str  # the folder, ending in a slash
+    session_id: str  # the folder's name
+    reports: tuple[StoredFile, ...]  # one when it is uploaded, none before
+    audio_tags: frozenset[str]  # paths below the folder
+    display_logs: tuple[str, ...]  # paths below the folder, those with content, sorted
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/prefix`."""
+        return object_uri(self.bucket, self.prefix)
+
+
+class FolderProblem(Frozen):
+    """A folder that should be a date or a time and is none; what is below it is not looked at."""
+
+    folder: str  # s3://bucket/prefix
+    reason: str
+
+
+def find_sessions(
+    s3: "S3Client", bucket: str, timeframe: Timeframe
+) -> Iterator[FoundSession | FolderProblem]:
+    """Sessions whose folders lie in the timeframe, in the order of their keys.
+
+    The bucket is never listed whole: one listing names the vehicles, one a vehicle the dates, one
+    a date in the timeframe everything below it; a session costs no call of its own. Folders
+    of other names are passed over.
+    """
+    for vehicle in _folders(s3, bucket, ""):
+        for folder in _folders(s3, bucket, vehicle):
+            name = folder.split("/")[-2]
+            if not is_date_or_time(name):
+                continue
+            try:
+                day = parse_date(name)
+            except MalformedNameError as error:
+                yield _problem(bucket, folder, error)
+                continue
+            if timeframe.has_day(day):
+                yield from _sessions_of_day(s3, bucket, folder, day, timeframe)
+
+
+def _folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, Delimiter="/"
+    )
+    for page in pages:
+        for entry in page.get("CommonPrefixes", []):
+            yield entry["Prefix"]
+
+
+def _files(s3: "S3Client", bucket: str, prefix: str) -> Iterator[StoredFile]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        for entry in page.get("Contents", []):
+            yield StoredFile(entry["Key"], entry["Size"])
+
+
+def _sessions_of_day(
+    s3: "S3Client", bucket: str, folder: str, day: date, timeframe: Timeframe
+) -> Iterator[FoundSession | FolderProblem]:
+    files = (file for file in _files(s3, bucket, folder) if file.key.count("/") >= _LEVELS)
+    for time_folder, below in groupby(files, key=lambda file: _ancestor(file, _LEVELS - 1)):
+        name = time_folder.split("/")[-2]
+        if not is_date_or_time(name):
+            continue
+        try:
+            moment = datetime.combine(day, parse_time(name))
+        except MalformedNameError as error:
+            yield _problem(bucket, time_folder, error)
+            continue
+        if timeframe.has(moment):
+            for prefix, content in groupby(below, key=lambda file: _ancestor(file, _LEVELS)):
+                yield _session(bucket, prefix, content)
+
+
+def _ancestor(file: StoredFile, levels: int) -> str:
+    """The folder so many levels below the bucket, with its slash."""
+    return "".join(f"{part}/" for part in file.key.split("/", levels)[:levels])
+
+
+def _session(bucket: str, prefix: str, files: Iterable[StoredFile]) -> FoundSession:
+    reports, tags, logs = [], set(), []
+    for file in files:
+        path = file.key.removeprefix(prefix)
+        if path.endswith(_REPORT):
+            reports.append(file)
+        elif is_audio_tag(path):
+            tags.add(path)
+        elif is_display_log(path) and file.size:
+            logs.append(path)
+    return FoundSession(
+        bucket=bucket,
+        prefix=prefix,
+        session_id=prefix.split("/")[-2],
+        reports=tuple(reports),
+        audio_tags=frozenset(tags),
+        display_logs=tuple(sorted(logs)),
+    )
+
+
+def _problem(bucket: str, folder: str, error: MalformedNameError) -> FolderProblem:
+    return FolderProblem(folder=object_uri(bucket, folder), reason=str(error))

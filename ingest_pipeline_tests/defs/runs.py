@@ -1,0 +1,68 @@
+"""Runs of the job `ingest_objects`, in process."""
+
+from collections.abc import Iterable, Sequence
+
+import dagster as dg
+
+from ingest_pipeline.catalog.model import ObjectRef
+from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.config import ObjectConfig
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+
+
+def objects_config(refs: Iterable[ObjectRef]) -> dict[str, object]:
+    objects = [dict(ObjectConfig.of(ref)) for ref in refs]
+    return {"ops": {"probe_report": {"config": {"objects": objects}}}}
+
+
+def run(
+    instance: dg.DagsterInstance,
+    day: str | tuple[str, str],
+    refs: Sequence[ObjectRef] = (),
+    *,
+    assets: Iterable[str] = (),
+    tags: dict[str, str] | None = None,
+) -> dg.ExecuteInProcessResult:
+    """A run for a day, or for the days from the first to the last; failing is a result."""
+    days = {} if isinstance(day, str) else {RANGE_START: day[0], RANGE_END: day[1]}
+    return (
+        defs()
+        .resolve_job_def("ingest_objects")
+        .execute_in_process(
+            run_config=objects_config(refs) if refs else None,
+            instance=instance,
+            partition_key=day if isinstance(day, str) else None,
+            raise_on_error=False,
+            tags=days | (tags or {}),
+            asset_selection=[dg.AssetKey(name) for name in assets] or None,
+        )
+    )
+
+
+def run_as_requested(
+    instance: dg.DagsterInstance, job: str, request: dg.RunRequest
+) -> dg.ExecuteInProcessResult:
+    """What the daemon makes of a sensor's request."""
+    return (
+        defs()
+        .resolve_job_def(job)
+        .execute_in_process(
+            run_config=request.run_config,
+            instance=instance,
+            partition_key=request.partition_key,
+            raise_on_error=False,
+            tags=request.tags,
+        )
+    )
+
+
+def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
+    """What a run says of an asset that it materialized."""
+    (event,) = result.asset_materializations_for_node(asset)
+    return {name: value.value for name, value in event.metadata.items()}
+
+
+def passed_checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
+    return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
