@@ -23,6 +23,7 @@ RESULTS = Path(__file__).with_name("results.md")
 
 _COLUMNS = ("measured", "ours", "baseline", "ratio", "goal", "")
 _PACKAGES = ("dagster", "boto3", "ministack", "wavinfo", "pydantic")
+_console = Console(width=max(120, Console().width))
 _HEAD = """# What was measured
 
 Written by `make bench`. Every figure stands beside a baseline measured in the same run, on the
@@ -50,10 +51,8 @@ def _measured(name: str, sizes: Sizes) -> list[Figure]:
     table = Table(*_COLUMNS, title=name, title_justify="left")
     for figure in figures:
         table.add_row(*_cells(figure))
-    console = Console(width=max(120, Console().width))
-    console.print(table)
-    for note in _notes(figures):
-        console.print(note, markup=False)
+    for printed in (table, *_notes(figures)):
+        _console.print(printed, markup=False)
     return figures
 
 

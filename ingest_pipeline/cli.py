@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
+from boto3.exceptions import Boto3Error
+from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
@@ -32,7 +33,7 @@ from ingest_pipeline.local.server import PortInUseError, serve, stopped_cleanly
 from ingest_pipeline.local.stack import SetUpError, set_up
 from ingest_pipeline.local.supervisor import StartError, whole_system
 from ingest_pipeline.media.rules import RulesError
-from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+from ingest_pipeline.settings import PROJECT_ROOT, Settings, SettingsError, settings
 from ingest_pipeline.steps.history import UNKNOWN, VersionStory
 from ingest_pipeline.steps.reconcile import Difference
 from ingest_pipeline.steps.redrive import redrive_dead_letters, redrive_object
@@ -42,6 +43,8 @@ from ingest_pipeline.system import System
 _BUCKET = "ingest"
 _DEMO_SECONDS = 120
 _EXPECTED = (
+    SettingsError,
+    Boto3Error,
     StartError,
     PortInUseError,
     SetUpError,
@@ -64,6 +67,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
         try:
             return super().invoke(ctx)
+        except EndpointConnectionError as error:
+            hint = "is `make dev`, or `ingest-pipeline aws`, running?"
+            raise click.ClickException(f"{error} - {hint}") from error
         except _EXPECTED as error:
             raise click.ClickException(str(error)) from error
 
@@ -76,7 +82,8 @@ def main(ctx: click.Context) -> None:
     Settings come from the environment: INGEST_HOME, INGEST_AWS (embedded or real),
     INGEST_AWS_PORT, INGEST_UI_PORT, INGEST_API_PORT and AWS_*; the README lists them all.
     """
-    ctx.obj = System(settings())
+    # A person waits: better an error soon than the five attempts of a run.
+    ctx.obj = System(settings().model_copy(update={"aws_attempts": 2}))
 
 
 @main.command()

@@ -5,7 +5,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -73,10 +74,29 @@ class Settings(BaseSettings):
         return self.home.resolve()
 
 
+class SettingsError(ValueError):
+    """A setting cannot be used; the message names the variable, the value found and why."""
+
+
 @cache
 def settings() -> Settings:
-    """The settings of this process, read once."""
-    return Settings()
+    """The settings of this process, read once.
+
+    Raises:
+        SettingsError: with every mistake, one a line.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError("\n".join(map(_mistake, error.errors()))) from None
+
+
+def _mistake(details: ErrorDetails) -> str:
+    if not details["loc"]:
+        return details["msg"]
+    name = str(details["loc"][0])
+    variable = name if name.isupper() else f"INGEST_{name.upper()}"
+    return f"{variable} is {details['input']!r}: {details['msg']}"
 
 
 def child_environment(config: Settings) -> dict[str, str]:

@@ -43,9 +43,7 @@ class Timeframe(Frozen):
     @classmethod
     def of_days(cls, first: date, last: date) -> Self:
         """Whole days, both included."""
-        return cls(
-            start=datetime.combine(first, time.min), end=datetime.combine(last, time.max)
-        )
+        return cls(start=datetime.combine(first, time.min), end=datetime.combine(last, time.max))
 
     @classmethod
     def last_days(cls, days: int, until: date) -> Self:

@@ -15,6 +15,7 @@ LAYERS = {
     "media": set(),
     "catalog": {"media"},
     "aws": {"catalog", "media", "settings"},
+    "sessions": {"catalog", "media"},
     "steps": {"aws", "catalog", "media"},
     "system": {"aws", "catalog", "media", "settings", "steps"},
 }
@@ -26,6 +27,7 @@ FOREIGN = {
     "media": {"boto3", "botocore", "dagster", "fastapi"},
     "catalog": {"boto3", "botocore", "dagster", "fastapi"},
     "aws": {"dagster", "fastapi"},
+    "sessions": {"boto3", "dagster", "fastapi"},
     "steps": {"boto3", "dagster", "fastapi"},
     "system": {"dagster", "fastapi"},
     "api": {"dagster"},

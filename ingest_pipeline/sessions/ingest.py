@@ -1,0 +1,117 @@
+"""Sessions from S3 into an event database, one or all of a timeframe."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from more_itertools import chunked
+
+from ingest_pipeline.sessions.event_db import (
+    EventDb,
+    EventDbError,
+    EventDbUnavailableError,
+    UploadState,
+)
+from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.model import (
+    NOT_FOUND,
+    SessionOutcome,
+    SessionSkippedError,
+    SessionState,
+    SkipReason,
+)
+from ingest_pipeline.sessions.reading import read_session
+from ingest_pipeline.sessions.tree import FolderProblem, FoundSession, Timeframe, find_sessions
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_log = logging.getLogger(__name__)
+_BATCH = 500  # sessions held at a time, and asked for in one query
+
+
+def ingest_timeframe(
+    s3: "S3Client", bucket: str, db: EventDb, timeframe: Timeframe, *, threads: int = 8
+) -> JobReport:
+    """Take in every session of the timeframe that is uploaded and not complete yet.
+
+    A session that cannot be taken in is an outcome with its reason, and the others go on. May be
+    repeated at any time, also after it was interrupted: nothing is written twice.
+
+    Raises:
+        EventDbUnavailableError: the database gave no answer; what was written stays.
+        BotoCoreError, ClientError: the bucket could not be listed.
+    """
+    outcomes: list[SessionOutcome] = []
+    problems: list[FolderProblem] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for batch in chunked(find_sessions(s3, bucket, timeframe), _BATCH):
+            sessions = [each for each in batch if isinstance(each, FoundSession)]
+            problems += [each for each in batch if isinstance(each, FolderProblem)]
+            complete = db.complete_sessions(session.session_id for session in sessions)
+            outcomes += pool.map(partial(_ingest, s3, db, complete), sessions)
+    return JobReport(timeframe=timeframe, outcomes=tuple(outcomes), problems=tuple(problems))
+
+
+def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
+    """Take in one session, unless it is complete or not uploaded yet.
+
+    Raises:
+        EventDbUnavailableError: the database gave no answer.
+    """
+    return _ingest(s3, db, db.complete_sessions([session.session_id]), session)
+
+
+def _ingest(
+    s3: "S3Client", db: EventDb, complete: set[str], session: FoundSession
+) -> SessionOutcome:
+    if session.session_id in complete:
+        return _outcome(session, SessionState.UNCHANGED, is_complete=True)
+    if not session.reports:
+        return _outcome(session, SessionState.AWAITED)
+    try:
+        return _ingest_uploaded(s3, db, session)
+    except EventDbUnavailableError:
+        raise
+    except SessionSkippedError as error:
+        return _skipped(session, error)
+    except EventDbError as error:
+        return _skipped(session, SessionSkippedError(SkipReason.REFUSED, str(error)))
+    except (BotoCoreError, ClientError) as error:
+        return _skipped(session, SessionSkippedError(SkipReason.UNREADABLE, str(error)))
+    except Exception as error:
+        _log.exception("%s", session.uri)
+        return _skipped(session, SessionSkippedError(SkipReason.UNDETERMINED, repr(error)))
+
+
+def _ingest_uploaded(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
+    reading = read_session(s3, session)
+    upload = db.upload(reading.session)
+    is_unchanged = upload.state is UploadState.UNCHANGED  # another run was faster
+    return _outcome(
+        session,
+        SessionState.UNCHANGED if is_unchanged else SessionState.PROCESSED,
+        events=len(reading.events),
+        new_events=upload.new_events,
+        timeless_events=sum(event.time == NOT_FOUND for event in reading.events),
+        problems=reading.problems,
+        is_complete=upload.state is not UploadState.PARTIAL,
+    )
+
+
+def _skipped(session: FoundSession, error: SessionSkippedError) -> SessionOutcome:
+    return _outcome(
+        session,
+        SessionState.SKIPPED,
+        reason=error.reason,
+        detail=error.detail,
+        problems=error.problems,
+    )
+
+
+def _outcome(session: FoundSession, state: SessionState, **fields: object) -> SessionOutcome:
+    return SessionOutcome.model_validate(
+        {"session_id": session.session_id, "folder": session.uri, "state": state, **fields}
+    )

@@ -1,0 +1,110 @@
+"""What a run over a timeframe came to, for people."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ingest_pipeline.media.model import Frozen
+from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
+from ingest_pipeline.sessions.tree import FolderProblem, Timeframe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Cell = str | int
+
+
+class ReportTable(Frozen):
+    """Rows under named columns."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    def as_dataframe(self) -> "pd.DataFrame":
+        """The same as a DataFrame, with its columns also where there is no row."""
+        import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
+
+        return pd.DataFrame(list(self.rows), columns=list(self.columns))
+
+
+class Summary(Frozen):
+    """How many sessions a run skipped and processed; those it left alone are not counted."""
+
+    skipped: int  # those without events included
+    processed: int
+
+    @property
+    def total(self) -> int:
+        """Skipped and processed."""
+        return self.skipped + self.processed
+
+    def as_dataframe(self) -> "pd.DataFrame":
+        """One row: Skipped, Processed, Total."""
+        return ReportTable(
+            columns=("Skipped", "Processed", "Total"),
+            rows=((self.skipped, self.processed, self.total),),
+        ).as_dataframe()
+
+
+class JobReport(Frozen):
+    """Every session of a timeframe with its outcome, and the folders that could not be read."""
+
+    timeframe: Timeframe
+    outcomes: tuple[SessionOutcome, ...]
+    problems: tuple[FolderProblem, ...] = ()
+
+    @property
+    def summary(self) -> Summary:
+        """The counts."""
+        return Summary(
+            skipped=len(self._in_state(SessionState.SKIPPED)),
+            processed=len(self._in_state(SessionState.PROCESSED)),
+        )
+
+    @property
+    def no_events(self) -> ReportTable:
+        """The sessions without audio tags."""
+        return _table(
+            ("session", "folder"),
+            (
+                (outcome.session_id, outcome.folder)
+                for outcome in self._in_state(SessionState.SKIPPED)
+                if outcome.reason is SkipReason.NO_EVENTS
+            ),
+        )
+
+    @property
+    def skipped(self) -> ReportTable:
+        """The other sessions that gave no events, with the reason."""
+        return _table(
+            ("session", "folder", "reason", "detail"),
+            (
+                (outcome.session_id, outcome.folder, str(outcome.reason), outcome.detail)
+                for outcome in self._in_state(SessionState.SKIPPED)
+                if outcome.reason is not SkipReason.NO_EVENTS
+            ),
+        )
+
+    @property
+    def processed(self) -> ReportTable:
+        """The sessions whose events are in the database, with what was wrong with their tags."""
+        return _table(
+            ("session", "folder", "events", "new", "without time", "problems"),
+            (
+                (
+                    outcome.session_id,
+                    outcome.folder,
+                    outcome.events,
+                    outcome.new_events,
+                    outcome.timeless_events,
+                    "; ".join(f"{each.audio_tag}: {each.reason}" for each in outcome.problems),
+                )
+                for outcome in self._in_state(SessionState.PROCESSED)
+            ),
+        )
+
+    def _in_state(self, state: SessionState) -> list[SessionOutcome]:
+        return [outcome for outcome in self.outcomes if outcome.state is state]
+
+
+def _table(columns: tuple[str, ...], rows: Iterable[tuple[Cell, ...]]) -> ReportTable:
+    return ReportTable(columns=columns, rows=tuple(rows))

@@ -1,0 +1,183 @@
+"""From a session in S3 to its events."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from more_itertools import map_reduce
+
+from ingest_pipeline.catalog.model import object_uri
+from ingest_pipeline.media.model import Frozen
+from ingest_pipeline.sessions.display_logs import Log, frame_times
+from ingest_pipeline.sessions.model import (
+    ND,
+    NOT_FOUND,
+    Event,
+    Session,
+    SessionSkippedError,
+    SkipReason,
+    TagProblem,
+)
+from ingest_pipeline.sessions.names import (
+    MalformedNameError,
+    SessionId,
+    TagName,
+    display_logs_folder,
+    is_audio_tag,
+    parse_session_id,
+    parse_tag,
+)
+from ingest_pipeline.sessions.report import (
+    DriveInfo,
+    MalformedReportError,
+    UploadReport,
+    parse_report,
+)
+from ingest_pipeline.sessions.tree import FoundSession, StoredFile
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_LARGEST_REPORT = 64 * 1024 * 1024  # bytes; one of 1,200 files has some 100 kB
+
+
+class SessionReading(Frozen):
+    """The events of a session, and the audio tags that gave none."""
+
+    session_id: str
+    events: tuple[Event, ...]
+    problems: tuple[TagProblem, ...] = ()
+
+    @property
+    def session(self) -> Session:
+        """What goes to the database; not whole while a recording is still to come."""
+        is_whole = not any(problem.is_passing for problem in self.problems)
+        return Session(session_id=self.session_id, events=self.events, is_whole=is_whole)
+
+
+@dataclass(frozen=True)
+class _Tag:
+    path: str  # below the session
+    name: TagName
+
+    @property
+    def logs_folder(self) -> str:
+        return display_logs_folder(self.path)
+
+
+def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
+    """The events of an uploaded session: one GET of its report, one of each log that is needed.
+
+    Recordings are not read. A tag with a problem does not disturb its neighbours.
+
+    Raises:
+        SessionSkippedError: there are none, and why.
+        BotoCoreError, ClientError: S3 gave no answer, or none for good.
+    """
+    session_id = _session_id(found)
+    report = _report(s3, found)
+    drive_info = report.drive_info
+    if drive_info is None:
+        raise SessionSkippedError(SkipReason.MISSING_METADATA, "the report has no drive_info")
+    tags, problems = _tags(report, found)
+    times = _times(s3, found, tags)
+    events = tuple(_event(s3, found, session_id, drive_info, tag, times[tag.path]) for tag in tags)
+    return SessionReading(session_id=found.session_id, events=events, problems=tuple(problems))
+
+
+def _session_id(found: FoundSession) -> SessionId:
+    try:
+        return parse_session_id(found.session_id)
+    except MalformedNameError as error:
+        raise SessionSkippedError(SkipReason.MALFORMED_ID, str(error)) from error
+
+
+def _report(s3: "S3Client", found: FoundSession) -> UploadReport:
+    if len(found.reports) != 1:
+        names = ", ".join(file.key.removeprefix(found.prefix) for file in found.reports)
+        raise SessionSkippedError(
+            SkipReason.SEVERAL_REPORTS, f"{len(found.reports)} reports: {names}"
+        )
+    try:
+        return parse_report(_content(s3, found.bucket, found.reports[0]))
+    except MalformedReportError as error:
+        raise SessionSkippedError(SkipReason.MALFORMED_REPORT, str(error)) from error
+
+
+def _content(s3: "S3Client", bucket: str, file: StoredFile) -> bytes:
+    if file.size > _LARGEST_REPORT:
+        raise MalformedReportError(f"{file.size} bytes, at most {_LARGEST_REPORT} are read")
+    return s3.get_object(Bucket=bucket, Key=file.key)["Body"].read()
+
+
+def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[TagProblem]]:
+    """The audio tags that can become events, and what is wrong with the others.
+
+    Raises:
+        SessionSkippedError: none can.
+    """
+    paths = dict.fromkeys(file.file for file in report.files)
+    tags, problems = [], []
+    for path in filter(is_audio_tag, paths):
+        try:
+            tag = _Tag(path, parse_tag(path))
+        except MalformedNameError as error:
+            problems.append(TagProblem(audio_tag=path, reason=str(error)))
+            continue
+        if path in found.audio_tags:
+            tags.append(tag)
+        else:
+            reason = "the report lists it, but it is not in the bucket"
+            problems.append(TagProblem(audio_tag=path, reason=reason, is_passing=True))
+    if not tags and not problems:
+        raise SessionSkippedError(SkipReason.NO_EVENTS, "the report lists no audio tag")
+    if not tags:
+        detail = f"none of {len(problems)} audio tags is usable: {problems[0].reason}"
+        raise SessionSkippedError(SkipReason.NO_EVENT_READABLE, detail, tuple(problems))
+    return tags, problems
+
+
+def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, str]:
+    """The time of each tag by its path; every log is read once, for all tags that need it."""
+    times = {}
+    for folder, its_tags in map_reduce(tags, lambda tag: tag.logs_folder).items():
+        by_frame = frame_times(_logs(s3, found, folder), {tag.name.frame for tag in its_tags})
+        times |= {tag.path: by_frame[tag.name.frame] for tag in its_tags}
+    return times
+
+
+def _logs(s3: "S3Client", found: FoundSession, folder: str) -> Iterator[Log]:
+    for path in found.display_logs:
+        if path.startswith(folder):
+            yield s3.get_object(Bucket=found.bucket, Key=found.prefix + path)["Body"]
+
+
+def _event(
+    s3: "S3Client",
+    found: FoundSession,
+    session_id: SessionId,
+    drive_info: DriveInfo,
+    tag: _Tag,
+    time: str,
+) -> Event:
+    key = found.prefix + tag.path
+    day = session_id.started.date()
+    return Event(
+        vehicle_id=session_id.vehicle,
+        sw_release=session_id.release,
+        session_id=found.session_id,
+        country=drive_info.data_info.country,
+        driver=drive_info.base_data.driver,
+        codriver=drive_info.base_data.co_pilot,
+        time=time,
+        date=day.strftime("%d/%m/%Y"),
+        annotation=tag.name.annotation,
+        comment=drive_info.data_info.driver_comment,
+        audio_tag=tag.path,
+        link_to_audio_file=object_uri(found.bucket, key),
+        remote_path=key,
+        file_url=f"{s3.meta.endpoint_url}/{found.bucket}/{quote(key)}",
+        timestamp=ND if time == NOT_FOUND else f"{day} {time}",
+    )
