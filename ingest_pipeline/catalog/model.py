@@ -130,14 +130,16 @@ class Receipt(Frozen):
     message_id: str
     handle: str  # receipt handle: what deletes the message
     objects: tuple[ObjectRef, ...]
+    receive_count: int = 1  # how often it has been delivered, this time included
 
 
 class ReceiptBatch(Frozen):
-    """A row of `ingest_receipts`: the messages that one run answers for."""
+    """A row of `ingest_receipts`: the messages that one run answers for, or a part of them."""
 
-    batch: str
+    batch: str  # the run's batch; of further parts with "/1", "/2" and so on behind it
     created_at: Timestamp
     receipts: tuple[Receipt, ...]
+    parts: int = 1  # rows of the batch in all; told by the first
 
 
 def object_uri(bucket: str, key: str) -> str:

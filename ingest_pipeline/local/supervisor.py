@@ -57,7 +57,7 @@ class Supervisor:
             StartError: a port is in use, or a part died or did not answer in time.
         """
         self._check_ports()
-        # SIGINT too: a shell starts its background jobs with it ignored, and so would be the children.
+        # SIGINT too: a shell starts background jobs with it ignored, and children inherit that.
         stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         previous = {number: signal.signal(number, _interrupt) for number in stops}
         try:

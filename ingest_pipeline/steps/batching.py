@@ -13,14 +13,6 @@ _SHRINK = 8
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """A message of which every part was understood, and how often it has been delivered."""
-
-    receipt: Receipt
-    receive_count: int
-
-
-@dataclass(frozen=True)
 class Batch:
     """The objects of one run, all of one day, and the messages that wait for them."""
 
@@ -30,8 +22,8 @@ class Batch:
     receipts: tuple[Receipt, ...]
 
 
-def plan_batches(deliveries: Iterable[Delivery], max_objects: int) -> list[Batch]:
-    """Group deliveries by arrival day into batches of at most `max_objects` messages.
+def plan_batches(receipts: Iterable[Receipt], max_objects: int) -> list[Batch]:
+    """Group messages by arrival day into batches of at most `max_objects` messages.
 
     A message that comes again had its run fail or die, perhaps by its own doing: it rides with
     others of its fate in batches an eighth as large each time (200, 25, 3, 1), so an object that
@@ -40,10 +32,10 @@ def plan_batches(deliveries: Iterable[Delivery], max_objects: int) -> list[Batch
 
     A message whose objects arrived on several days rides in a batch of each.
     """
-    groups: dict[tuple[str, int], list[Delivery]] = defaultdict(list)
-    for delivery in deliveries:
-        for day in sorted({ref.day for ref in delivery.receipt.objects}):
-            groups[day, delivery.receive_count].append(delivery)
+    groups: dict[tuple[str, int], list[Receipt]] = defaultdict(list)
+    for receipt in receipts:
+        for day in sorted({ref.day for ref in receipt.objects}):
+            groups[day, receipt.receive_count].append(receipt)
     return [
         _batch(day, members)
         for (day, count), group in groups.items()
@@ -51,7 +43,6 @@ def plan_batches(deliveries: Iterable[Delivery], max_objects: int) -> list[Batch
     ]
 
 
-def _batch(day: str, members: Sequence[Delivery]) -> Batch:
-    receipts = tuple(delivery.receipt for delivery in members)
+def _batch(day: str, receipts: Sequence[Receipt]) -> Batch:
     objects = (ref for receipt in receipts for ref in receipt.objects if ref.day == day)
-    return Batch(uuid4().hex, day, tuple(unique_everseen(objects)), receipts)
+    return Batch(uuid4().hex, day, tuple(unique_everseen(objects)), tuple(receipts))

@@ -1,15 +1,20 @@
 """What a sensor's tick does with a queue: receive, understand, batch, keep the receipts."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+
+from botocore.exceptions import ClientError
 
 from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import Receipt, ReceiptBatch
+from ingest_pipeline.catalog.model import Receipt
 from ingest_pipeline.catalog.tables import RECEIPTS
-from ingest_pipeline.steps.batching import Batch, Delivery, plan_batches
+from ingest_pipeline.steps.batching import Batch, plan_batches
+from ingest_pipeline.steps.receipts import receipt_rows
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -29,37 +34,48 @@ class Intake:
 
     def take(self, slots: int) -> list[Batch]:
         """Batches for about so many runs, their receipts on record."""
-        deliveries: list[Delivery] = []
+        receipts: list[Receipt] = []
         batches: list[Batch] = []
-        while len(batches) <= slots and len(deliveries) < slots * self.max_objects:
+        while len(batches) <= slots and len(receipts) < slots * self.max_objects:
             messages = self.queue.receive(self.visibility_seconds)
             if not messages:
                 break
-            deliveries.extend(self._understood(messages))
-            batches = plan_batches(deliveries, self.max_objects)
-        self.tables.put(RECEIPTS, map(_receipt_row, batches))
+            receipts.extend(self._understood(messages))
+            batches = plan_batches(receipts, self.max_objects)
+        for batch in batches:
+            self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches
 
-    def _understood(self, messages: list[Message]) -> Iterator[Delivery]:
+    def _understood(self, messages: list[Message]) -> Iterator[Receipt]:
         done: list[str] = []
         for message in messages:
             parsed = self.understand(message)
-            if parsed.problems:
-                self.dead_letters.send(message.body, problem="; ".join(parsed.problems)[:1000])
+            explained = self._set_aside(message, parsed.problems) if parsed.problems else True
             if parsed.objects:
-                receipt = Receipt(
-                    message_id=message.id, handle=message.handle, objects=parsed.objects
+                yield Receipt(
+                    message_id=message.id,
+                    handle=message.handle,
+                    objects=parsed.objects,
+                    receive_count=message.receive_count,
                 )
-                yield Delivery(receipt, message.receive_count)
-            else:
+            elif explained:
                 done.append(message.handle)
         self.queue.delete(done)
+
+    def _set_aside(self, message: Message, problems: tuple[str, ...]) -> bool:
+        """Whether the dead-letter queue took the message with its problem.
+
+        A body near SQS's limit has no room for the attribute: that one gets there without it,
+        after its fifth delivery.
+        """
+        try:
+            self.dead_letters.send(message.body, problem="; ".join(problems)[:1000])
+        except ClientError:
+            _log.warning("message %s stays in %s: %s", message.id, self.queue.name, problems[0])
+            return False
+        return True
 
 
 def understand_event(message: Message) -> ParsedBody:
     """The objects that a message of the ingest queue names."""
     return parse_ingest_body(message.body, message.sent_at)
-
-
-def _receipt_row(batch: Batch) -> ReceiptBatch:
-    return ReceiptBatch(batch=batch.id, created_at=datetime.now(UTC), receipts=batch.receipts)

@@ -2,25 +2,51 @@
 
 import logging
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
 from botocore.exceptions import BotoCoreError, ClientError
+from more_itertools import constrained_batches, map_reduce
 
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import ObjectRef, Outcome, Receipt, Report
+from ingest_pipeline.catalog.model import ObjectRef, Outcome, Receipt, ReceiptBatch, Report
 from ingest_pipeline.catalog.tables import RECEIPTS, REPORTS, report_key
 
 _log = logging.getLogger(__name__)
 _UNSETTLED = {Outcome.PENDING, Outcome.FAILED}
-_RETRY_SECONDS = 10  # how soon a message comes again whose object failed for a passing reason
+_ROW_BYTES = 200_000  # of receipts as JSON: DynamoDB takes 400 KB an item
+# How soon a message comes again whose object failed for a passing reason: 10 s, then 40, 160 and
+# 640. All at 10 s, an outage of a minute would send a whole bucket to the dead-letter queue.
+_RETRY_SECONDS = 10
+_RETRY_GROWTH = 4
+_RETRY_MOST = 900
 
 
 def is_settled(report: Report) -> bool:
     """Whether an outcome is final: its message may go."""
     return report.outcome not in _UNSETTLED
+
+
+def receipt_rows(batch: str, receipts: Sequence[Receipt]) -> list[ReceiptBatch]:
+    """The receipts of a batch in as many rows as they need."""
+    pieces = list(
+        constrained_batches(
+            receipts,
+            _ROW_BYTES,
+            get_len=lambda receipt: len(receipt.model_dump_json()),
+            strict=False,
+        )
+    )
+    now = datetime.now(UTC)
+    return [
+        ReceiptBatch(
+            batch=f"{batch}/{n}" if n else batch, created_at=now, receipts=piece, parts=len(pieces)
+        )
+        for n, piece in enumerate(pieces)
+    ]
 
 
 class HeldReceipts:
@@ -37,13 +63,14 @@ class HeldReceipts:
         self._tables = tables
         self._batch = batch
         self._visibility_seconds = visibility_seconds
+        self._rows: list[ReceiptBatch] = []
         self._held: dict[str, Receipt] = {}
         self._stop = threading.Event()
         self._heartbeat = threading.Thread(target=self._extend, name="visibility", daemon=True)
 
     def __enter__(self) -> Self:
-        row = self._tables.get(RECEIPTS, {"batch": self._batch}) if self._batch else None
-        self._held = {receipt.message_id: receipt for receipt in row.receipts} if row else {}
+        self._rows = self._load(self._batch) if self._batch else []
+        self._held = {each.message_id: each for row in self._rows for each in row.receipts}
         if self._held:
             self._heartbeat.start()
         return self
@@ -57,15 +84,22 @@ class HeldReceipts:
         self._stop.set()
         if self._heartbeat.ident:
             self._heartbeat.join()
-        if self._held:
-            self._hide(_RETRY_SECONDS)
+        for seconds, receipts in map_reduce(self._held.values(), _retry_seconds).items():
+            self._hide(receipts, seconds)
+
+    def _load(self, batch: str) -> list[ReceiptBatch]:
+        first = self._tables.get(RECEIPTS, {"batch": batch})
+        if first is None:
+            return []
+        keys = [{"batch": f"{batch}/{n}"} for n in range(1, first.parts)]
+        return [first, *self._tables.get_many(RECEIPTS, keys)]
 
     def _extend(self) -> None:
         while not self._stop.wait(self._visibility_seconds / 3):
-            self._hide(self._visibility_seconds)
+            self._hide(list(self._held.values()), self._visibility_seconds)
 
-    def _hide(self, seconds: int) -> None:
-        handles = [receipt.handle for receipt in list(self._held.values())]
+    def _hide(self, receipts: list[Receipt], seconds: int) -> None:
+        handles = [receipt.handle for receipt in receipts]
         try:
             self._queue.hide(handles, seconds)
         except (BotoCoreError, ClientError):  # at worst a message comes twice
@@ -93,8 +127,9 @@ class HeldReceipts:
         self._queue.delete(receipt.handle for receipt in receipts)
         for receipt in receipts:
             del self._held[receipt.message_id]
-        if self._batch and not self._held:
-            self._tables.delete(RECEIPTS, {"batch": self._batch})
+        if not self._held:
+            for row in self._rows:
+                self._tables.delete(RECEIPTS, {"batch": row.batch})
 
     def _is_answered(self, receipt: Receipt, settled: Collection[str]) -> bool:
         elsewhere = [ref for ref in receipt.objects if ref.uri not in settled]
@@ -104,3 +139,8 @@ class HeldReceipts:
         """Whether objects outside this run's batch (of another day) have their outcomes."""
         keys = [report_key(ref.uri, ref.row_version) for ref in refs]
         return sum(map(is_settled, self._tables.get_many(REPORTS, keys))) == len(keys)
+
+
+def _retry_seconds(receipt: Receipt) -> int:
+    seconds: int = _RETRY_SECONDS * _RETRY_GROWTH ** (receipt.receive_count - 1)
+    return min(_RETRY_MOST, seconds)

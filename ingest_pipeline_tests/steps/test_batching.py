@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from ingest_pipeline.catalog.model import ObjectRef, Receipt
-from ingest_pipeline.steps.batching import Batch, Delivery, plan_batches
+from ingest_pipeline.steps.batching import Batch, plan_batches
 from ingest_pipeline_tests.world import some_ref
 
 FIRST, SECOND = "2026-03-01T23:59:59.999Z", "2026-03-02T00:00:00Z"
@@ -13,12 +13,16 @@ def ref(key: str, arrived: str = FIRST) -> ObjectRef:
     return some_ref("ingest", key, arrived=arrived)
 
 
-def delivery(name: str, *refs: ObjectRef, count: int = 1) -> Delivery:
-    receipt = Receipt(message_id=name, handle=f"handle of {name}", objects=refs or (ref(name),))
-    return Delivery(receipt, count)
+def delivery(name: str, *refs: ObjectRef, count: int = 1) -> Receipt:
+    return Receipt(
+        message_id=name,
+        handle=f"handle of {name}",
+        objects=refs or (ref(name),),
+        receive_count=count,
+    )
 
 
-def deliveries(number: int, count: int = 1) -> list[Delivery]:
+def deliveries(number: int, count: int = 1) -> list[Receipt]:
     return [delivery(f"{each:04}", count=count) for each in range(number)]
 
 

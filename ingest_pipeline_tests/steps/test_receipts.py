@@ -10,7 +10,7 @@ from ingest_pipeline.catalog.tables import RECEIPTS, REPORTS
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.steps import receipts as receipts_module
 from ingest_pipeline.steps.batching import Batch
-from ingest_pipeline.steps.receipts import HeldReceipts, is_settled
+from ingest_pipeline.steps.receipts import HeldReceipts, is_settled, receipt_rows
 from ingest_pipeline_tests.world import World, some_ref
 
 NEXT_DAY = "2026-03-02T00:00:00Z"
@@ -60,6 +60,32 @@ def held(world: World, batch: Batch | None) -> HeldReceipts:
 
 def keys(answered: list[Receipt]) -> set[str]:
     return {ref.key for receipt in answered for ref in receipt.objects}
+
+
+def test_a_batch_of_1000_long_keys_takes_as_many_rows_as_it_needs(
+    world: World, queue: Queue
+) -> None:
+    many = [
+        Receipt(message_id=f"m{n}", handle="h" * 400, objects=(ref(world, f"{n:04}" + "k" * 1020),))
+        for n in range(1000)
+    ]
+    rows = receipt_rows(world.bucket, many)
+    assert len(rows) > 1
+    world.tables.put(RECEIPTS, rows)
+    held_receipts = world.system.held_receipts(queue, world.bucket)
+    assert held_receipts._load(world.bucket) == rows
+    assert [receipt for row in rows for receipt in row.receipts] == many
+
+
+def test_each_failure_makes_the_next_try_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts_module, "_RETRY_SECONDS", 10)
+    waits = [
+        receipts_module._retry_seconds(
+            Receipt(message_id="m", handle="h", objects=(), receive_count=count)
+        )
+        for count in range(1, 6)
+    ]
+    assert waits == [10, 40, 160, 640, 900]
 
 
 @pytest.mark.parametrize("outcome", Outcome)
