@@ -156,7 +156,7 @@ def _process(
             raise RuntimeError(f"{name} ended:\n{log.read_text()}")
         yield
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             process.wait(_STOP_SECONDS)
         process.kill()

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,16 @@ from rich.text import Text
 from ingest_pipeline.aws.objects import ObjectGoneError, ObjectReplacedError
 from ingest_pipeline.catalog.model import Report
 from ingest_pipeline.catalog.tables import BY_DAY, REPORTS
+from ingest_pipeline.cli_sessions import sessions
+from ingest_pipeline.local.backfill import BackfillError, launch_backfill, watch_backfill
 from ingest_pipeline.local.samples import (
     Upload,
     Uploaded,
+    event_counts,
     outcomes,
     plan_uploads,
     put,
+    put_sample_sessions,
     sample_uploads,
     unseen,
 )
@@ -33,6 +37,7 @@ from ingest_pipeline.local.server import PortInUseError, serve, stopped_cleanly
 from ingest_pipeline.local.stack import SetUpError, set_up
 from ingest_pipeline.local.supervisor import StartError, whole_system
 from ingest_pipeline.media.rules import RulesError
+from ingest_pipeline.sessions.event_db import EventDbError
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, SettingsError, settings
 from ingest_pipeline.steps.history import UNKNOWN, VersionStory
 from ingest_pipeline.steps.reconcile import Difference
@@ -42,7 +47,13 @@ from ingest_pipeline.system import System
 
 _BUCKET = "ingest"
 _DEMO_SECONDS = 120
+_BACKFILLS = {
+    "objects": ["probe_report", "valid_asset_index", "rejected_objects", "ingest_receipts"],
+    "sessions": ["session_reports", "session_events"],
+}
 _EXPECTED = (
+    BackfillError,
+    EventDbError,
     SettingsError,
     Boto3Error,
     StartError,
@@ -107,14 +118,19 @@ def dev(system: System) -> None:
 def demo(system: System) -> None:
     """Start everything, take in the samples, print what became of each, and stop.
 
-    Exits with 1 if a sample has no outcome after two minutes.
+    Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes.
     """
     _announce()
     with whole_system(system.config).running():
         uploaded = [put(system, upload) for upload in sample_uploads(_BUCKET)]
+        session_ids = put_sample_sessions(system)
         reports = outcomes(system, uploaded, _DEMO_SECONDS)
+        events = event_counts(system, session_ids, _DEMO_SECONDS)
     _print_reports(reports)
+    _print_sessions(session_ids, events)
     _exit_unless_complete(reports, uploaded)
+    if missing := [session for session in session_ids if session not in events]:
+        raise click.ClickException(f"not in the event database in time: {', '.join(missing)}")
 
 
 @main.command()
@@ -249,6 +265,29 @@ def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:
     click.echo(f"{len(found)} differences, {sent} objects sent through the queue again")
 
 
+@main.command()
+@click.argument("what", type=click.Choice(["objects", "sessions"]))
+@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.pass_obj
+def backfill(system: System, what: str, first: datetime, last: datetime) -> None:
+    """Take in again all that arrived on these days, as a Dagster backfill; watch it.
+
+    Exits with 1 unless every run succeeds.
+    """
+    ui_url = system.config.ui_url
+    started = launch_backfill(ui_url, _BACKFILLS[what], first.date(), last.date())
+    click.echo(f"{ui_url}/runs/b/{started}")
+    for status in watch_backfill(ui_url, started):
+        runs = ", ".join(f"{n} {name}" for name, n in Counter(status.runs.values()).items())
+        click.echo(f"{status.status}: {runs or 'no run yet'}")
+    if not status.succeeded:
+        sys.exit(1)
+
+
+main.add_command(sessions)
+
+
 def _differences(system: System, grace: timedelta) -> list[Difference]:
     reconciler = system.reconciler()
     return [
@@ -299,6 +338,13 @@ def _print_reports(reports: Iterable[Report]) -> None:
         why = "; ".join(map(str, report.reasons))
         cells = [report.key, report.verdict, report.outcome, why, *fields]
         table.add_row(*(Text(str(cell)) for cell in cells))
+    _console.print(table)
+
+
+def _print_sessions(session_ids: Sequence[str], events: Mapping[str, int]) -> None:
+    table = Table("driving session", "events in the database")
+    for session in session_ids:
+        table.add_row(Text(session), str(events.get(session, "not complete")))
     _console.print(table)
 
 

@@ -9,12 +9,13 @@ from ingest_pipeline.defs.assets.ingest import (
     rejected_objects,
     valid_asset_index,
 )
+from ingest_pipeline.defs.assets.sessions import session_assets, session_bucket
 from ingest_pipeline.defs.checks import bucket_and_tables_agree, dead_letter_queues_empty
 from ingest_pipeline.defs.io_managers import DynamoDBIOManager
-from ingest_pipeline.defs.jobs import delete_objects, ingest_objects, reconcile
-from ingest_pipeline.defs.resources import AwsResource, HeldReceiptsResource
-from ingest_pipeline.defs.schedules import reconcile_hourly
-from ingest_pipeline.defs.sensors import s3_delete_sensor, s3_ingest_sensor
+from ingest_pipeline.defs.jobs import delete_objects, ingest_objects, ingest_sessions, reconcile
+from ingest_pipeline.defs.resources import AwsResource, EventDbResource, HeldReceiptsResource
+from ingest_pipeline.defs.schedules import recent_sessions, reconcile_hourly
+from ingest_pipeline.defs.sensors import s3_delete_sensor, s3_ingest_sensor, session_sensor
 from ingest_pipeline.settings import settings
 
 
@@ -24,6 +25,8 @@ def defs() -> dg.Definitions:
     aws = AwsResource()
     return dg.Definitions(
         assets=[
+            session_bucket,
+            session_assets,
             ingest_bucket,
             probe_report,
             valid_asset_index,
@@ -31,14 +34,16 @@ def defs() -> dg.Definitions:
             ingest_receipts,
         ],
         asset_checks=[bucket_and_tables_agree, dead_letter_queues_empty],
-        jobs=[ingest_objects, delete_objects, reconcile],
-        sensors=[s3_ingest_sensor, s3_delete_sensor],
-        schedules=[reconcile_hourly],
+        jobs=[ingest_objects, delete_objects, ingest_sessions, reconcile],
+        sensors=[s3_ingest_sensor, s3_delete_sensor, session_sensor],
+        schedules=[reconcile_hourly, recent_sessions],
         resources={
             "aws": aws,
             "dynamodb_io_manager": DynamoDBIOManager(aws=aws),
+            "event_db": EventDbResource(aws=aws),
             "ingest_messages": HeldReceiptsResource(aws=aws, queue=settings().ingest_queue),
             "delete_messages": HeldReceiptsResource(aws=aws, queue=settings().delete_queue),
+            "session_messages": HeldReceiptsResource(aws=aws, queue=settings().session_queue),
         },
         # A batch's steps are short and hand rows on: a process for each would cost 9 CPU s more.
         executor=dg.in_process_executor,

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -31,6 +31,11 @@ class Settings(BaseSettings):
     probe_threads: int = Field(16, ge=1)
     quarantine_bucket: str = "ingest-quarantine"
 
+    upload_bucket: str = "ingest-videos"  # where the forms of /presignedurl put videos
+    rendition_bucket: str = "ingest-renditions"
+    max_upload_bytes: int = Field(2 * 2**30, ge=1, le=5 * 2**30)  # S3 takes 5 GiB in one request
+    basic_users: Path | None = None  # a file of `user:hash` lines; None: nobody is let in
+
     region: str = Field(
         "us-east-1", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
     )
@@ -41,6 +46,12 @@ class Settings(BaseSettings):
     ingest_dead_letter_queue: str = "s3-ingest-messages-dead"
     delete_queue: str = "s3-delete-messages"
     delete_dead_letter_queue: str = "s3-delete-messages-dead"
+
+    session_bucket: str = "sessions"
+    session_queue: str = "s3-session-messages"
+    session_dead_letter_queue: str = "s3-session-messages-dead"
+    event_db: SecretStr | None = None  # a URL; default: SQLite under `home`
+    event_db_file: Path | None = None  # a file that holds the URL, for secrets that are mounted
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Self:
@@ -67,6 +78,15 @@ class Settings(BaseSettings):
     def api_url(self) -> str:
         """The HTTP API."""
         return f"http://localhost:{self.api_port}"
+
+    @property
+    def event_db_url(self) -> str:
+        """Where session events go; may hold a password: never log it."""
+        if self.event_db_file:
+            return self.event_db_file.read_text(encoding="utf-8").strip()
+        if self.event_db:
+            return self.event_db.get_secret_value()
+        return f"sqlite:///{self.state / 'events.db'}"
 
     @property
     def state(self) -> Path:

@@ -1,14 +1,17 @@
 """The parts put together for one process: clients, tables, queues, rules and the steps."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 
 from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.aws.events import ParsedBody
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalog.model import ObjectRef, Report
 from ingest_pipeline.media.rules import Sources, load_sources
 from ingest_pipeline.settings import Settings
+from ingest_pipeline.steps.batching import by_month
 from ingest_pipeline.steps.examine import Examiner
 from ingest_pipeline.steps.history import History, history
 from ingest_pipeline.steps.intake import Intake, understand_event
@@ -17,6 +20,8 @@ from ingest_pipeline.steps.receipts import HeldReceipts
 from ingest_pipeline.steps.reconcile import Reconciler
 from ingest_pipeline.steps.reject import Rejector
 from ingest_pipeline.steps.restore import Restorer
+from ingest_pipeline.steps.session_events import understand_report
+from ingest_pipeline.steps.take_in import take_in
 
 
 class System:
@@ -60,6 +65,16 @@ class System:
         """Where orders end that were malformed or refused."""
         return Queue(self.clients.sqs, self.config.delete_dead_letter_queue)
 
+    @cached_property
+    def session_queue(self) -> Queue:
+        """Where the session bucket announces upload reports."""
+        return Queue(self.clients.sqs, self.config.session_queue)
+
+    @cached_property
+    def session_dead_letters(self) -> Queue:
+        """Where messages about sessions end that could not be understood or answered."""
+        return Queue(self.clients.sqs, self.config.session_dead_letter_queue)
+
     def intake(self) -> Intake:
         """The ingest sensor's work."""
         return self._intake(understand_event, self.ingest_queue, self.ingest_dead_letters)
@@ -68,6 +83,13 @@ class System:
         """The delete sensor's work."""
         understand = partial(understand_order, self.sources)
         return self._intake(understand, self.delete_queue, self.delete_dead_letters)
+
+    def session_intake(self) -> Intake:
+        """The session sensor's work."""
+        return replace(
+            self._intake(understand_report, self.session_queue, self.session_dead_letters),
+            group_of=by_month,
+        )
 
     def _intake(
         self, understand: Callable[[Message], ParsedBody], queue: Queue, dead_letters: Queue
@@ -95,6 +117,10 @@ class System:
             self.config.quarantine_bucket,
             self.config.probe_threads,
         )
+
+    def take_in(self, run_id: str | None, refs: Sequence[ObjectRef]) -> list[Report]:
+        """Take objects in at once, for those who bring them themselves."""
+        return take_in(self.tables, self.examiner(run_id), self.rejector(), refs)
 
     def deleter(self, run_id: str | None = None) -> Deleter:
         """Carries out delete orders."""

@@ -75,6 +75,7 @@ class World:
         return {
             f"INGEST_{name.upper()}": str(value)
             for name, value in self.settings.model_dump(exclude={"region", "endpoint_url"}).items()
+            if value is not None
         } | {"AWS_REGION": self.settings.region}
 
     def make_bucket(self, name: str, *, is_versioned: bool = True) -> str:

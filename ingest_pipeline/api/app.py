@@ -11,13 +11,15 @@ from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingest_pipeline.api import assets, objects, status
+from ingest_pipeline.api import assets, objects, status, videos
+from ingest_pipeline.api.auth import UsersError, load_users
+from ingest_pipeline.api.cors import OpenRoutes
 from ingest_pipeline.api.errors import handle_errors
 from ingest_pipeline.api.health import Monitor
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 
-_HOST = "127.0.0.1"  # nobody logs in: never another interface
+_HOST = "127.0.0.1"  # most routes ask for no login: never another interface
 _MAX_BODY = 64 * 1024  # bytes; an asset takes 2 kB at most
 _ATTEMPTS = 2  # a client waits: better an error soon
 _LAST_ANSWERS_SECONDS = 10  # for what is being answered when the stop comes
@@ -26,17 +28,23 @@ _DESCRIPTION = """
 What the pipeline knows of the media objects in S3, and orders to delete them.
 
 Objects are taken in by putting them into the bucket. File names are S3 keys of any form;
-percent-encode them in paths.
+percent-encode them in paths. Videos of people are invited, and put in with a form.
 """
 _TAGS = [
     {"name": "assets", "description": "The valid objects, by file name."},
     {"name": "objects", "description": "What became of every object, and why."},
+    {"name": "videos", "description": "Videos that people send in, and what was made of them."},
     {"name": "status", "description": "Signs of life."},
 ]
 
 
 def create_app(system: System) -> FastAPI:
-    """Make the application; it connects to AWS when first asked something."""
+    """Make the application; it connects to AWS when first asked something.
+
+    Raises:
+        UsersError: the file of users cannot be used.
+
+    """
     app = FastAPIOffline(
         title="Ingest pipeline",
         description=_DESCRIPTION,
@@ -47,9 +55,11 @@ def create_app(system: System) -> FastAPI:
     )
     app.state.system = system
     app.state.monitor = Monitor(system)
+    app.state.users = load_users(system.config.basic_users)
     handle_errors(app)
+    app.add_middleware(OpenRoutes, paths=status.OPEN_PATHS + videos.OPEN_PATHS)
     app.add_middleware(_SecurityHeaders)
-    for routes in (assets, objects, status):
+    for routes in (assets, objects, videos, status):
         app.include_router(routes.router)
     return app
 
@@ -58,12 +68,16 @@ def serve(config: Settings) -> None:
     """Serve on 127.0.0.1 until SIGINT or SIGTERM; requests under way are still answered.
 
     Raises:
-        SystemExit: the port is in use.
+        SystemExit: the port is in use, or the file of users cannot be used.
 
     """
+    try:
+        app = create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS})))
+    except UsersError as error:
+        sys.exit(str(error))
     server = uvicorn.Server(
         uvicorn.Config(
-            create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS}))),
+            app,
             log_level="warning",
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
         )

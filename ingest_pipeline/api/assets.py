@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from typing import Annotated
-from urllib.parse import urlencode
 
 from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import JSONResponse, StreamingResponse
@@ -13,13 +12,10 @@ from ingest_pipeline.api.dependencies import Cursor, Limit, TheAssetIndex
 from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.keys import IN_PATH
 from ingest_pipeline.api.models import Message, NewAsset, PublicAsset
+from ingest_pipeline.api.paging import NEXT_PAGE, next_page
 from ingest_pipeline.catalog.model import Asset
 
 _MOST = 1000  # assets of a page, and of a piece of the whole
-_NEXT = {
-    "X-Next-Cursor": {"description": "Absent on the last page.", "schema": {"type": "string"}},
-    "Link": {"description": 'The next page, as `rel="next"`.', "schema": {"type": "string"}},
-}
 
 router = APIRouter(tags=["assets"])
 
@@ -27,7 +23,7 @@ router = APIRouter(tags=["assets"])
 @router.get(
     "/assets",
     response_model=dict[str, PublicAsset],
-    responses={200: {"headers": _NEXT}, 400: {"model": Message}},
+    responses={200: {"headers": NEXT_PAGE}, 400: {"model": Message}},
 )
 def list_assets(
     index: TheAssetIndex,
@@ -46,7 +42,7 @@ def list_assets(
         page = index.page(limit, cursor)
     return JSONResponse(
         {asset.file: PublicAsset.of(asset).model_dump() for asset in page.rows},
-        headers=_next_page(limit, page.cursor),
+        headers=next_page("/assets", {"limit": limit}, page.cursor),
     )
 
 
@@ -91,10 +87,3 @@ def _json_object(assets: Iterator[Asset]) -> Iterator[str]:
 
 def _member(asset: Asset) -> str:
     return f"{json.dumps(asset.file)}:{PublicAsset.of(asset).model_dump_json()}"
-
-
-def _next_page(limit: int, cursor: str | None) -> dict[str, str]:
-    if cursor is None:
-        return {}
-    query = urlencode({"limit": limit, "cursor": cursor})
-    return {"X-Next-Cursor": cursor, "Link": f'</assets?{query}>; rel="next"'}

@@ -122,6 +122,15 @@ class Rejections(BaseModel):
     )
 
 
+class Video(BaseModel):
+    """A person's answer to a step of a project."""
+
+    ProjectStep: str = Field(examples=["holidays-1"])
+    Mail: str
+    video: str = Field(description="The upload's key, whether or not it has come yet.")
+    renditions: list[str] = Field(description="Links to what was made of it, valid for an hour.")
+
+
 class QueueDepth(BaseModel):
     """Approximate numbers of messages."""
 

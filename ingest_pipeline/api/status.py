@@ -2,8 +2,11 @@
 
 from fastapi import APIRouter, Response
 
+from ingest_pipeline.api.auth import TheUser
 from ingest_pipeline.api.dependencies import TheMonitor
-from ingest_pipeline.api.models import Health, Hello
+from ingest_pipeline.api.models import Health, Hello, Message
+
+OPEN_PATHS = ("/", "/hello")  # to pages of any origin
 
 router = APIRouter(tags=["status"])
 
@@ -12,6 +15,12 @@ router = APIRouter(tags=["status"])
 def hello() -> Hello:
     """Answer without asking anybody else."""
     return Hello()
+
+
+@router.get("/hello", responses={401: {"model": Message}})
+def hello_user(user: TheUser) -> Hello:
+    """Greet who asks: whether a password is right, without asking for anything else."""
+    return Hello(hello=user)
 
 
 @router.get("/health", responses={503: {"model": Health}})

@@ -1,4 +1,4 @@
-"""ObjectRef, Report, Asset, Receipt: what is known of an object, one row each.
+"""ObjectRef, Report, Asset, Receipt, Rendition: what is known of an object, one row each.
 
 Row identity is bucket + key + version; every write of a row is idempotent.
 """
@@ -19,9 +19,11 @@ __all__ = [
     "Outcome",
     "Receipt",
     "ReceiptBatch",
+    "Rendition",
     "Report",
     "Timestamp",
     "Verdict",
+    "VideoResponse",
     "object_uri",
 ]
 
@@ -140,6 +142,47 @@ class ReceiptBatch(Frozen):
     created_at: Timestamp
     receipts: tuple[Receipt, ...]
     parts: int = 1  # rows of the batch in all; told by the first
+
+
+class Rendition(Frozen):
+    """A row of `renditions`: what a preset made of one version of a video."""
+
+    bucket: str  # of the video
+    key: str
+    version: str
+    preset: str
+    day: str  # partition of the video's arrival
+    rendition_bucket: str
+    rendition_key: str
+    content_type: str  # of the rendition
+    poster_key: str | None = None  # in the rendition's bucket, as the thumbnails are
+    thumbnail_keys: tuple[str, ...] = ()
+    size: int  # bytes
+    duration_seconds: float
+    width: int  # pixels
+    height: int
+    bit_rate: int  # bits per second
+    engine: str  # what transcoded it
+    seconds_taken: float
+    checks: tuple[str, ...] = ()  # what was found right of it
+    made_at: Timestamp
+    run_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key` of the video."""
+        return object_uri(self.bucket, self.key)
+
+
+class VideoResponse(Frozen):
+    """A row of `responses`: the video with which a person answers a step of a project.
+
+    The fields are named as the table's attributes, which older systems share.
+    """
+
+    ProjectStep: str  # `<project>-<step>`
+    Mail: str
+    video: str  # S3 key in the bucket of uploads; the object may not have come yet
 
 
 def object_uri(bucket: str, key: str) -> str:

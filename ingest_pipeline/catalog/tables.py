@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from ingest_pipeline.catalog.model import Asset, Outcome, ReceiptBatch, Report
+from ingest_pipeline.catalog.model import (
+    Asset,
+    Outcome,
+    ReceiptBatch,
+    Rendition,
+    Report,
+    VideoResponse,
+)
 from ingest_pipeline.media.model import Frozen
 
 Row = TypeVar("Row", bound=Frozen)
@@ -26,6 +33,8 @@ BY_DAY = Index("by_day", "day")  # of arrival: how a partition's rows are found
 REPORTS_BY_OBJECT = Index(None, "object")
 REJECTIONS = Index("rejections", "rejected_bucket")
 ASSETS_BY_BUCKET = Index(None, "bucket")
+RENDITIONS_BY_OBJECT = Index(None, "object")
+RESPONSES_BY_MAIL = Index("by_mail", "Mail")
 
 
 @dataclass(frozen=True)
@@ -120,4 +129,17 @@ RECEIPTS = Table(
     ReceiptBatch,
     key=lambda batch: {"batch": batch.batch},
     index=lambda batch: {"expires_at": int((batch.created_at + _RECEIPTS_KEPT).timestamp())},
+)
+RENDITIONS = Table(
+    "renditions",
+    Rendition,
+    key=lambda rendition: {
+        "object": rendition.uri,
+        "version_preset": f"{rendition.version}#{rendition.preset}",
+    },
+)
+RESPONSES = Table(
+    "responses",
+    VideoResponse,
+    key=lambda response: {"ProjectStep": response.ProjectStep, "Mail": response.Mail},
 )

@@ -15,6 +15,13 @@ ingest_objects = dg.define_asset_job(
     description="Takes in a batch of objects, or everything that arrived on the partition's day.",
 )
 
+ingest_sessions = dg.define_asset_job(
+    "ingest_sessions",
+    selection=dg.AssetSelection.assets("session_reports", "session_events"),
+    executor_def=dg.in_process_executor,
+    description="Takes in the sessions that its config names, or all of the partitions' days.",
+)
+
 reconcile = dg.define_asset_job(
     "reconcile",
     selection=dg.AssetSelection.checks(

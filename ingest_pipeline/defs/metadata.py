@@ -7,6 +7,7 @@ from urllib.parse import quote
 import dagster as dg
 
 from ingest_pipeline.catalog.model import Asset, Report
+from ingest_pipeline.sessions.job_report import JobReport
 
 _SHOWN = 100  # rows of a table: an event of more is slow to load in the UI
 
@@ -42,6 +43,52 @@ def describe_assets(assets: Sequence[Asset]) -> Metadata:
     }
 
 
+def describe_found_sessions(report: JobReport) -> Metadata:
+    """How many sessions were found, by day and vehicle, and the folders that are none."""
+    problems = [f"{each.folder}: {each.reason}" for each in report.problems]
+    return {
+        "sessions": dg.MetadataValue.int(len(report.outcomes)),
+        "states": dg.MetadataValue.json(Counter(each.state for each in report.outcomes)),
+        "by day and vehicle": _sessions_plot(report),
+        "folders that are no date or time": dg.MetadataValue.json(problems[:_SHOWN]),
+    }
+
+
+def describe_ingested_sessions(report: JobReport) -> Metadata:
+    """The job's three tables and its summary."""
+    summary = report.summary
+    counts = ((summary.skipped, summary.processed, summary.total),)
+    return {
+        "events": dg.MetadataValue.int(sum(each.new_events for each in report.outcomes)),
+        "summary": _markdown(("Skipped", "Processed", "Total"), counts),
+        "no events": _markdown(report.no_events.columns, report.no_events.rows),
+        "skipped": _markdown(report.skipped.columns, report.skipped.rows),
+        "processed": _markdown(report.processed.columns, report.processed.rows),
+    }
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MetadataValue:
+    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    lines += [f"| {' | '.join(_literal(str(cell)) for cell in row)} |" for row in rows[:_SHOWN]]
+    if len(rows) > _SHOWN:
+        lines.append(f"| and {len(rows) - _SHOWN} more {'|' * len(columns)}")
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _sessions_plot(report: JobReport) -> dg.MetadataValue:
+    """Bars of text: a picture that needs no plotting library and prints anywhere."""
+    folders = [each.folder.removeprefix("s3://").split("/") for each in report.outcomes]
+    days = Counter((folder[2], folder[1]) for folder in folders)
+    most = max(days.values(), default=1)
+    return _markdown(
+        ("day", "vehicle", "sessions", ""),
+        [
+            (day, vehicle, number, "█" * max(1, round(30 * number / most)))
+            for (day, vehicle), number in sorted(days.items())
+        ],
+    )
+
+
 def _table(reports: Sequence[Report], api_url: str) -> dg.MetadataValue:
     lines = ["| object | verdict | outcome | why |", "|---|---|---|---|"]
     lines += [_line(report, api_url) for report in reports[:_SHOWN]]
@@ -60,5 +107,5 @@ def _line(report: Report, api_url: str) -> str:
 def _literal(text: str) -> str:
     """Names come from outside: none of their characters may act as Markdown or HTML."""
     return "".join(
-        char if char.isalnum() or char in " ./-_,:;" else f"&#{ord(char)};" for char in text
+        char if char.isalnum() or char in " ./-_,:;█" else f"&#{ord(char)};" for char in text
     )

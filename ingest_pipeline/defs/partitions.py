@@ -6,4 +6,13 @@ from ingest_pipeline.catalog.model import FIRST_DAY
 
 # Days last for ever and make backfills natural; partitions per object are slow past 10,000.
 # The end is tomorrow's midnight: today's objects need today's partition.
+session_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
 arrival_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
+
+
+def day_range(first: str, last: str) -> dict[str, str]:
+    """The run tags that stand for these days and all between them, as one run."""
+    return {
+        "dagster/asset_partition_range_start": first,
+        "dagster/asset_partition_range_end": last,
+    }

@@ -1,9 +1,14 @@
 """Resources: AWS, and the queue messages that a run answers for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from ingest_pipeline.aws.queues import Queue
+from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.sessions.event_db import EventDb
 from ingest_pipeline.settings import settings
 from ingest_pipeline.steps.receipts import HeldReceipts
 from ingest_pipeline.system import System
@@ -22,6 +27,21 @@ class AwsResource(dg.ConfigurableResource["AwsResource"]):
         if self._system is None:
             self._system = System(settings())
         return self._system
+
+
+class EventDbResource(dg.ConfigurableResource["EventDbResource"]):
+    """The database of session events (INGEST_EVENT_DB, or the file INGEST_EVENT_DB_FILE names)."""
+
+    aws: dg.ResourceDependency[AwsResource]
+
+    @contextmanager
+    def opened(self) -> Iterator[EventDb]:
+        """The database, its tables up to date, for the length of a block."""
+        database = open_event_db(settings().event_db_url, self.aws.system.clients.dynamodb)
+        try:
+            yield database
+        finally:
+            database.close()
 
 
 class HeldReceiptsResource(dg.ConfigurableResource["HeldReceiptsResource"]):

@@ -6,7 +6,8 @@ from itertools import islice
 import dagster as dg
 
 from ingest_pipeline.defs.config import ObjectConfig
-from ingest_pipeline.defs.jobs import delete_objects, ingest_objects
+from ingest_pipeline.defs.jobs import delete_objects, ingest_objects, ingest_sessions
+from ingest_pipeline.defs.partitions import day_range
 from ingest_pipeline.defs.resources import BATCH_TAG, AwsResource
 from ingest_pipeline.settings import settings
 from ingest_pipeline.steps.batching import Batch
@@ -43,6 +44,18 @@ def s3_delete_sensor(
     return _tick(context, "delete_objects", aws.system.order_intake(), _delete_run)
 
 
+@dg.sensor(
+    job=ingest_sessions,
+    minimum_interval_seconds=_INTERVAL,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run for the sessions whose upload reports have landed.",
+)
+def session_sensor(
+    context: dg.SensorEvaluationContext, aws: AwsResource
+) -> dg.SensorResult | dg.SkipReason:
+    return _tick(context, "ingest_sessions", aws.system.session_intake(), _session_run)
+
+
 def _tick(
     context: dg.SensorEvaluationContext,
     job: str,
@@ -62,7 +75,7 @@ def _tick(
 def _ingest_run(batch: Batch) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=batch.id,
-        partition_key=batch.day,
+        partition_key=batch.group,
         run_config={"ops": {"probe_report": {"config": _objects(batch)}}},
         tags=_tags(batch),
     )
@@ -77,13 +90,23 @@ def _delete_run(batch: Batch) -> dg.RunRequest:
     )
 
 
+def _session_run(batch: Batch) -> dg.RunRequest:
+    folders = [ref.key for ref in batch.objects]
+    days = sorted({ref.day for ref in batch.objects})
+    return dg.RunRequest(
+        run_key=batch.id,
+        run_config={"ops": {"ingest_session_events": {"config": {"folders": folders}}}},
+        tags=_tags(batch) | day_range(days[0], days[-1]),
+    )
+
+
 def _objects(batch: Batch) -> dict[str, object]:
     return {"objects": [dict(ObjectConfig.of(ref)) for ref in batch.objects]}
 
 
 def _tags(batch: Batch) -> dict[str, str]:
     """Few and short: Postgres indexes tags and takes no more than 2.7 kB of them."""
-    names = ", ".join(ref.key.rpartition("/")[2] for ref in islice(batch.objects, 3))
+    names = ", ".join(ref.key.rstrip("/").rpartition("/")[2] for ref in islice(batch.objects, 3))
     return {
         BATCH_TAG: batch.id,
         "ingest/objects": str(len(batch.objects)),

@@ -3,16 +3,20 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from ingest_pipeline.catalog.model import Report, object_uri
 from ingest_pipeline.catalog.tables import REPORTS, REPORTS_BY_OBJECT, report_key
+from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.settings import PROJECT_ROOT
 from ingest_pipeline.steps.receipts import is_settled
 from ingest_pipeline.system import System
 
 SAMPLES = PROJECT_ROOT / "media"
 _SAMPLE_SUFFIXES = {".wav"}
+_SESSION_DAY = date(2024, 7, 17)
 _POLL_SECONDS = 0.5
 
 
@@ -90,3 +94,26 @@ def outcomes(system: System, uploaded: Sequence[Uploaded], timeout: float) -> li
         if len(reports) == len(keys) or time.monotonic() > deadline:
             return sorted(reports, key=lambda report: report.uri)
         time.sleep(_POLL_SECONDS)
+
+
+def put_sample_sessions(system: System) -> list[str]:
+    """Put four made-up driving sessions of two days into the session bucket; their ids."""
+    sessions = list(sample_sessions(4, first_day=_SESSION_DAY, days=2))
+    for session in sessions:
+        for key, body in session.objects():
+            system.clients.s3.put_object(Bucket=system.config.session_bucket, Key=key, Body=body)
+    return [session.session_id for session in sessions]
+
+
+def event_counts(system: System, session_ids: Sequence[str], timeout: float) -> dict[str, int]:
+    """The events in the database of the sessions that are complete, waiting for all of them."""
+    deadline = time.monotonic() + timeout
+    database = open_event_db(system.config.event_db_url, system.clients.dynamodb)
+    try:
+        while True:
+            complete = database.complete_sessions(session_ids)
+            if len(complete) == len(session_ids) or time.monotonic() > deadline:
+                return database.event_counts(complete)
+            time.sleep(_POLL_SECONDS)
+    finally:
+        database.close()

@@ -20,6 +20,7 @@ from ingest_pipeline.aws.clients import Clients
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import ResourceToImportTypeDef
+    from types_boto3_s3.type_defs import CORSRuleOutputTypeDef
 
 STACK = "ingest-data"
 _STANDING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
@@ -287,6 +288,21 @@ def _bucket_settings(clients: Clients, item: _Wanted) -> Iterator[tuple[str, Any
         ],
         [(target["Event"], target["Queue"]) for target in wanted],
     )
+    rules = item.properties.get("CorsConfiguration", {}).get("CorsRules", [])
+    yield (
+        "CORS",
+        [(rule["AllowedOrigins"], rule["AllowedMethods"]) for rule in _cors(clients, item.name)],
+        [(rule["AllowedOrigins"], rule["AllowedMethods"]) for rule in rules],
+    )
+
+
+def _cors(clients: Clients, bucket: str) -> "list[CORSRuleOutputTypeDef]":
+    try:
+        return clients.s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+    except ClientError as error:
+        if _code(error) == "NoSuchCORSConfiguration":
+            return []
+        raise
 
 
 def _queue_settings(clients: Clients, item: _Wanted) -> Iterator[tuple[str, Any, Any]]:

@@ -55,6 +55,39 @@ class AudioInfo(Frozen):
     data_bytes: int  # of audio, after resolving streaming placeholders
 
 
+class VideoInfo(Frozen):
+    """The format of a video file, of its first video and its first audio track.
+
+    Absent values are ones that the file does not tell; cover pictures are no video tracks.
+    """
+
+    duration_seconds: float | None = None  # the longer of the two tracks
+    width: int | None = None  # pixels as coded
+    height: int | None = None
+    display_width: int | None = None  # of square pixels, upright
+    display_height: int | None = None
+    rotation: int = 0  # degrees clockwise that make it upright: 0, 90, 180, 270
+    frame_rate: float | None = None  # frames a second on average, to three places: 29.97
+    video_codec: str | None = None  # ffmpeg's names: "h264", "hevc", "vp9", "av1", ...
+    audio_codec: str | None = None  # "aac", "opus", "mp3", "pcm_s16le", ...
+    audio_channels: int | None = None
+    audio_rate: int | None = None  # Hz
+    bit_rate: int | None = None  # bits a second of the whole file
+    video_streams: int = 0
+    audio_streams: int = 0
+    other_streams: int = 0  # subtitles, data, cover pictures
+
+    @property
+    def has_video(self) -> bool:
+        """Whether there is a video track."""
+        return self.video_streams > 0
+
+    @property
+    def pixels(self) -> int | None:
+        """Pixels of a frame as coded."""
+        return self.width * self.height if self.width and self.height else None
+
+
 class Probe(Frozen):
     """What a file was found to be. A value, never an exception: faults are data."""
 
@@ -63,6 +96,7 @@ class Probe(Frozen):
     codec: str | None = None  # "pcm", "pcm_float", "mp3 (0x0055)", ...
     probed: bool = True  # False: the kind is recognised, its inside not looked at yet
     audio: AudioInfo | None = None
+    video: VideoInfo | None = None
     metadata: dict[str, JsonValue] = {}  # bext, ixml, info, cues, ... where present
     faults: tuple[Reason, ...] = ()  # what is wrong with the file whatever the source's rules
     warnings: tuple[str, ...] = ()  # what is odd and no reason to refuse

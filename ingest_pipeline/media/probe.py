@@ -2,26 +2,36 @@
 
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.sniff import sniff
+from ingest_pipeline.media.video import DEMUXERS, probe_video
 from ingest_pipeline.media.wav import CONTAINERS, SeekableFile, walk
 from ingest_pipeline.media.wav_metadata import Metadata, MetadataReader
 
 HEAD_BYTES = 64 * 1024  # one block of a ranged object
 MAX_WARNINGS = 50  # a hostile file gives a thousand, and all of a probe goes into one table row
 
-PROBED = tuple(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values())
+PROBED = (
+    *(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values()),
+    *(f"{Kind.VIDEO}/{container}" for container in DEMUXERS),
+)
 
 
 def probe(file: SeekableFile, size: int, metadata: MetadataReader | None = None) -> Probe:
     """Probe a file of `size` bytes.
 
-    WAV is walked and, with a `metadata` reader, its metadata read; any other audio, video or image
-    is recognised and marked `probed=False`. Raises nothing for what the file holds; errors of the
-    file object pass through.
+    WAV is walked and, with a `metadata` reader, its metadata read; video is opened and a frame
+    decoded, in a child of its own; any other audio or image is recognised and marked
+    `probed=False`. Raises nothing for what the file holds.
+
+    Raises:
+        VideoProbeError: a video could not be looked at, for reasons that are not its own.
+        Errors of the file object pass through.
     """
     file.seek(0)
     sniffed = sniff(file.read(HEAD_BYTES), size)
     if sniffed.kind is Kind.AUDIO and sniffed.container in CONTAINERS.values():
         return _probe_wav(file, size, metadata)
+    if sniffed.kind is Kind.VIDEO and sniffed.container in DEMUXERS:
+        return probe_video(file, size, sniffed.container)
     is_probed = sniffed.kind in (Kind.OTHER, Kind.EMPTY)  # nothing more is wanted of these
     return Probe(kind=sniffed.kind, container=sniffed.container, probed=is_probed)
 

@@ -1,8 +1,7 @@
 """What each bucket takes and what is valid there: sources.toml, and the judgement by it."""
 
-import json
 import math
-import tomllib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -13,12 +12,22 @@ from pydantic_core import ErrorDetails
 
 from ingest_pipeline.media.model import Frozen, Kind, Probe, Reason, Verdict
 from ingest_pipeline.media.probe import PROBED
+from ingest_pipeline.media.toml_file import (
+    TomlFileError,
+    name_of,
+    number,
+    quoted,
+    read_toml,
+    what_is_wrong,
+    whole_number,
+)
+from ingest_pipeline.media.video import DEMUXERS
 from ingest_pipeline.media.wav import CODECS, CONTAINERS
 
 Scalar = int | float | str
 
 
-class RulesError(Exception):
+class RulesError(TomlFileError):
     """sources.toml cannot be used; the message names the file, the place and what is wrong."""
 
 
@@ -69,30 +78,6 @@ def _any_of(choices: Sequence[Scalar]) -> int | str:
 # --- the form of a rule in the file ---------------------------------------------------------------
 
 
-def _whole_number(value: object) -> Scalar:
-    if type(value) is not int:  # bool is an int to isinstance
-        raise ValueError(f"{_quoted(value)} is not a whole number")
-    return value
-
-
-def _number(value: object) -> Scalar:
-    if type(value) is int or (isinstance(value, float) and math.isfinite(value)):
-        return value
-    raise ValueError(f"{_quoted(value)} is not a number")
-
-
-def _name_of(names: Iterable[str]) -> Callable[[object], Scalar]:
-    """Make the check of a word: a misspelt one would reject, and so delete, everything."""
-    known = sorted(set(names))
-
-    def check(value: object) -> Scalar:
-        if not isinstance(value, str) or value not in known:
-            raise ValueError(f"{_quoted(value)} is not one of {', '.join(known)}")
-        return value
-
-    return check
-
-
 def _choices(value: object, check: Callable[[object], Scalar]) -> Rule:
     items = value if isinstance(value, list) else [value]
     if not items:
@@ -111,7 +96,7 @@ def _range(value: dict[str, object], check: Callable[[object], Scalar]) -> Rule:
 
 
 def _words(names: Iterable[str]) -> BeforeValidator:
-    check = _name_of(names)
+    check = name_of(names)
     return BeforeValidator(lambda value: _choices(value, check))
 
 
@@ -122,11 +107,26 @@ def _numbers(check: Callable[[object], Scalar]) -> BeforeValidator:
     return BeforeValidator(parse)
 
 
-def _quoted(value: object) -> str:
-    return json.dumps(value, default=str)
+def _lower_case_name(value: object) -> str:
+    """Check the name of a video's codec, which is one of ffmpeg's hundreds."""
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9_]+", value):
+        raise ValueError(f"{quoted(value)} is not a name in lower case")
+    return value
 
 
-_WholeNumbers = Annotated[Rule, _numbers(_whole_number)]
+def _yes_or_no(value: object) -> Rule:
+    if not isinstance(value, bool):
+        raise ValueError(f"{quoted(value)} is not true or false")  # noqa: TRY004 - pydantic's way
+    return Rule(choices=(_word_for(value),))
+
+
+def _word_for(value: bool) -> str:  # noqa: FBT001 - the value is what it is about
+    return "true" if value else "false"
+
+
+_WholeNumbers = Annotated[Rule, _numbers(whole_number)]
+_Numbers = Annotated[Rule, _numbers(number)]
+_LowerCaseNames = Annotated[Rule, BeforeValidator(lambda value: _choices(value, _lower_case_name))]
 
 
 class AudioRules(Frozen):
@@ -140,7 +140,21 @@ class AudioRules(Frozen):
     bits_per_sample: _WholeNumbers | None = None
     valid_bits: _WholeNumbers | None = None  # bits_per_sample where the header has none
     frame_count: _WholeNumbers | None = None
-    duration_seconds: Annotated[Rule, _numbers(_number)] | None = None
+    duration_seconds: _Numbers | None = None
+
+
+class VideoRules(Frozen):
+    """The rules that video of a source must meet; absent ones allow anything."""
+
+    container: Annotated[Rule, _words(DEMUXERS)] | None = None
+    has_video: Annotated[Rule, BeforeValidator(_yes_or_no)] | None = None  # a file may be all audio
+    video_codec: _LowerCaseNames | None = None
+    audio_codec: _LowerCaseNames | None = None  # "none" where there is no audio
+    duration_seconds: _Numbers | None = None
+    width: _WholeNumbers | None = None  # as coded, before any rotation
+    height: _WholeNumbers | None = None
+    pixels: _WholeNumbers | None = None  # width x height
+    frame_rate: _Numbers | None = None
 
 
 def _not_empty(value: tuple[Kind, ...]) -> tuple[Kind, ...]:
@@ -151,7 +165,7 @@ def _not_empty(value: tuple[Kind, ...]) -> tuple[Kind, ...]:
 
 
 _TAKEABLE = tuple(kind for kind in Kind if kind is not Kind.EMPTY)  # which is never valid
-_TakeableKind = Annotated[Kind, BeforeValidator(_name_of(_TAKEABLE))]
+_TakeableKind = Annotated[Kind, BeforeValidator(name_of(_TAKEABLE))]
 
 
 class Source(Frozen):
@@ -160,8 +174,13 @@ class Source(Frozen):
     bucket: Annotated[str, Field(min_length=1)]
     prefix: str = ""
     kinds: Annotated[tuple[_TakeableKind, ...], AfterValidator(_not_empty)]
-    on_reject: Annotated[OnReject, BeforeValidator(_name_of(OnReject))] = OnReject.DELETE
+    on_reject: Annotated[OnReject, BeforeValidator(name_of(OnReject))] = OnReject.DELETE
+    watched: bool = True  # False: nothing is taken in by listing the bucket
     audio: AudioRules = AudioRules()
+    video: VideoRules = VideoRules()
+
+
+_RULES: Mapping[str, type[Frozen]] = {"audio": AudioRules, "video": VideoRules}  # of a source
 
 
 class Sources(Frozen):
@@ -174,19 +193,19 @@ class Sources(Frozen):
         if not self.source:
             raise ValueError("no [[source]] in it")
         seen: dict[tuple[str, str], int] = {}
-        for number, source in enumerate(self.source, start=1):
-            first = seen.setdefault((source.bucket, source.prefix), number)
-            if first != number:
+        for place, source in enumerate(self.source, start=1):
+            first = seen.setdefault((source.bucket, source.prefix), place)
+            if first != place:
                 raise ValueError(
-                    f'source {number} (bucket "{source.bucket}"): '
+                    f'source {place} (bucket "{source.bucket}"): '
                     f'the same bucket and prefix "{source.prefix}" as source {first}'
                 )
         return self
 
     @property
     def buckets(self) -> list[str]:
-        """The buckets that hold sources, each once."""
-        return list(dict.fromkeys(source.bucket for source in self.source))
+        """The buckets whose every object has an outcome, each once."""
+        return list(dict.fromkeys(source.bucket for source in self.source if source.watched))
 
     def for_object(self, bucket: str, key: str) -> Source | None:
         """Find the source of an object: the longest matching prefix wins, None: not ours."""
@@ -199,12 +218,7 @@ class Sources(Frozen):
 
 def load_sources(path: Path) -> Sources:
     """Load sources.toml; raises `RulesError` with every mistake in it, one a line."""
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RulesError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RulesError(f"{path}: {error}") from error
+    document = read_toml(path, RulesError)
     try:
         return Sources.model_validate(document)
     except ValidationError as error:
@@ -215,44 +229,23 @@ def load_sources(path: Path) -> Sources:
 def _mistake(details: ErrorDetails, document: dict[str, Any]) -> str:
     """Say where and what: `source 2 (bucket "x"): [audio] unknown rule "rate"; known: ...`."""
     match details["loc"]:
-        case ("source", int(index), "audio", *rest):
-            what = _what(details, rest, noun="rule", known=AudioRules.model_fields)
-            return f"{_place(index, document)}: [audio] {what}"
+        case ("source", int(index), str(kind), *rest) if kind in _RULES:
+            known = _RULES[kind].model_fields
+            what = what_is_wrong(details, rest[:1], noun="rule", known=known)
+            return f"{_place(index, document)}: [{kind}] {what}"
         case ("source", int(index), *rest):
-            what = _what(details, rest, noun="key", known=Source.model_fields)
+            what = what_is_wrong(details, rest[:1], noun="key", known=Source.model_fields)
             return f"{_place(index, document)}: {what}"
         case ("source",):
             return "write each source under [[source]]"
         case rest:
-            return _what(details, rest, noun="key", known=Sources.model_fields)
+            return what_is_wrong(details, rest[:1], noun="key", known=Sources.model_fields)
 
 
 def _place(index: int, document: dict[str, Any]) -> str:
     source = document["source"][index]
     bucket = source.get("bucket") if isinstance(source, dict) else None
     return f'source {index + 1} (bucket "{bucket}")' if bucket else f"source {index + 1}"
-
-
-def _what(
-    details: ErrorDetails, loc: Sequence[int | str], *, noun: str, known: Iterable[str]
-) -> str:
-    name = str(loc[0]) if loc else ""
-    match details["type"]:
-        case "extra_forbidden":
-            return f'unknown {noun} "{name}"; known: {", ".join(known)}'
-        case "missing":
-            return f"{name} is missing"
-        case "string_too_short":
-            text = "must not be empty"
-        case "string_type":
-            text = f"{_quoted(details['input'])} is not a text"
-        case "tuple_type":
-            text = f"{_quoted(details['input'])} is not a list"
-        case "model_type":
-            text = f"{_quoted(details['input'])} is not a table"
-        case _:
-            text = details["msg"].removeprefix("Value error, ")
-    return f"{name}: {text}" if name else text
 
 
 # --- judging --------------------------------------------------------------------------------------
@@ -276,7 +269,7 @@ def judge(probe: Probe, source: Source) -> Judgement:
         wanted = f"a kind that is probed: {', '.join(PROBED)}"
         reason = Reason(rule="probe", found=found, wanted=wanted)
         return Judgement(verdict=Verdict.UNJUDGED, reasons=(reason,))
-    reasons = (*probe.faults, *_broken(source.audio, probe))
+    reasons = (*probe.faults, *_broken(source, probe))
     return _rejected(*reasons) if reasons else Judgement(verdict=Verdict.VALID)
 
 
@@ -288,8 +281,16 @@ def _kind(probe: Probe) -> str:
     return f"{probe.kind} ({probe.container})" if probe.container else str(probe.kind)
 
 
-def _broken(rules: AudioRules, probe: Probe) -> Iterator[Reason]:
-    for name, found in _audio_values(probe).items():
+def _broken(source: Source, probe: Probe) -> Iterator[Reason]:
+    match probe.kind:
+        case Kind.AUDIO:
+            yield from _unmet(source.audio, _audio_values(probe))
+        case Kind.VIDEO:
+            yield from _unmet(source.video, _video_values(probe))
+
+
+def _unmet(rules: AudioRules | VideoRules, values: Mapping[str, Scalar]) -> Iterator[Reason]:
+    for name, found in values.items():
         rule: Rule | None = getattr(rules, name)
         if rule is not None and not rule.allows(found):
             shown = str(found) if isinstance(found, float) else found
@@ -312,3 +313,22 @@ def _audio_values(probe: Probe) -> Mapping[str, Scalar]:
         "frame_count": audio.frame_count,
         "duration_seconds": float(audio.duration),
     }
+
+
+def _video_values(probe: Probe) -> Mapping[str, Scalar]:
+    """Collect what the rules of video speak of; empty where it cannot be opened, itself a fault."""
+    video = probe.video
+    if video is None:
+        return {}
+    found = {
+        "container": probe.container,
+        "has_video": _word_for(video.has_video),
+        "video_codec": video.video_codec,
+        "audio_codec": video.audio_codec,
+        "duration_seconds": video.duration_seconds,
+        "width": video.width,
+        "height": video.height,
+        "pixels": video.pixels,
+        "frame_rate": video.frame_rate,
+    }
+    return {name: "none" if value is None else value for name, value in found.items()}

@@ -5,24 +5,20 @@ in a limited process that is killed when it takes too long, and it never sees th
 small well-formed WAVs made of one section's chunks each.
 """
 
-import contextlib
 import json
-import os
-import signal
 import struct
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from pydantic import JsonValue
 
+from ingest_pipeline.media.child import LimitedChild, Limits, read_all
 from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.media.sniff import printable
 from ingest_pipeline.media.wav import Chunk, ReadBudgetError, SeekableFile
@@ -32,6 +28,9 @@ CHUNK_BYTES = 1024 * 1024  # larger chunks are pictures and the like
 FILE_BYTES = 4 * CHUNK_BYTES  # of chunks, per file
 CHILD_PROGRAM = Path(__file__).with_name("wavinfo_child.py")
 ANSWER_BYTES = 64 * 1024  # of JSON, per file: it goes into a table row
+
+# The interpreter with lxml takes some 60 MB. The child renews its CPU seconds for every section.
+LIMITS = Limits(memory_bytes=512 * 1024 * 1024, file_bytes=0, open_files=16)
 
 
 @dataclass(frozen=True)
@@ -221,73 +220,32 @@ class _Answer(Frozen):
 
 
 class _Child:
-    """The process that runs wavinfo, in an empty directory and without our environment."""
+    """The process that runs wavinfo."""
 
     def __init__(self, program: Path) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="wavinfo-")
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our interpreter, our program
-                [sys.executable, "-I", str(program)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                cwd=self._directory.name,
-                env={},  # the service's credentials are none of its business
-                start_new_session=True,  # a group of its own, to be killed whole
-            )
-        except OSError:
-            self._directory.cleanup()
-            raise
-
-    @property
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        if stdin is None or stdout is None:
-            raise AssertionError("started with both pipes")
-        return stdin, stdout
+        self._process = LimitedChild([sys.executable, "-I", str(program)], LIMITS, name="wavinfo")
 
     def is_alive(self) -> bool:
-        return self._process.poll() is None
+        return self._process.is_alive()
 
     def ask(self, section: str, wav: bytes, deadline: float) -> _Answer:
         """Ask for one section; raises `_ChildLostError`, after which the child is of no use."""
-        timer = threading.Timer(max(0.0, deadline - time.monotonic()), self._kill)
-        timer.start()
         try:
-            return self._exchange(section, wav)
+            with self._process.killed_after(deadline - time.monotonic()):
+                return self._exchange(section, wav)
         except (OSError, EOFError, ValueError) as error:
             is_late = time.monotonic() >= deadline
             reason = "out of time" if is_late else f"the reader died ({error})"
             raise _ChildLostError(reason) from error
-        finally:
-            timer.cancel()
-            timer.join()  # or it could kill a process that is given this one's id later
 
     def close(self) -> None:
-        """Kill the child with all that it may have started, and remove its directory."""
-        self._kill()
-        for pipe in self._pipes:
-            with contextlib.suppress(BrokenPipeError):  # of a request that it never took
-                pipe.close()
-        self._process.wait()
-        self._directory.cleanup()
+        self._process.close()
 
     def _exchange(self, section: str, wav: bytes) -> _Answer:
-        stdin, stdout = self._pipes
+        stdin, stdout = self._process.stdin, self._process.stdout
         stdin.write(_REQUEST.pack(section.encode(), len(wav)) + wav)
         stdin.flush()
-        (size,) = _ANSWER.unpack(_read_all(stdout, _ANSWER.size))
+        (size,) = _ANSWER.unpack(read_all(stdout, _ANSWER.size))
         if size > _LONGEST_ANSWER_BYTES:
             raise ValueError(f"an answer of {size} bytes")
-        return _Answer.model_validate_json(_read_all(stdout, size))
-
-    def _kill(self) -> None:
-        if self.is_alive():
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-
-def _read_all(pipe: IO[bytes], size: int) -> bytes:
-    raw = pipe.read(size)
-    if len(raw) < size:
-        raise EOFError(f"{len(raw)} of {size} bytes")
-    return raw
+        return _Answer.model_validate_json(read_all(stdout, size))

@@ -17,8 +17,6 @@ from collections.abc import Callable, Mapping
 
 from wavinfo import WavInfoReader
 
-MEMORY_BYTES = 512 * 1024 * 1024  # address space; the interpreter with lxml takes some 60 MB
-OPEN_FILES = 16
 SECTION_CPU_SECONDS = 10  # ends a hang whose parent died and so cannot kill it
 STRING_CHARS = 4_096
 LIST_ITEMS = 500
@@ -32,7 +30,6 @@ _ENCODINGS = ("utf-8", "latin_1")
 
 def main() -> None:
     """Answer requests until the input ends."""
-    limit_resources()
     requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
@@ -41,23 +38,6 @@ def main() -> None:
         answer = read_section(name.decode(), requests.read(size))
         answers.write(_ANSWER.pack(len(answer)) + answer)
         answers.flush()
-
-
-def limit_resources() -> None:
-    """Take away what reading metadata does not need."""
-    _limit(resource.RLIMIT_AS, MEMORY_BYTES)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NOFILE, OPEN_FILES)
-    _limit(resource.RLIMIT_CORE, 0)
-
-
-def _limit(kind: int, soft: int) -> None:
-    """Set a soft limit and leave the hard one, below which the parent's surroundings may keep us.
-
-    A soft limit is enough: the child runs no code of the file's, it only reads it.
-    """
-    _, hard = resource.getrlimit(kind)
-    resource.setrlimit(kind, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def read_section(name: str, wav: bytes) -> bytes:
@@ -71,8 +51,13 @@ def read_section(name: str, wav: bytes) -> bytes:
 
 
 def _allow_cpu(seconds: int) -> None:
+    """Allow that much more from now on; all other limits were set before we were started."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    _limit(resource.RLIMIT_CPU, math.ceil(usage.ru_utime + usage.ru_stime) + seconds)
+    soft = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+    )
 
 
 def _open(wav: bytes) -> WavInfoReader:

@@ -3,11 +3,9 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.sessions.dynamo_event_db import DynamoEventDb
 from ingest_pipeline.sessions.event_db import EventDb
 from ingest_pipeline.sessions.sql_event_db import SqlEventDb
-from ingest_pipeline.settings import settings
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
@@ -18,7 +16,7 @@ def open_event_db(url: str, dynamodb: "DynamoDBClient | None" = None) -> EventDb
 
     `sqlite:///file`, `sqlite:////absolute/file`, `mysql+pymysql://user:password@host/database`,
     `mariadb+pymysql://...`, `postgresql+psycopg2://...` or `dynamodb://table`, the last over the
-    client given, else over the one of the settings.
+    client given.
 
     Raises:
         ValueError: the URL names no database of these kinds.
@@ -33,5 +31,7 @@ def open_event_db(url: str, dynamodb: "DynamoDBClient | None" = None) -> EventDb
 def _database(url: str, dynamodb: "DynamoDBClient | None") -> EventDb:
     scheme, table, *_ = urlsplit(url)
     if scheme == "dynamodb":
-        return DynamoEventDb(dynamodb or connect(settings()).dynamodb, table)
+        if dynamodb is None:
+            raise ValueError("an event database in DynamoDB needs a client")
+        return DynamoEventDb(dynamodb, table)
     return SqlEventDb(url)

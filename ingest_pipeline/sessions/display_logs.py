@@ -7,7 +7,6 @@ from datetime import time
 from typing import Protocol
 
 from ingest_pipeline.sessions.model import NOT_FOUND
-from ingest_pipeline.sessions.names import canonical_frame
 
 _BLOCK = 256 * 1024  # bytes read at a time
 _LONGEST_LINE = 1024 * 1024  # bytes; what is beyond them in a line is not looked at
@@ -26,33 +25,35 @@ class Log(Protocol):
 
 
 def frame_times(logs: Iterable[Log], frames: Collection[str]) -> dict[str, str]:
-    """The time HH:MM:SS of each frame number, or "Not found", in one pass over the logs.
+    """The time HH:MM:SS of each frame, or "Not found", in one pass over the logs.
 
-    The first line that names a frame decides, also where it tells no time. A log is opened when
-    its turn comes and closed after; none is opened any more once every frame was met. Memory is
-    bounded, whatever the logs hold.
+    Frames are numbers without leading zeros. The first line that names a frame decides, also where
+    it tells no time. A log is opened when its turn comes and closed after; none is opened any more
+    once every frame was met. Memory is bounded, whatever the logs hold.
     """
     times = dict.fromkeys(frames, NOT_FOUND)
-    missing = set(frames)
+    missing = {frame.encode(): frame for frame in frames}
     opened = iter(logs)
     while missing and (log := next(opened, None)) is not None:
         with closing(log):
-            for frame, line in _mentions(log):
-                if frame in missing:
-                    missing.remove(frame)
-                    times[frame] = _time_of(line)
+            for block in _blocks_of_lines(log):
+                times |= _first_mentions(block, missing)
                 if not missing:
                     break
     return times
 
 
-def _mentions(log: Log) -> Iterator[tuple[str, bytes]]:
-    """Each frame number that a log names, with its line."""
-    for block in _blocks_of_lines(log):
-        for match in _FRAME.finditer(block):
+def _first_mentions(block: bytes, missing: dict[bytes, str]) -> dict[str, str]:
+    """The times of the missing frames that these lines name; they are missing no more."""
+    times = {}
+    for match in _FRAME.finditer(block):
+        number = match[1].lstrip(b"0") or b"0"
+        if number in missing:
             start = block.rfind(b"\n", 0, match.start()) + 1
             end = block.find(b"\n", match.end())
-            yield canonical_frame(match[1].decode()), block[start : end if end >= 0 else None]
+            line = block[start : end if end >= 0 else None]
+            times[missing.pop(number)] = _time_of(line)
+    return times
 
 
 def _blocks_of_lines(log: Log) -> Iterator[bytes]:

@@ -1,7 +1,8 @@
 """The event database in DynamoDB."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,9 +12,11 @@ from ingest_pipeline.catalog.model import Timestamp
 from ingest_pipeline.catalog.tables import Table
 from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.event_db import EventDb, EventDbError, EventDbUnavailableError
+from ingest_pipeline.sessions.export import export
 from ingest_pipeline.sessions.model import Event
 
 if TYPE_CHECKING:
+    import pandas as pd
     from types_boto3_dynamodb import DynamoDBClient
 
 _T = TypeVar("_T")
@@ -68,6 +71,36 @@ class DynamoEventDb(EventDb):
         keys = [_key(session_id, _COMPLETE) for session_id in session_ids]
         rows = self._translating(lambda: self._tables.get_many(self._complete, keys))
         return {row.session_id for row in rows}
+
+    def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """How many events of each session are in the database, by one query a session."""
+        return {
+            session_id: self._translating(partial(self._event_count, session_id))
+            for session_id in session_ids
+        }
+
+    def _event_count(self, session_id: str) -> int:
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._name,
+            KeyConditionExpression="session_id = :session_id",
+            FilterExpression="attribute_not_exists(completed_at)",
+            ExpressionAttributeValues={":session_id": {"S": session_id}},
+            Select="COUNT",
+            ConsistentRead=True,
+        )
+        return sum(page["Count"] for page in pages)
+
+    def table(self) -> "pd.DataFrame":
+        """Every event by the names of its fields, in no order; reads the whole table."""
+        return export(self._translating(lambda: [*self._all_events()]))
+
+    def _all_events(self) -> Iterator[Event]:
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._name, FilterExpression="attribute_not_exists(completed_at)"
+        )
+        for page in pages:
+            for item in page["Items"]:
+                yield Event.model_validate({name: value["S"] for name, value in item.items()})
 
     def _create_session(self, session_id: str) -> None:
         row = CompleteSession(session_id=session_id, completed_at=datetime.now(UTC))

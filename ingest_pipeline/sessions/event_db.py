@@ -4,10 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
 from enum import StrEnum
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.model import Event, Session
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _T = TypeVar("_T")
 
@@ -44,7 +47,8 @@ class EventDb(ABC):
     interrupted is finished by the next upload, with nothing twice.
 
     Implementations that can write more than one event at a time, or know transactions, override
-    `_create_events`, `_known_tags`, `complete_sessions` and `_in_transaction`.
+    `_create_events`, `_known_tags`, `complete_sessions` and `_in_transaction`; those that can read
+    events, `event_counts` and `table`.
 
     Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
     """
@@ -64,17 +68,25 @@ class EventDb(ABC):
         """Those of the sessions that exist."""
         return set(filter(self.session_exists, session_ids))
 
+    def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """How many events of each session are in the database; those without any may lack."""
+        raise NotImplementedError(f"{type(self).__name__} does not count events")
+
+    def table(self) -> "pd.DataFrame":
+        """Every event, a row each, in the columns of this database."""
+        raise NotImplementedError(f"{type(self).__name__} does not list events")
+
     def upload(self, session: Session) -> Upload:
         """Write the events of a session that are not there yet.
 
         A session that is whole is complete from then on and never looked at again. One that is
         not stays open for the events still to come.
         """
-        if self.session_exists(session.session_id):
-            return Upload(session_id=session.session_id, state=UploadState.UNCHANGED, new_events=0)
         return self._in_transaction(partial(self._write, session))
 
     def _write(self, session: Session) -> Upload:
+        if self.session_exists(session.session_id):
+            return Upload(session_id=session.session_id, state=UploadState.UNCHANGED, new_events=0)
         known = self._known_tags(session.session_id, [e.audio_tag for e in session.events])
         new = {e.audio_tag: e for e in session.events if e.audio_tag not in known}
         self._create_events(session.session_id, [*new.values()])

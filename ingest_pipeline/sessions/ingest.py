@@ -1,6 +1,7 @@
 """Sessions from S3 into an event database, one or all of a timeframe."""
 
 import logging
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -46,13 +47,24 @@ def ingest_timeframe(
     """
     outcomes: list[SessionOutcome] = []
     problems: list[FolderProblem] = []
-    with ThreadPoolExecutor(threads) as pool:
-        for batch in chunked(find_sessions(s3, bucket, timeframe), _BATCH):
-            sessions = [each for each in batch if isinstance(each, FoundSession)]
-            problems += [each for each in batch if isinstance(each, FolderProblem)]
-            complete = db.complete_sessions(session.session_id for session in sessions)
-            outcomes += pool.map(partial(_ingest, s3, db, complete), sessions)
+    for batch in chunked(find_sessions(s3, bucket, timeframe), _BATCH):
+        problems += [each for each in batch if isinstance(each, FolderProblem)]
+        sessions = [each for each in batch if isinstance(each, FoundSession)]
+        outcomes += ingest_sessions(s3, db, sessions, threads=threads)
     return JobReport(timeframe=timeframe, outcomes=tuple(outcomes), problems=tuple(problems))
+
+
+def ingest_sessions(
+    s3: "S3Client", db: EventDb, sessions: Sequence[FoundSession], *, threads: int = 8
+) -> list[SessionOutcome]:
+    """Take in sessions, several at a time; an outcome for each, in their order.
+
+    Raises:
+        EventDbUnavailableError: the database gave no answer; what was written stays.
+    """
+    complete = db.complete_sessions(session.session_id for session in sessions)
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(partial(_ingest, s3, db, complete), sessions))
 
 
 def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
@@ -61,7 +73,8 @@ def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> Sessio
     Raises:
         EventDbUnavailableError: the database gave no answer.
     """
-    return _ingest(s3, db, db.complete_sessions([session.session_id]), session)
+    (outcome,) = ingest_sessions(s3, db, [session], threads=1)
+    return outcome
 
 
 def _ingest(
@@ -75,15 +88,8 @@ def _ingest(
         return _ingest_uploaded(s3, db, session)
     except EventDbUnavailableError:
         raise
-    except SessionSkippedError as error:
-        return _skipped(session, error)
-    except EventDbError as error:
-        return _skipped(session, SessionSkippedError(SkipReason.REFUSED, str(error)))
-    except (BotoCoreError, ClientError) as error:
-        return _skipped(session, SessionSkippedError(SkipReason.UNREADABLE, str(error)))
-    except Exception as error:
-        _log.exception("%s", session.uri)
-        return _skipped(session, SessionSkippedError(SkipReason.UNDETERMINED, repr(error)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sessions go on
+        return _skipped(session, _explained(session, error))
 
 
 def _ingest_uploaded(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
@@ -99,6 +105,19 @@ def _ingest_uploaded(s3: "S3Client", db: EventDb, session: FoundSession) -> Sess
         problems=reading.problems,
         is_complete=upload.state is not UploadState.PARTIAL,
     )
+
+
+def _explained(session: FoundSession, error: Exception) -> SessionSkippedError:
+    match error:
+        case SessionSkippedError():
+            return error
+        case EventDbError():
+            return SessionSkippedError(SkipReason.REFUSED, str(error))
+        case BotoCoreError() | ClientError():
+            return SessionSkippedError(SkipReason.UNREADABLE, str(error))
+        case _:
+            _log.error("%s", session.uri, exc_info=error)
+            return SessionSkippedError(SkipReason.UNDETERMINED, repr(error))
 
 
 def _skipped(session: FoundSession, error: SessionSkippedError) -> SessionOutcome:

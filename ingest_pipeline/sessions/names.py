@@ -99,12 +99,7 @@ def parse_tag(path: str) -> TagName:
     match = _TAG.fullmatch(name)
     if match is None:
         raise MalformedNameError(f"{name!r} is not <frame>_<n>_<annotation>.wav")
-    return TagName(frame=canonical_frame(match["frame"]), annotation=match["annotation"])
-
-
-def canonical_frame(digits: str) -> str:
-    """A frame number without leading zeros."""
-    return digits.lstrip("0") or "0"
+    return TagName(frame=match["frame"].lstrip("0") or "0", annotation=match["annotation"])
 
 
 def display_logs_folder(audio_tag: str) -> str:

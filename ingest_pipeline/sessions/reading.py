@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -83,7 +82,10 @@ def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
         raise SessionSkippedError(SkipReason.MISSING_METADATA, "the report has no drive_info")
     tags, problems = _tags(report, found)
     times = _times(s3, found, tags)
-    events = tuple(_event(s3, found, session_id, drive_info, tag, times[tag.path]) for tag in tags)
+    events = tuple(
+        _event(s3, found, tag, session_id=session_id, drive_info=drive_info, time=times[tag.path])
+        for tag in tags
+    )
     return SessionReading(session_id=found.session_id, events=events, problems=tuple(problems))
 
 
@@ -95,11 +97,11 @@ def _session_id(found: FoundSession) -> SessionId:
 
 
 def _report(s3: "S3Client", found: FoundSession) -> UploadReport:
-    if len(found.reports) != 1:
+    if not found.reports:
+        raise SessionSkippedError(SkipReason.UNDETERMINED, "it has no report yet")
+    if len(found.reports) > 1:
         names = ", ".join(file.key.removeprefix(found.prefix) for file in found.reports)
-        raise SessionSkippedError(
-            SkipReason.SEVERAL_REPORTS, f"{len(found.reports)} reports: {names}"
-        )
+        raise SessionSkippedError(SkipReason.SEVERAL_REPORTS, names)
     try:
         return parse_report(_content(s3, found.bucket, found.reports[0]))
     except MalformedReportError as error:
@@ -118,8 +120,8 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
     Raises:
         SessionSkippedError: none can.
     """
-    paths = dict.fromkeys(file.file for file in report.files)
     tags, problems = [], []
+    paths = dict.fromkeys(file.file for file in report.files)
     for path in filter(is_audio_tag, paths):
         try:
             tag = _Tag(path, parse_tag(path))
@@ -141,7 +143,7 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
 
 def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, str]:
     """The time of each tag by its path; every log is read once, for all tags that need it."""
-    times = {}
+    times: dict[str, str] = {}
     for folder, its_tags in map_reduce(tags, lambda tag: tag.logs_folder).items():
         by_frame = frame_times(_logs(s3, found, folder), {tag.name.frame for tag in its_tags})
         times |= {tag.path: by_frame[tag.name.frame] for tag in its_tags}
@@ -157,9 +159,10 @@ def _logs(s3: "S3Client", found: FoundSession, folder: str) -> Iterator[Log]:
 def _event(
     s3: "S3Client",
     found: FoundSession,
+    tag: _Tag,
+    *,
     session_id: SessionId,
     drive_info: DriveInfo,
-    tag: _Tag,
     time: str,
 ) -> Event:
     key = found.prefix + tag.path

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from more_itertools import chunked
@@ -19,11 +19,15 @@ from ingest_pipeline.sessions.event_db import EventDb, EventDbError, EventDbUnav
 from ingest_pipeline.sessions.migrations import migrate
 from ingest_pipeline.sessions.model import ND, TIMESTAMP_FORMAT, Event
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 _T = TypeVar("_T")
+_Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 _log = logging.getLogger(__name__)
 
 _PAUSES = (0.1, 0.5, 2.0)  # seconds before each further attempt
-_ROWS = 500  # of one statement: SQLite takes 32,766 values, a row has 18
+_KEYS = 500  # asked for in one query
 _DRIVERS = {
     "sqlite": "sqlite",
     "mysql": "mysql+pymysql",
@@ -58,7 +62,9 @@ _SDS = sa.table(
     sa.column("creation_date", sa.DateTime),
     sa.column("audio_tag"),
     sa.column("event_key"),
+    sa.column("session_key"),
 )
+_OUR_KEYS = {"event_key", "session_key"}
 _SESSIONS = sa.table(
     "sds_sessions",
     sa.column("session_key"),
@@ -119,6 +125,26 @@ class SqlEventDb(EventDb):
         by_key = {_key(session_id): session_id for session_id in session_ids}
         return {by_key[key] for key in self._present(_SESSIONS.c.session_key, by_key)}
 
+    def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """How many events of each session are in the database, those that uploads wrote."""
+        by_key = {_key(session_id): session_id for session_id in session_ids}
+        key = _SDS.c.session_key
+        counting = sa.select(key, sa.func.count()).group_by(key)
+        return {
+            by_key[key_found]: count
+            for batch in chunked(by_key, _KEYS)
+            for key_found, count in self._execute(counting.where(key.in_(batch)))
+        }
+
+    def table(self) -> "pd.DataFrame":
+        """Every row of `sds`, without our own keys, in the order of sessions and recordings."""
+        import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
+
+        columns = [column for column in _SDS.c if column.name not in _OUR_KEYS]
+        statement = sa.select(*columns).order_by(_SDS.c.session_id, _SDS.c.audio_tag)
+        rows = self._execute(statement)
+        return pd.DataFrame(map(tuple, rows), columns=[column.name for column in columns])
+
     def _create_session(self, session_id: str) -> None:
         row = {
             "session_key": _key(session_id),
@@ -132,8 +158,7 @@ class SqlEventDb(EventDb):
 
     def _create_events(self, session_id: str, events: Sequence[Event]) -> None:
         now = _now()
-        for batch in chunked(events, _ROWS):
-            self._insert(_SDS, "event_key", [_row(session_id, event, now) for event in batch])
+        self._insert(_SDS, "event_key", [_row(session_id, event, now) for event in events])
 
     def _known_tags(self, session_id: str, audio_tags: Collection[str]) -> set[str]:
         by_key = {_key(session_id, tag): tag for tag in audio_tags}
@@ -143,17 +168,18 @@ class SqlEventDb(EventDb):
         """Those of the keys that stand in a column."""
         return [
             key
-            for batch in chunked(keys, _ROWS)
+            for batch in chunked(keys, _KEYS)
             for (key,) in self._execute(sa.select(column).where(column.in_(batch)))
         ]
 
     def _insert(self, table: sa.TableClause, key: str, rows: list[dict[str, Any]]) -> None:
-        """Insert rows in one statement; those whose key is there already stay as they are."""
-        self._execute(_insert_new(self._engine.dialect.name, table, key).values(rows))
+        """Insert rows, many in a statement; those whose key is there already stay as they are."""
+        if rows:
+            self._execute(_insert_new(self._engine.dialect.name, table, key), rows)
 
-    def _execute(self, statement: sa.Executable) -> Sequence[sa.Row[Any]]:
-        def work() -> Sequence[sa.Row[Any]]:
-            result = self._thread.connection.execute(statement)
+    def _execute(self, statement: sa.Executable, rows: list[dict[str, Any]] | None = None) -> _Rows:
+        def work() -> _Rows:
+            result = self._thread.connection.execute(statement, rows)
             return result.all() if result.returns_rows else ()
 
         return self._in_transaction(work)
@@ -200,7 +226,7 @@ def _understood(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
         driver = _DRIVERS[parsed.get_backend_name()]
-    except (SQLAlchemyError, KeyError):
+    except (SQLAlchemyError, KeyError, ValueError):
         raise ValueError(f"an event database's URL begins with {', '.join(_DRIVERS)}") from None
     if driver == "sqlite" and parsed.database in {None, "", ":memory:"}:
         raise ValueError("threads share the event database: SQLite needs a file")
@@ -264,6 +290,7 @@ def _row(session_id: str, event: Event, now: datetime) -> dict[str, Any]:
         "creation_date": now,
         "audio_tag": event.audio_tag,
         "event_key": _key(session_id, event.audio_tag),
+        "session_key": _key(session_id),
     }
 
 

@@ -114,6 +114,37 @@ def find_sessions(
                 yield from _sessions_of_day(s3, bucket, folder, day, timeframe)
 
 
+def find_session(s3: "S3Client", bucket: str, folder: str) -> FoundSession | FolderProblem:
+    """The session that a folder belongs to, given as a prefix with its slash; one listing tells.
+
+    A folder with nothing in it is a session without report, and not a problem.
+    """
+    try:
+        prefix = session_prefix(folder)
+    except MalformedNameError as error:
+        return _problem(bucket, folder, error)
+    return _session(bucket, prefix, _files(s3, bucket, prefix))
+
+
+def is_report(key: str) -> bool:
+    """Whether a file tells by its name that its session is uploaded."""
+    return key.endswith(_REPORT)
+
+
+def session_prefix(key: str) -> str:
+    """The folder of the session that a file belongs to, with its slash.
+
+    Raises:
+        MalformedNameError: the file does not lie in `<VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/`.
+    """
+    folders = key.split("/")[:_LEVELS]
+    if key.count("/") < _LEVELS or not all(folders):
+        raise MalformedNameError(f"{key!r} is not below <VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/")
+    parse_date(folders[1])
+    parse_time(folders[2])
+    return "".join(f"{folder}/" for folder in folders)
+
+
 def _folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=prefix, Delimiter="/"
@@ -157,7 +188,7 @@ def _session(bucket: str, prefix: str, files: Iterable[StoredFile]) -> FoundSess
     reports, tags, logs = [], set(), []
     for file in files:
         path = file.key.removeprefix(prefix)
-        if path.endswith(_REPORT):
+        if is_report(path):
             reports.append(file)
         elif is_audio_tag(path):
             tags.add(path)

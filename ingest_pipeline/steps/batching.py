@@ -1,7 +1,7 @@
 """From messages to batches: which objects share a run."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -14,35 +14,47 @@ _SHRINK = 8
 
 @dataclass(frozen=True)
 class Batch:
-    """The objects of one run, all of one day, and the messages that wait for them."""
+    """The objects of one run, all of one group, and the messages that wait for them."""
 
     id: str
-    day: str
+    group: str
     objects: tuple[ObjectRef, ...]
     receipts: tuple[Receipt, ...]
 
 
-def plan_batches(receipts: Iterable[Receipt], max_objects: int) -> list[Batch]:
-    """Group messages by arrival day into batches of at most `max_objects` messages.
+def by_day(ref: ObjectRef) -> str:
+    """Objects share a run that arrived on one day: a run has one partition."""
+    return ref.day
+
+
+def by_month(ref: ObjectRef) -> str:
+    """Sessions share a run whose dates lie in one month: a year's upload is 12 runs, not 365."""
+    return ref.day[: len("2026-03")]
+
+
+def plan_batches(
+    receipts: Iterable[Receipt], max_objects: int, group_of: Callable[[ObjectRef], str] = by_day
+) -> list[Batch]:
+    """Group messages into batches of at most `max_objects` messages, all of one group.
 
     A message that comes again had its run fail or die, perhaps by its own doing: it rides with
     others of its fate in batches an eighth as large each time (200, 25, 3, 1), so an object that
     kills its run is alone before SQS gives up at the fifth delivery, while the 199 neighbours of
     a run that was killed from outside need 8 runs, not 199.
 
-    A message whose objects arrived on several days rides in a batch of each.
+    A message whose objects are of several groups rides in a batch of each.
     """
-    groups: dict[tuple[str, int], list[Receipt]] = defaultdict(list)
+    together: dict[tuple[str, int], list[Receipt]] = defaultdict(list)
     for receipt in receipts:
-        for day in sorted({ref.day for ref in receipt.objects}):
-            groups[day, receipt.receive_count].append(receipt)
+        for group in sorted(set(map(group_of, receipt.objects))):
+            together[group, receipt.receive_count].append(receipt)
     return [
-        _batch(day, members)
-        for (day, count), group in groups.items()
-        for members in chunked(group, max(1, max_objects // _SHRINK ** (count - 1)))
+        _batch(group, members, group_of)
+        for (group, count), fellows in together.items()
+        for members in chunked(fellows, max(1, max_objects // _SHRINK ** (count - 1)))
     ]
 
 
-def _batch(day: str, receipts: Sequence[Receipt]) -> Batch:
-    objects = (ref for receipt in receipts for ref in receipt.objects if ref.day == day)
-    return Batch(uuid4().hex, day, tuple(unique_everseen(objects)), tuple(receipts))
+def _batch(group: str, receipts: Sequence[Receipt], group_of: Callable[[ObjectRef], str]) -> Batch:
+    objects = (ref for receipt in receipts for ref in receipt.objects if group_of(ref) == group)
+    return Batch(uuid4().hex, group, tuple(unique_everseen(objects)), tuple(receipts))

@@ -9,9 +9,9 @@ from botocore.exceptions import ClientError
 from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import Receipt
+from ingest_pipeline.catalog.model import ObjectRef, Receipt
 from ingest_pipeline.catalog.tables import RECEIPTS
-from ingest_pipeline.steps.batching import Batch, plan_batches
+from ingest_pipeline.steps.batching import Batch, by_day, plan_batches
 from ingest_pipeline.steps.receipts import receipt_rows
 
 _log = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ class Intake:
     tables: Tables
     visibility_seconds: int
     max_objects: int
+    group_of: Callable[[ObjectRef], str] = by_day
 
     def take(self, slots: int) -> list[Batch]:
         """Batches for about so many runs, their receipts on record."""
@@ -41,7 +42,7 @@ class Intake:
             if not messages:
                 break
             receipts.extend(self._understood(messages))
-            batches = plan_batches(receipts, self.max_objects)
+            batches = plan_batches(receipts, self.max_objects, self.group_of)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches

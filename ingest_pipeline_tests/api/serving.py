@@ -12,6 +12,10 @@ import uvicorn
 from ingest_pipeline.api.app import create_app
 from ingest_pipeline.system import System
 
+# Users and passwords, where a test lets some in.
+ALICE = ("alice", "correct: horse ä battery")
+BOB = ("böb", "s3cret")
+
 
 @contextmanager
 def serving(system: System) -> Iterator[httpx.Client]:

@@ -15,11 +15,11 @@ LAYERS = {
     "media": set(),
     "catalog": {"media"},
     "aws": {"catalog", "media", "settings"},
-    "sessions": {"catalog", "media"},
-    "steps": {"aws", "catalog", "media"},
+    "sessions": {"aws", "catalog", "media"},
+    "steps": {"aws", "catalog", "media", "sessions"},
     "system": {"aws", "catalog", "media", "settings", "steps"},
 }
-TOP = {"api", "cli", "definitions", "defs", "local"}
+TOP = {"api", "cli", "cli_sessions", "definitions", "defs", "local"}
 
 # Libraries that a part must do without.
 FOREIGN = {

@@ -8,7 +8,7 @@ import pytest
 
 from ingest_pipeline.catalog.model import FIRST_DAY
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.partitions import arrival_days
+from ingest_pipeline.defs.partitions import arrival_days, session_days
 from ingest_pipeline_tests.embedded import free_port
 
 LOAD = """
@@ -39,11 +39,11 @@ def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
 
 def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
     specs = list(defs().resolve_all_asset_specs())
-    assert len(specs) == 5
+    assert len(specs) == 8
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners == ["team:ingest"], spec.key
-        assert spec.group_name == "ingest", spec.key
+        assert spec.group_name in {"ingest", "sessions"}, spec.key
         assert spec.kinds, spec.key
 
 
@@ -55,9 +55,11 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
         "valid_asset_index",
         "rejected_objects",
         "ingest_receipts",
+        "session_reports",
+        "session_events",
     }
     for key in made:
-        assert graph.get(key).partitions_def == arrival_days
+        assert graph.get(key).partitions_def in {arrival_days, session_days}
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
 
 
@@ -65,11 +67,16 @@ def test_jobs_sensors_schedules_and_checks_are_described(
     repository: dg.RepositoryDefinition,
 ) -> None:
     jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
-    assert jobs.keys() == {"ingest_objects", "delete_objects", "reconcile"}
+    assert jobs.keys() == {
+        "ingest_objects",
+        "delete_objects",
+        "ingest_sessions",
+        "reconcile",
+    }
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()
     checks = [graph.get_check_spec(key) for key in graph.asset_check_keys]
-    assert len(checks) == 4
+    assert len(checks) == 6
     described = {
         **{job.name: job.description for job in jobs.values()},
         **{op.name: op.description for op in ops},

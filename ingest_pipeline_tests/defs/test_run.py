@@ -51,7 +51,7 @@ def test_a_run_brings_each_object_of_its_batch_to_its_outcome_and_answers_its_me
 ) -> None:
     refs = put_some(our_world)
     batch = batch_of(our_world, *refs.values())
-    result = run(instance, batch.day, batch.objects, tags={BATCH_TAG: batch.id})
+    result = run(instance, batch.group, batch.objects, tags={BATCH_TAG: batch.id})
     assert result.success
     assert outcomes(our_world, refs) == {outcome: outcome for outcome in refs}
     assert our_world.is_indexed("new\nline.wav")
@@ -127,7 +127,7 @@ def test_an_object_without_an_outcome_fails_the_run_and_not_its_neighbours(
     settings.cache_clear()
     bad = our_world.put("quarantine/bad.wav", wavs.wrong_rate())
     batch = batch_of(our_world, good, bad)
-    result = run(instance, batch.day, batch.objects, tags={BATCH_TAG: batch.id})
+    result = run(instance, batch.group, batch.objects, tags={BATCH_TAG: batch.id})
     assert not result.success
     assert passed_checks(result) == {
         "every_object_has_an_outcome": False,
@@ -145,10 +145,10 @@ def test_a_run_that_died_before_its_last_step_is_completed_from_there(
     refs = put_some(our_world)
     batch = batch_of(our_world, *refs.values())
     tags = {BATCH_TAG: batch.id}
-    assert run(instance, batch.day, batch.objects, assets=FIRST_STEPS, tags=tags).success
+    assert run(instance, batch.group, batch.objects, assets=FIRST_STEPS, tags=tags).success
     assert our_world.report(refs[Outcome.INDEXED]).outcome is Outcome.PENDING
     assert our_world.system.ingest_queue.depth().in_flight == len(refs)
-    run(instance, batch.day, assets=["ingest_receipts"], tags=tags)
+    run(instance, batch.group, assets=["ingest_receipts"], tags=tags)
     assert outcomes(our_world, refs) == {outcome: outcome for outcome in refs}
     assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
 
@@ -158,6 +158,6 @@ def test_an_object_of_no_source_is_answered_and_left_alone(
 ) -> None:
     ref = some_ref("foreign-bucket", f"{our_world.bucket}.wav", version="v1")
     batch = batch_of(our_world, ref)
-    assert run(instance, batch.day, batch.objects, tags={BATCH_TAG: batch.id}).success
+    assert run(instance, batch.group, batch.objects, tags={BATCH_TAG: batch.id}).success
     assert our_world.report(ref).outcome is Outcome.KEPT
     assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)

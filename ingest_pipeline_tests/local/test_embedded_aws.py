@@ -444,6 +444,18 @@ def lose_bucket(clients: Clients) -> None:
     clients.s3.delete_bucket(Bucket="ingest-quarantine")
 
 
+def lose_upload_bucket_and_tables(clients: Clients) -> None:
+    """What a home lacks that was made before there were videos."""
+    for bucket in ("ingest-videos", "ingest-renditions"):
+        clients.s3.delete_bucket(Bucket=bucket)
+    for table in ("responses", "renditions"):
+        clients.dynamodb.delete_table(TableName=table)
+
+
+def lose_cors(clients: Clients) -> None:
+    clients.s3.delete_bucket_cors(Bucket="ingest-videos")
+
+
 def lose_versioning(clients: Clients) -> None:
     clients.s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
 
@@ -496,7 +508,7 @@ def state_of(clients: Clients) -> dict[str, Any]:
                 clients.dynamodb.describe_table(TableName=table)["Table"].get(part)
                 for part in ("KeySchema", "GlobalSecondaryIndexes", "BillingModeSummary")
             ]
-            for table in ("probe_reports", "assets", "ingest_receipts")
+            for table in ("probe_reports", "assets", "ingest_receipts", "responses", "renditions")
         },
         "buckets": {
             bucket: (
@@ -508,10 +520,23 @@ def state_of(clients: Clients) -> dict[str, Any]:
                         Bucket=bucket
                     ).get("QueueConfigurations", [])
                 ],
+                cors_methods(clients, bucket),
             )
-            for bucket in (BUCKET, "ingest-quarantine")
+            for bucket in (BUCKET, "ingest-quarantine", "ingest-videos", "ingest-renditions")
         },
     }
+
+
+def cors_methods(clients: Clients, bucket: str) -> list[str]:
+    """What pages of any origin may do in a bucket."""
+    try:
+        rules = clients.s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchCORSConfiguration":
+            return []
+        raise
+    assert all(rule["AllowedOrigins"] == ["*"] for rule in rules)
+    return sorted(method for rule in rules for method in rule["AllowedMethods"])
 
 
 def fill(clients: Clients) -> dict[str, bytes]:
@@ -525,19 +550,16 @@ def fill(clients: Clients) -> dict[str, bytes]:
 
 def test_set_up_makes_what_the_template_says(clients: Clients) -> None:
     state = state_of(clients)
-    assert state["buckets"][BUCKET] == (
-        "Enabled",
-        dict.fromkeys(
-            [
-                "BlockPublicAcls",
-                "IgnorePublicAcls",
-                "BlockPublicPolicy",
-                "RestrictPublicBuckets",
-            ],
-            True,
-        ),
-        [("arn:aws:sqs:us-east-1:000000000000:s3-ingest-messages", ["s3:ObjectCreated:*"])],
+    private = dict.fromkeys(
+        ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"], True
     )
+    told = [("arn:aws:sqs:us-east-1:000000000000:s3-ingest-messages", ["s3:ObjectCreated:*"])]
+    assert state["buckets"] == {
+        BUCKET: ("Enabled", private, told, []),
+        "ingest-quarantine": ("Enabled", private, [], []),
+        "ingest-videos": ("Enabled", private, told, ["GET", "POST", "PUT"]),
+        "ingest-renditions": ("Enabled", private, [], ["GET"]),
+    }
     queue = state["queues"]["s3-ingest-messages"]
     assert (queue["MessageRetentionPeriod"], queue["VisibilityTimeout"]) == ("345600", "180")
     assert json.loads(queue["RedrivePolicy"])["maxReceiveCount"] in {5, "5"}
@@ -555,6 +577,8 @@ def test_set_up_makes_what_the_template_says(clients: Clients) -> None:
         lose_queue,
         lose_table,
         lose_bucket,
+        lose_upload_bucket_and_tables,
+        lose_cors,
         lose_versioning,
         lose_notification,
         lose_redrive,

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ingest_pipeline.catalog.tables import RENDITIONS, RESPONSES
 from ingest_pipeline.local.server import TEMPLATE
+from ingest_pipeline.settings import Settings
 
 DOCUMENT = yaml.safe_load(TEMPLATE.read_text())
 PARAMETERS = {name: spec["Default"] for name, spec in DOCUMENT["Parameters"].items()}
@@ -60,7 +62,17 @@ def test_the_names_are_the_agreed_ones() -> None:
     assert PARAMETERS["BucketName"] == "ingest"
     assert PARAMETERS["IngestQueueName"] == "s3-ingest-messages"
     assert PARAMETERS["DeleteQueueName"] == "s3-delete-messages"
-    assert properties("QuarantineBucket")["BucketName"] == {"Fn::Sub": "${BucketName}-quarantine"}
+    for id_, suffix in {
+        "QuarantineBucket": "quarantine",
+        "UploadBucket": "videos",
+        "RenditionBucket": "renditions",
+    }.items():
+        assert properties(id_)["BucketName"] == {"Fn::Sub": f"${{BucketName}}-{suffix}"}
+    assert PARAMETERS["ResponsesTableName"] == RESPONSES.name == "responses"
+    assert PARAMETERS["RenditionsTableName"] == RENDITIONS.name == "renditions"
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    assert defaults["upload_bucket"] == "ingest-videos"
+    assert defaults["rendition_bucket"] == "ingest-renditions"
 
 
 @pytest.mark.parametrize("id_", of_type("AWS::S3::Bucket"))
@@ -83,14 +95,61 @@ def test_a_bucket_keeps_old_versions_30_days_and_lets_nobody_else_in(id_: str) -
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-def test_only_arrivals_in_the_ingest_bucket_are_told() -> None:
-    assert properties("IngestBucket")["NotificationConfiguration"] == {
+@pytest.mark.parametrize("id_", ["IngestBucket", "UploadBucket"])
+def test_arrivals_of_media_are_told_to_the_ingest_queue(id_: str) -> None:
+    assert properties(id_)["NotificationConfiguration"] == {
         "QueueConfigurations": [
             {"Event": "s3:ObjectCreated:*", "Queue": {"Fn::GetAtt": ["IngestQueue", "Arn"]}}
         ]
     }
-    assert RESOURCES["IngestBucket"]["DependsOn"] == "IngestQueuePolicy"
-    assert "NotificationConfiguration" not in properties("QuarantineBucket")
+    assert RESOURCES[id_]["DependsOn"] == "IngestQueuePolicy"
+
+
+@pytest.mark.parametrize("id_", ["QuarantineBucket", "RenditionBucket"])
+def test_what_the_pipeline_writes_itself_is_told_to_nobody(id_: str) -> None:
+    assert "NotificationConfiguration" not in properties(id_)
+
+
+def test_pages_of_any_origin_upload_videos_and_play_renditions_and_reach_no_other_bucket() -> None:
+    allowed = {
+        id_: (rule["AllowedOrigins"], set(rule["AllowedMethods"]))
+        for id_ in of_type("AWS::S3::Bucket")
+        for rule in properties(id_).get("CorsConfiguration", {}).get("CorsRules", [])
+    }
+    assert allowed == {
+        "UploadBucket": (["*"], {"GET", "PUT", "POST"}),
+        "RenditionBucket": (["*"], {"GET"}),
+    }
+
+
+@pytest.mark.parametrize("id_", of_type("AWS::S3::Bucket"))
+def test_what_lies_in_a_bucket_is_encrypted(id_: str) -> None:
+    assert properties(id_)["BucketEncryption"]["ServerSideEncryptionConfiguration"] == [
+        {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    ]
+
+
+def test_responses_are_found_by_mail_and_renditions_by_day() -> None:
+    keys = {
+        id_: [
+            [(part["AttributeName"], part["KeyType"]) for part in schema]
+            for schema in (
+                properties(id_)["KeySchema"],
+                *(index["KeySchema"] for index in properties(id_)["GlobalSecondaryIndexes"]),
+            )
+        ]
+        for id_ in ("ResponsesTable", "RenditionsTable")
+    }
+    assert keys == {
+        "ResponsesTable": [
+            [("ProjectStep", "HASH"), ("Mail", "RANGE")],
+            [("Mail", "HASH"), ("ProjectStep", "RANGE")],
+        ],
+        "RenditionsTable": [
+            [("object", "HASH"), ("version_preset", "RANGE")],
+            [("day", "HASH"), ("object", "RANGE")],
+        ],
+    }
 
 
 @pytest.mark.parametrize("name", ["Ingest", "Delete"])
@@ -115,12 +174,17 @@ def test_a_queue_keeps_4_days_and_gives_up_after_5_deliveries(name: str) -> None
         assert each["ReceiveMessageWaitTimeSeconds"] == 0, "a sensor's tick must not wait"
 
 
-def test_only_the_bucket_of_this_account_sends_to_the_ingest_queue() -> None:
+def test_only_the_buckets_of_this_account_send_to_the_ingest_queue() -> None:
     allowed = [each for each in statements("IngestQueuePolicy") if each["Effect"] == "Allow"]
     assert len(allowed) == 1
     assert allowed[0]["Action"] == "sqs:SendMessage"
     assert allowed[0]["Condition"] == {
-        "ArnEquals": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}"}},
+        "ArnEquals": {
+            "aws:SourceArn": [
+                {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}"},
+                {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}-videos"},
+            ]
+        },
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
     }
 
@@ -176,17 +240,20 @@ def test_a_policy_names_its_actions_and_resources(id_: str) -> None:
         assert "*" not in resource.removesuffix("Bucket.Arn}/*")
 
 
-def test_the_pipeline_writes_objects_to_quarantine_only_and_never_makes_or_drops_anything() -> None:
+def test_the_pipeline_writes_no_objects_where_clients_do_and_never_makes_or_drops_anything() -> (
+    None
+):
     allowed = set(rights("PipelinePolicy"))
     assert {where for what, where in allowed if what == "s3:PutObject"} == {
-        "${QuarantineBucket.Arn}/*"
+        "${QuarantineBucket.Arn}/*",
+        "${RenditionBucket.Arn}/*",
     }
     assert {where for what, where in allowed if what.startswith("s3:Delete")} == {
-        "${IngestBucket.Arn}/*"
+        "${IngestBucket.Arn}/*",
+        "${UploadBucket.Arn}/*",
     }
     assert {where for what, where in allowed if what == "sqs:SendMessage"} == {
-        "IngestQueue.Arn",
-        "DeleteQueue.Arn",
+        f"{queue}.Arn" for queue in of_type("AWS::SQS::Queue")
     }
     whole = ("Bucket", "Queue", "Table")
     assert not [
@@ -196,12 +263,26 @@ def test_the_pipeline_writes_objects_to_quarantine_only_and_never_makes_or_drops
     ]
 
 
-def test_the_api_touches_no_object_and_writes_assets_only() -> None:
+def test_the_api_signs_uploads_and_renditions_and_changes_no_other_object() -> None:
     allowed = set(rights("ApiPolicy"))
-    assert not [what for what, _ in allowed if what.startswith("s3:")]
-    assert {
-        where for what, where in allowed if what in {"dynamodb:PutItem", "dynamodb:UpdateItem"}
-    } == {"AssetsTable.Arn"}
+    assert {(what, where) for what, where in allowed if what.startswith("s3:")} == {
+        ("s3:GetObject", "${IngestBucket.Arn}/*"),
+        ("s3:GetObject", "${UploadBucket.Arn}/*"),
+        ("s3:GetObject", "${RenditionBucket.Arn}/*"),
+        ("s3:PutObject", "${UploadBucket.Arn}/*"),
+        ("s3:ListBucket", "IngestBucket.Arn"),
+        ("s3:ListBucket", "UploadBucket.Arn"),
+    }
+
+
+def test_the_api_writes_assets_and_responses_only_and_reads_no_queue() -> None:
+    allowed = set(rights("ApiPolicy"))
+    writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"}
+    assert {where for what, where in allowed if what in writing} == {
+        "AssetsTable.Arn",
+        "ResponsesTable.Arn",
+    }
+    assert {where for what, where in allowed if what == "dynamodb:Scan"} == {"ResponsesTable.Arn"}
     assert {what for what, _ in allowed if what.startswith("sqs:")} == {
         "sqs:SendMessage",
         "sqs:GetQueueUrl",

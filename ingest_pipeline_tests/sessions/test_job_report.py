@@ -1,0 +1,85 @@
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+
+from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason, TagProblem
+from ingest_pipeline.sessions.tree import Timeframe
+from ingest_pipeline.settings import PROJECT_ROOT
+
+MOMENT = datetime(2023, 7, 17)  # noqa: DTZ001
+
+
+def outcome(session_id: str, state: SessionState, **fields: object) -> SessionOutcome:
+    return SessionOutcome.model_validate(
+        {"session_id": session_id, "folder": f"s3://b/{session_id}/", "state": state, **fields}
+    )
+
+
+REPORT = JobReport(
+    timeframe=Timeframe(start=MOMENT, end=MOMENT),
+    outcomes=(
+        outcome("quiet", SessionState.SKIPPED, reason=SkipReason.NO_EVENTS, detail="none"),
+        outcome("broken", SessionState.SKIPPED, reason=SkipReason.MALFORMED_REPORT, detail="why"),
+        outcome("good", SessionState.PROCESSED, events=3, new_events=2, timeless_events=1),
+        outcome(
+            "fair",
+            SessionState.PROCESSED,
+            events=1,
+            problems=(
+                TagProblem(audio_tag="a", reason="x"),
+                TagProblem(audio_tag="b", reason="y"),
+            ),
+        ),
+        outcome("old", SessionState.UNCHANGED),
+        outcome("young", SessionState.AWAITED),
+    ),
+)
+EMPTY = JobReport(timeframe=REPORT.timeframe, outcomes=())
+
+
+def test_sessions_without_events_are_a_table() -> None:
+    assert REPORT.no_events.rows == (("quiet", "s3://b/quiet/"),)
+
+
+def test_skipped_sessions_are_a_table_with_their_reasons() -> None:
+    assert REPORT.skipped.rows == (("broken", "s3://b/broken/", "Malformed report", "why"),)
+
+
+def test_processed_sessions_are_a_table_with_their_problems() -> None:
+    assert REPORT.processed.rows == (
+        ("good", "s3://b/good/", 3, 2, 1, ""),
+        ("fair", "s3://b/fair/", 1, 0, 0, "a: x; b: y"),
+    )
+
+
+def test_the_summary_counts_what_the_run_worked_on() -> None:
+    assert (REPORT.summary.skipped, REPORT.summary.processed, REPORT.summary.total) == (2, 2, 4)
+    assert (EMPTY.summary.skipped, EMPTY.summary.processed, EMPTY.summary.total) == (0, 0, 0)
+
+
+def test_each_is_a_dataframe() -> None:
+    summary = REPORT.summary.as_dataframe()
+    assert summary.to_dict("records") == [{"Skipped": 2, "Processed": 2, "Total": 4}]
+    processed = REPORT.processed.as_dataframe()
+    assert list(processed.columns) == list(REPORT.processed.columns)
+    assert processed["events"].tolist() == [3, 1]
+
+
+@pytest.mark.parametrize("name", ["no_events", "skipped", "processed"])
+def test_an_empty_table_has_its_columns(name: str) -> None:
+    table = getattr(EMPTY, name)
+    assert table.rows == ()
+    assert list(table.as_dataframe().columns) == list(table.columns)
+
+
+def test_pandas_is_loaded_only_for_tables() -> None:
+    program = (
+        "import sys, ingest_pipeline.sessions.ingest, ingest_pipeline.sessions.export\n"
+        "import ingest_pipeline.sessions.databases\n"
+        "sys.exit(bool({'pandas', 'dagster'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT_ROOT, check=False)
+    assert done.returncode == 0
