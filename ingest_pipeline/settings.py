@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     delete_queue: str = "s3-delete-messages"
     delete_dead_letter_queue: str = "s3-delete-messages-dead"
 
+    rendition_queue: str = "s3-rendition-messages"
+    rendition_dead_letter_queue: str = "s3-rendition-messages-dead"
+    presets: Path = Path(__file__).resolve().parent / "media" / "presets.toml"
     session_bucket: str = "sessions"
     session_queue: str = "s3-session-messages"
     session_dead_letter_queue: str = "s3-session-messages-dead"

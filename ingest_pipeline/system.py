@@ -1,14 +1,15 @@
 """The parts put together for one process: clients, tables, queues, rules and the steps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
 from ingest_pipeline.aws.clients import Clients, connect
-from ingest_pipeline.aws.events import ParsedBody
+from ingest_pipeline.aws.events import ParsedBody, ingest_body
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import ObjectRef, Report
+from ingest_pipeline.media.presets import load_presets
 from ingest_pipeline.media.rules import Sources, load_sources
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.steps.batching import by_month
@@ -19,6 +20,7 @@ from ingest_pipeline.steps.orders import Deleter, understand_order
 from ingest_pipeline.steps.receipts import HeldReceipts
 from ingest_pipeline.steps.reconcile import Reconciler
 from ingest_pipeline.steps.reject import Rejector
+from ingest_pipeline.steps.render import Renderer
 from ingest_pipeline.steps.restore import Restorer
 from ingest_pipeline.steps.session_events import understand_report
 from ingest_pipeline.steps.take_in import take_in
@@ -66,6 +68,16 @@ class System:
         return Queue(self.clients.sqs, self.config.delete_dead_letter_queue)
 
     @cached_property
+    def rendition_queue(self) -> Queue:
+        """Where indexed videos wait for their renditions."""
+        return Queue(self.clients.sqs, self.config.rendition_queue)
+
+    @cached_property
+    def rendition_dead_letters(self) -> Queue:
+        """Where videos end whose renditions could not be made."""
+        return Queue(self.clients.sqs, self.config.rendition_dead_letter_queue)
+
+    @cached_property
     def session_queue(self) -> Queue:
         """Where the session bucket announces upload reports."""
         return Queue(self.clients.sqs, self.config.session_queue)
@@ -83,6 +95,25 @@ class System:
         """The delete sensor's work."""
         understand = partial(understand_order, self.sources)
         return self._intake(understand, self.delete_queue, self.delete_dead_letters)
+
+    def rendition_intake(self) -> Intake:
+        """The rendition sensor's work: each video has a run of its own."""
+        intake = self._intake(understand_event, self.rendition_queue, self.rendition_dead_letters)
+        return replace(intake, max_objects=1)
+
+    def renderer(self, run_id: str | None = None) -> Renderer:
+        """Makes renditions."""
+        return Renderer(
+            self.clients.s3,
+            self.tables,
+            load_presets(self.config.presets),
+            self.config.rendition_bucket,
+            run_id,
+        )
+
+    def order_renditions(self, outcomes: Iterable[Report]) -> int:
+        """Ask for the renditions that these objects lack; of how many."""
+        return self.rendition_queue.send_all(map(ingest_body, self.renderer().missing(outcomes)))
 
     def session_intake(self) -> Intake:
         """The session sensor's work."""

@@ -1,12 +1,14 @@
 """S3 objects as files that fetch 64 KiB blocks, and lists of what lies in a bucket."""
 
 import io
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
+from more_itertools import chunked
 
 from ingest_pipeline.catalog.model import ObjectRef, Report
 from ingest_pipeline.media.wav import ReadBudgetError
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 BLOCK = 64 * 1024  # bytes; the header of a WAV fits in one
 _MAX_BLOCKS = 64
+_DELETE_BATCH = 1000  # DeleteObjects' limit
+_PUBLISH_ATTEMPTS = 3
+_SOURCE_TIME = "source-last-modified"  # metadata of what was made from an object
 
 
 class ObjectGoneError(Exception):
@@ -276,15 +281,90 @@ def delete_object(s3: "S3Client", bucket: str, key: str, etag: str | None) -> No
         raise _translated(error) from error
 
 
+def download_version(s3: "S3Client", report: Report, path: Path) -> None:
+    """Stream a version to a file.
+
+    Raises:
+        ObjectGoneError: it no longer exists.
+    """
+    try:
+        s3.download_file(report.bucket, report.key, str(path), ExtraArgs=_version_argument(report))
+    except ClientError as error:
+        raise _translated(error) from error
+
+
+def publish(
+    s3: "S3Client", path: Path, bucket: str, key: str, *, content_type: str, source: Report
+) -> None:
+    """Write a file made from a version, unless what stands there was made from a newer one.
+
+    Each write is conditional on what was found, so of two runs the newer source wins whichever
+    is later.
+
+    Raises:
+        ObjectReplacedError: others wrote there as often as we tried.
+    """
+    made_from = _timestamp(source)
+    for attempt in range(1, _PUBLISH_ATTEMPTS + 1):
+        condition = _condition_to_replace(s3, bucket, key, made_from)
+        if condition is None:
+            return
+        try:
+            with path.open("rb") as file:
+                s3.put_object(
+                    Bucket=bucket,
+                    Key=key,
+                    Body=file,
+                    ContentType=content_type,
+                    Metadata={_SOURCE_TIME: made_from, "source-version": source.version},
+                    **condition,
+                )
+        except ClientError as error:
+            if _code(error) not in {"PreconditionFailed", "ConditionalRequestConflict", "412"}:
+                raise
+            if attempt == _PUBLISH_ATTEMPTS:
+                raise ObjectReplacedError(f"s3://{bucket}/{key} is written by others") from error
+        else:
+            return
+
+
+def _condition_to_replace(s3: "S3Client", bucket: str, key: str, made_from: str) -> Any:  # noqa: ANN401
+    """The condition of a put, None where what stands there comes from a newer source."""
+    try:
+        standing = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if isinstance(_translated(error), ObjectGoneError):
+            return {"IfNoneMatch": "*"}
+        raise
+    if standing["Metadata"].get(_SOURCE_TIME, "") > made_from:
+        return None
+    return {"IfMatch": standing["ETag"]}
+
+
+def _timestamp(source: Report) -> str:
+    return (source.last_modified or source.judged_at).astimezone(UTC).isoformat()
+
+
+def delete_all(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
+    """Delete what stands at these keys of a bucket of our own, whatever it is."""
+    for batch in chunked(keys, _DELETE_BATCH):
+        s3.delete_objects(
+            Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
+        )
+
+
+def _version_argument(report: Report) -> dict[str, str]:
+    """Names the version in a versioned bucket."""
+    return {"VersionId": report.version} if report.version != report.etag else {}
+
+
 def copy_version(s3: "S3Client", report: Report, to_bucket: str) -> None:
     """Copy a judged version under the same key into another bucket, in parts where it is large.
 
     Raises:
         ObjectGoneError: the version no longer exists.
     """
-    source: Any = {"Bucket": report.bucket, "Key": report.key}
-    if report.version != report.etag:  # a versioned bucket
-        source["VersionId"] = report.version
+    source: Any = {"Bucket": report.bucket, "Key": report.key, **_version_argument(report)}
     try:
         s3.copy(source, to_bucket, report.key)
     except ClientError as error:

@@ -75,6 +75,11 @@ def report_key(uri: str, version: str) -> dict[str, str]:
     return {"object": uri, "version": version}
 
 
+def rendition_key(uri: str, version: str, preset: str) -> dict[str, str]:
+    """The primary key of a rendition."""
+    return {"object": uri, "version_preset": f"{version}#{preset}"}
+
+
 def _rejection(report: Report) -> dict[str, Any]:
     """Only rejections carry `rejected_bucket`, so the index `rejections` holds nothing else."""
     return {"rejected_bucket": report.bucket} if report.outcome is Outcome.REJECTED else {}
@@ -133,10 +138,7 @@ RECEIPTS = Table(
 RENDITIONS = Table(
     "renditions",
     Rendition,
-    key=lambda rendition: {
-        "object": rendition.uri,
-        "version_preset": f"{rendition.version}#{rendition.preset}",
-    },
+    key=lambda rendition: rendition_key(rendition.uri, rendition.version, rendition.preset),
 )
 RESPONSES = Table(
     "responses",

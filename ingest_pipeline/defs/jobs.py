@@ -22,6 +22,13 @@ ingest_sessions = dg.define_asset_job(
     description="Takes in the sessions that its config names, or all of the partitions' days.",
 )
 
+render_videos = dg.define_asset_job(
+    "render_videos",
+    selection=dg.AssetSelection.assets("renditions"),
+    executor_def=dg.in_process_executor,
+    description="Makes the renditions of one video, or of all that arrived on the partition's day.",
+)
+
 reconcile = dg.define_asset_job(
     "reconcile",
     selection=dg.AssetSelection.checks(

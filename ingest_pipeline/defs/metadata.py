@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import dagster as dg
 
-from ingest_pipeline.catalog.model import Asset, Report
+from ingest_pipeline.catalog.model import Asset, Rendition, Report
 from ingest_pipeline.sessions.job_report import JobReport
 
 _SHOWN = 100  # rows of a table: an event of more is slow to load in the UI
@@ -41,6 +41,30 @@ def describe_assets(assets: Sequence[Asset]) -> Metadata:
         "valid": dg.MetadataValue.int(live),
         "taken out": dg.MetadataValue.int(len(assets) - live),
     }
+
+
+def describe_renditions(made: Sequence[Rendition], picture: str | None) -> Metadata:
+    """What was made: a picture of the first, and a table of all."""
+    columns = ("video", "preset", "size", "seconds", "pixels", "kbit/s", "seconds taken")
+    rows = [
+        (
+            f"{each.bucket}/{each.key}",
+            each.preset,
+            each.size,
+            each.duration_seconds,
+            f"{each.width}x{each.height}",
+            each.bit_rate // 1000,
+            each.seconds_taken,
+        )
+        for each in made
+    ]
+    described: Metadata = {
+        "renditions": dg.MetadataValue.int(len(made)),
+        "table": _markdown(columns, rows),
+    }
+    if picture:
+        described["picture"] = dg.MetadataValue.md(f"![thumbnail]({picture})")
+    return described
 
 
 def describe_found_sessions(report: JobReport) -> Metadata:

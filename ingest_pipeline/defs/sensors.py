@@ -6,7 +6,7 @@ from itertools import islice
 import dagster as dg
 
 from ingest_pipeline.defs.config import ObjectConfig
-from ingest_pipeline.defs.jobs import delete_objects, ingest_objects, ingest_sessions
+from ingest_pipeline.defs.jobs import delete_objects, ingest_objects, ingest_sessions, render_videos
 from ingest_pipeline.defs.partitions import day_range
 from ingest_pipeline.defs.resources import BATCH_TAG, AwsResource
 from ingest_pipeline.settings import settings
@@ -56,6 +56,18 @@ def session_sensor(
     return _tick(context, "ingest_sessions", aws.system.session_intake(), _session_run)
 
 
+@dg.sensor(
+    job=render_videos,
+    minimum_interval_seconds=_INTERVAL,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run for each indexed video that lacks a rendition.",
+)
+def rendition_sensor(
+    context: dg.SensorEvaluationContext, aws: AwsResource
+) -> dg.SensorResult | dg.SkipReason:
+    return _tick(context, "render_videos", aws.system.rendition_intake(), _rendition_run)
+
+
 def _tick(
     context: dg.SensorEvaluationContext,
     job: str,
@@ -86,6 +98,15 @@ def _delete_run(batch: Batch) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=batch.id,
         run_config={"ops": {"delete_ordered_objects": config, "forget_deleted_objects": config}},
+        tags=_tags(batch),
+    )
+
+
+def _rendition_run(batch: Batch) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=batch.id,
+        partition_key=batch.group,
+        run_config={"ops": {"renditions": {"config": _objects(batch)}}},
         tags=_tags(batch),
     )
 

@@ -61,6 +61,11 @@ class JobReport(Frozen):
         )
 
     @property
+    def processed_ids(self) -> list[str]:
+        """The sessions whose events this run wrote."""
+        return [outcome.session_id for outcome in self._in_state(SessionState.PROCESSED)]
+
+    @property
     def no_events(self) -> ReportTable:
         """The sessions without audio tags."""
         return _table(

@@ -9,13 +9,20 @@ from ingest_pipeline.aws.objects import (
     ObjectGoneError,
     ObjectReplacedError,
     ObjectState,
+    delete_all,
     delete_object,
     object_state,
 )
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import Asset, ObjectRef, Outcome, Report, Verdict
-from ingest_pipeline.catalog.tables import ASSETS, REPORTS, report_key
+from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
+from ingest_pipeline.catalog.tables import (
+    ASSETS,
+    RENDITIONS,
+    RENDITIONS_BY_OBJECT,
+    REPORTS,
+    report_key,
+)
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.rules import Sources
 from ingest_pipeline.steps.index import tombstone
@@ -72,6 +79,16 @@ class Deleter:
                 return self._report(ref, state)
         return None
 
+    def _delete_derived(self, refs: list[ObjectRef]) -> None:
+        """Delete renditions, posters and thumbnails, and the rows that tell of them."""
+        for ref in refs:
+            for rendition in list(self.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri)):
+                files = [rendition.rendition_key, *rendition.thumbnail_keys]
+                if rendition.poster_key:
+                    files.append(rendition.poster_key)
+                delete_all(self.s3, rendition.rendition_bucket, files)
+                self.tables.delete(RENDITIONS, RENDITIONS.key(rendition))
+
     def _report(self, ref: ObjectRef, state: ObjectState) -> Report:
         now = datetime.now(UTC)
         version = state.version or state.etag
@@ -107,13 +124,14 @@ class Deleter:
         takes the row out of the index all the same, unless something has come to stand there since.
         """
         now = datetime.now(UTC)  # before we look: what is indexed later stays
+        self._delete_derived([ref for ref in refs if not self._stands(ref.bucket, ref.key)])
         found = {report.uri for report in deleted}
         missing = [ref for ref in refs if ref.uri not in found]
         keys = [{"bucket": ref.bucket, "file": ref.key} for ref in missing]
         stale = [
             asset.model_copy(update={"judged_at": now, "deleted_at": now})
             for asset in self.tables.get_many(ASSETS, keys)
-            if not asset.deleted_at and not self._stands(asset)
+            if not asset.deleted_at and not self._stands(asset.bucket, asset.file)
         ]
         self.tables.put(ASSETS, [*map(tombstone, deleted), *stale])
         orphans = self.tables.get_many(
@@ -125,9 +143,9 @@ class Deleter:
         ]
         self.tables.put(REPORTS, [*deleted, *ended])
 
-    def _stands(self, asset: Asset) -> bool:
+    def _stands(self, bucket: str, key: str) -> bool:
         try:
-            object_state(self.s3, asset.bucket, asset.file)
+            object_state(self.s3, bucket, key)
         except ObjectGoneError:
             return False
         return True

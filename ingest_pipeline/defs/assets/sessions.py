@@ -99,7 +99,7 @@ def session_assets(
             system.clients.s3, system.tables, database, partial(system.take_in, run_id), run_id
         )
         report = ingest.ingest(_found(aws, config, timeframe), timeframe)
-        counts = database.event_counts(outcome.session_id for outcome in report.outcomes)
+        counts = database.event_counts(report.processed_ids)
     session_messages.held.answer_all()
 
     missing_files = [
