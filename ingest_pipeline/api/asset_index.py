@@ -13,7 +13,8 @@ from ingest_pipeline.catalog.model import POSTED, Asset
 from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET, Condition
 from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
 
-_LIVE = Condition("attribute_not_exists(deleted_at)")
+# The contract's assets are recordings; videos and images stand in the same index.
+_LIVE = Condition("attribute_not_exists(deleted_at) AND attribute_exists(channel_count)")
 _MOST_ROWS = 1000  # that DynamoDB looks at in one call
 _NEVER = datetime.fromtimestamp(0, UTC)  # any real look at the object is later
 
@@ -41,9 +42,9 @@ class AssetIndex:
         return asset if asset and not asset.deleted_at else None
 
     def all(self) -> Iterator[Asset]:
-        """Every live row in the order of the keys, fetched as they are asked for."""
+        """Every recording in the order of the keys, fetched as they are asked for."""
         rows = self.tables.query(ASSETS, ASSETS_BY_BUCKET, BUCKET)
-        return (asset for asset in rows if not asset.deleted_at)
+        return (asset for asset in rows if not asset.deleted_at and is_recording(asset))
 
     def page(self, limit: int, cursor: str | None) -> Page[Asset]:
         """Exactly `limit` live rows, fewer only at the end, however many tombstones lie between.
@@ -110,3 +111,8 @@ class AssetIndex:
         tombstone = asset.model_copy(update={"judged_at": now, "deleted_at": now})
         self.tables.put(ASSETS, [tombstone])
         return True
+
+
+def is_recording(asset: Asset) -> bool:
+    """Whether a row is of audio."""
+    return asset.channel_count is not None

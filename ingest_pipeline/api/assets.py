@@ -8,6 +8,7 @@ from fastapi import APIRouter, HTTPException, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from more_itertools import chunked, spy
 
+from ingest_pipeline.api.asset_index import is_recording
 from ingest_pipeline.api.dependencies import Cursor, Limit, TheAssetIndex
 from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.keys import IN_PATH
@@ -50,7 +51,7 @@ def list_assets(
 def get_asset(index: TheAssetIndex, file: Annotated[str, IN_PATH]) -> PublicAsset:
     """One valid object."""
     asset = index.find(file)
-    if asset is None:
+    if asset is None or not is_recording(asset):
         raise HTTPException(404, "asset not found")
     return PublicAsset.of(asset)
 

@@ -35,17 +35,17 @@ class Hello(BaseModel):
 
 
 class PublicAsset(BaseModel):
-    """A valid object; the numbers are null for what is not audio."""
+    """A valid recording."""
 
     model_config = ConfigDict(from_attributes=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     bucket: str
     file: str = Field(description="The object's key.")
-    channel_count: int | None
-    frame_count: int | None
-    sample_rate: int | None = Field(description="Hz")
-    bits_per_sample: int | None
-    duration: str | None = Field(description="Seconds: `str(frame_count / sample_rate)`.")
+    channel_count: int
+    frame_count: int
+    sample_rate: int = Field(description="Hz")
+    bits_per_sample: int
+    duration: str = Field(description="Seconds: `str(frame_count / sample_rate)`.")
 
     @classmethod
     def of(cls, asset: Asset) -> "PublicAsset":

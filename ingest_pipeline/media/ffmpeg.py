@@ -122,8 +122,8 @@ def _follow(
                 key.data.add(piece)
                 if not piece:
                     selector.unregister(key.fd)
-            if stop.is_set() or time.monotonic() > deadline:
-                child.kill()
+            if stop.is_set() or time.monotonic() > deadline or not child.is_alive():
+                child.kill()  # one that has ended may have left others, with the pipes in hand
 
 
 class _Lines:

@@ -32,6 +32,7 @@ BASE_SECONDS = 300.0  # of wall time for any video
 SECONDS_A_SECOND = 6.0  # and for each second of it: 8K takes 3 on two cores
 DURATION_TOLERANCE_SECONDS = 1.0
 SIZE_TOLERANCE_PIXELS = 2  # sizes are even
+SPARE_BYTES = 64 * 1024 * 1024  # `-fs` stops soon after the size that it is given
 POSTER_CANDIDATES = 20  # whole pictures, the first minute's at 90 frames from one to the next
 
 _ENCODERS = {
@@ -156,7 +157,10 @@ class _Work:
         return self._directory / name
 
     def take_pictures(self, rendition: Path) -> list[Path]:
-        """Make the poster and the thumbnails from the rendition's whole pictures: 1 in 90."""
+        """Make the poster and the thumbnails from the rendition's whole pictures.
+
+        They are 1 in 90 frames, so that is quick, and there is one wherever a thumbnail is due.
+        """
         keys_only = ["-skip_frame", "nokey", *_input_arguments(Path(rendition.name))]
         self._run([*keys_only, *_picture_arguments(self._preset)], lambda _: None)
         poster = self._directory / "poster.jpg"
@@ -172,7 +176,7 @@ class _Work:
             ["-hide_banner", "-nostdin", "-y", "-loglevel", "error", *arguments],
             self._directory,
             seconds=BASE_SECONDS + SECONDS_A_SECOND * length,
-            most_bytes=self._preset.max_bytes * 11 // 10,  # `-fs` stops before
+            most_bytes=self._preset.max_bytes + SPARE_BYTES,
             on_line=on_line,
             stop=self._stop,
         )
@@ -198,6 +202,7 @@ def _rendition_arguments(preset: Preset, name: str) -> list[str]:
         *("-map_metadata", "-1", "-map_chapters", "-1"),  # places and names stay private
         *("-vf", _filters(preset), "-threads", str(THREADS)),
         *_video_arguments(preset.video),
+        *("-force_key_frames", f"expr:gte(t,n_forced*{preset.thumbnails.every_seconds})"),
         *("-c:a", _ENCODERS[preset.audio.codec], "-b:a", str(preset.audio.bit_rate)),
         *("-ar", str(preset.audio.sample_rate), "-ac", str(preset.audio.channels)),
         *("-t", str(preset.max_seconds), "-fs", str(preset.max_bytes)),
@@ -294,12 +299,11 @@ def _number(text: str) -> float | None:
 
 
 def _probed(rendition: Path, preset: Preset) -> Probe:
-    size = rendition.stat().st_size
-    if size == 0:
-        raise TranscodeError("the rendition is empty")
+    if not rendition.exists():
+        raise TranscodeError("the rendition is not there")
     try:
         with rendition.open("rb") as file:
-            probe = probe_video(file, size, preset.container)
+            probe = probe_video(file, rendition.stat().st_size, preset.container)
     except VideoProbeError as error:
         raise TranscodeResourceError(f"the rendition could not be probed: {error}") from error
     if probe.faults:

@@ -67,7 +67,8 @@ def _started(prefix: str) -> datetime:
 class SessionIngest:
     """Takes sessions in: events into the database, recordings into the index, outcomes on record.
 
-    May be killed at any line and run again: the database knows what is complete.
+    May be killed at any line and run again: the database knows whose events are complete, and
+    the outcomes on record whose recordings are.
     """
 
     s3: "S3Client"
@@ -89,7 +90,7 @@ class SessionIngest:
         return JobReport(timeframe=timeframe, outcomes=tuple(outcomes), problems=tuple(problems))
 
     def _ingest_together(self, sessions: list[FoundSession]) -> list[SessionOutcome]:
-        outcomes = ingest_sessions(self.s3, self.database, sessions)
+        outcomes = self._picked_up(ingest_sessions(self.s3, self.database, sessions))
         self.take_in(
             [
                 recording
@@ -103,6 +104,25 @@ class SessionIngest:
         ]
         self.tables.put(SESSION_OUTCOMES, rows)
         return outcomes
+
+    def _picked_up(self, outcomes: list[SessionOutcome]) -> list[SessionOutcome]:
+        """The outcomes, where a killed run left recordings and record undone as this run's own."""
+        unchanged = [each for each in outcomes if each.state is SessionState.UNCHANGED]
+        rows = self.tables.get_many(SESSION_OUTCOMES, map(SESSION_OUTCOMES.key, unchanged))
+        done = {row.folder for row in rows if row.is_complete}
+        undone = {each.session_id for each in unchanged if each.folder not in done}
+        events = self.database.event_counts(undone)
+        return [
+            each.model_copy(
+                update={
+                    "state": SessionState.PROCESSED,
+                    "events": events.get(each.session_id, 0),
+                }
+            )
+            if each.session_id in undone
+            else each
+            for each in outcomes
+        ]
 
     def _row(self, session: FoundSession, outcome: SessionOutcome) -> SessionRow:
         return SessionRow(

@@ -6,6 +6,7 @@ from pydantic import JsonValue
 import ingest_pipeline
 from ingest_pipeline.catalog.model import Verdict
 from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason, VideoInfo
+from ingest_pipeline.media.probe import PROBED
 from ingest_pipeline.media.rules import OnReject, RulesError, Source, Sources, judge, load_sources
 
 SOURCE = '[[source]]\nbucket = "b"\nkinds = ["audio"]\n'
@@ -106,7 +107,7 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
             f"{SOURCE}on_rejct = 1",
             (
                 'source 1 (bucket "b"): unknown key "on_rejct"; '
-                "known: bucket, prefix, kinds, on_reject, audio, video"
+                "known: bucket, prefix, kinds, on_reject, watched, audio, video"
             ),
         ),
         (
@@ -269,7 +270,7 @@ THREE_KINDS = SOURCE.replace('["audio"]', '["audio", "video", "image"]')
         (
             Probe(kind=Kind.IMAGE, container="jpeg", probed=False),
             Verdict.UNJUDGED,
-            "probe image/jpeg, wanted a kind that is probed: audio/wav, audio/rf64, audio/bw64",
+            f"probe image/jpeg, wanted a kind that is probed: {', '.join(PROBED)}",
         ),
     ],
 )

