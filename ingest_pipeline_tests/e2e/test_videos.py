@@ -1,7 +1,6 @@
 """Videos through the running system: uploaded, indexed, rendered, deleted."""
 
 import io
-import subprocess
 from pathlib import Path
 
 import av
@@ -10,7 +9,7 @@ import pytest
 
 from ingest_pipeline.catalog.model import Outcome, Rendition
 from ingest_pipeline.catalog.tables import RENDITIONS, RENDITIONS_BY_OBJECT
-from ingest_pipeline.media.ffmpeg import find_ffmpeg
+from ingest_pipeline_tests.media.clips import make_clip
 from ingest_pipeline_tests.system import RunningSystem, wait_for
 
 pytestmark = pytest.mark.timeout(300)
@@ -19,19 +18,13 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two seconds in 1920x1080 at 60 frames a second, with sound."""
-    path = tmp_path_factory.mktemp("clips") / "clip.webm"
-    subprocess.run(
-        [
-            *(find_ffmpeg(), "-loglevel", "error"),
-            *("-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=60:duration=2"),
-            *("-f", "lavfi", "-i", "sine=frequency=440:duration=2"),
-            *("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
-            str(path),
-        ],
-        check=True,
-        timeout=120,
+    return make_clip(
+        tmp_path_factory.mktemp("clips") / "clip.webm",
+        *("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"),
+        size="1920x1080",
+        rate="60",
+        seconds=2,
     )
-    return path
 
 
 def renditions(running: RunningSystem, bucket: str, key: str) -> list[Rendition]:
@@ -54,7 +47,7 @@ def test_a_video_is_indexed_rendered_and_deleted_with_all_that_was_made_of_it(
     (rendition,) = renditions(running, "ingest", key)
     assert rendition.rendition_key == f"output/web/{key}"
 
-    with av.open(io.BytesIO(content(running, rendition.rendition_key))) as rendered:
+    with av.open(io.BytesIO(content(running, rendition.rendition_key)), "r") as rendered:
         video = rendered.streams.video[0]
         assert (video.codec_context.name, video.width, video.height) == ("h264", 1280, 720)
         assert rendered.streams.audio[0].codec_context.name == "aac"
