@@ -5,8 +5,10 @@ import binascii
 import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 _WRITE_BATCH = 25  # BatchWriteItem's limit
 _READ_BATCH = 100  # BatchGetItem's limit
+_AT_ONCE = 4  # calls of one put: most of their time is waiting
 _TRANSACTION = 50  # TransactWriteItems takes 100; half keeps 50 rows of 64 KiB below its 4 MB
 _MAX_ATTEMPTS = 8  # with doubling pauses from 50 ms: about 6 s before giving up
 _REFUSED = "ConditionalCheckFailed"
@@ -60,9 +63,10 @@ class Tables:
                 free.append(row)
             else:
                 bound.append(_conditional_put(table, row, condition))
-        for batch in chunked(free, _WRITE_BATCH):
-            self._put_batch(table, batch)
-        return len(free) + sum(map(self._put_transaction, chunked(bound, _TRANSACTION)))
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            batches = pool.map(partial(self._put_batch, table), chunked(free, _WRITE_BATCH))
+            written = pool.map(self._put_transaction, chunked(bound, _TRANSACTION))
+            return sum(batches) + sum(written)
 
     def get(self, table: Table[Row], key: Mapping[str, str]) -> Row | None:
         """The row under a key, as last written."""
@@ -136,14 +140,14 @@ class Tables:
         """Delete the row under a key, if there is one."""
         self._dynamodb.delete_item(TableName=table.name, Key=_item(key))
 
-    def _put_batch(self, table: Table[Row], rows: Sequence[Row]) -> None:
+    def _put_batch(self, table: Table[Row], rows: Sequence[Row]) -> int:
         waiting: Mapping[str, Any] = {
             table.name: [{"PutRequest": {"Item": _item_of(table, row)}} for row in rows]
         }
         for pause in _pauses():
             waiting = self._dynamodb.batch_write_item(RequestItems=waiting)["UnprocessedItems"]
             if not waiting:
-                return
+                return len(rows)
             time.sleep(pause)
         raise ThrottledError(f"{table.name}: {len(waiting[table.name])} rows were not written")
 

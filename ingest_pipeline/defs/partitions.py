@@ -6,8 +6,9 @@ from ingest_pipeline.catalog.model import FIRST_DAY
 
 # Days last for ever and make backfills natural; partitions per object are slow past 10,000.
 # The end is tomorrow's midnight: today's objects need today's partition.
-session_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
 arrival_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=1)
+# Sessions go by their vehicles' clocks: in the far east it is tomorrow already.
+session_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=2)
 
 
 def day_range(first: str, last: str) -> dict[str, str]:

@@ -22,8 +22,6 @@ from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 _START_SECONDS = 120
 _STOP_SECONDS = 15  # then the kill
 _RESTART_SECONDS = 1
-# Dagster says at every start that another command supersedes `dagster dev`.
-_QUIET = {"PYTHONWARNINGS": "ignore::dagster.BetaWarning,ignore::dagster.SupersessionWarning"}
 
 
 class StartError(RuntimeError):
@@ -113,7 +111,7 @@ class Supervisor:
             self._running[part.name] = subprocess.Popen(  # noqa: S603 - our own commands
                 part.command,
                 cwd=PROJECT_ROOT,
-                env=child_environment(self.config) | _QUIET,
+                env=child_environment(self.config),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -1,6 +1,7 @@
 """Runs ffmpeg as a limited child, and says why it failed and whose doing that was."""
 
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -20,6 +21,7 @@ MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # of address space: 8K frames, some for e
 _POLL_SECONDS = 0.2
 _LAST_LINES = 5  # of what ffmpeg complained
 _LINE_BYTES = 500
+_ADDRESS = re.compile(r" @ 0x[0-9a-f]+")  # of its objects in memory, which tells people nothing
 
 
 class TranscodeError(Exception):
@@ -140,7 +142,8 @@ class _Lines:
         if not piece:
             lines.append(begun)
         for line in lines:
-            if text := line[:_LINE_BYTES].decode(errors="replace").strip():
+            text = _ADDRESS.sub("", line[:_LINE_BYTES].decode(errors="replace")).strip()
+            if text:
                 self._take(text)
 
 
@@ -149,7 +152,6 @@ _PASSING = (
     "No space left on device",
     "Disk quota exceeded",
     "File too large",  # ours is above what `-fs` stops at
-    "Input/output error",
     "Resource temporarily unavailable",
     "Too many open files in system",
 )

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 BASE_SECONDS = 300.0  # of wall time for any video
-SECONDS_A_SECOND = 6.0  # and for each second of it: 8K takes 3 on two cores
+SECONDS_A_SECOND = 15.0  # and for each second of it: 8K HEVC of 10 bits takes 9 on two busy cores
 DURATION_TOLERANCE_SECONDS = 1.0
 SIZE_TOLERANCE_PIXELS = 2  # sizes are even
 SPARE_BYTES = 64 * 1024 * 1024  # `-fs` stops soon after the size that it is given
@@ -108,6 +108,8 @@ def transcode(
         probe = _probed(rendition, preset)
         checks = tuple(_checked(probe.video, preset, video))
         pictures = work.take_pictures(rendition)
+        for old in folder.glob("thumbnail-*.png"):
+            old.unlink()  # there may be fewer now
         path, poster, *thumbnails = (_moved(file, folder) for file in (rendition, *pictures))
     return Transcoded(
         path=path,

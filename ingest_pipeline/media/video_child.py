@@ -206,7 +206,7 @@ def look_at(file: ServedFile, demuxer: str, formats: str, most_pixels: int) -> d
     words; `undecoded` says why no decoder was asked; `is_spent` that more bytes were wanted than
     the parent fetches.
     """
-    OPTIONS["format_whitelist"] = formats
+    options = OPTIONS | {"format_whitelist": formats}
     av.logging.set_level(av.logging.ERROR)
     answer: dict[str, object] = {}
     with av.logging.Capture(local=False) as log:
@@ -215,7 +215,7 @@ def look_at(file: ServedFile, demuxer: str, formats: str, most_pixels: int) -> d
             file.seek(0)
         try:
             container = av.open(
-                file, "r", demuxer, OPTIONS, metadata_errors="replace", buffer_size=BLOCK
+                file, "r", demuxer, options, metadata_errors="replace", buffer_size=BLOCK
             )
         except av.error.FFmpegError as error:
             return answer | {"open_error": _words(error, log), "is_spent": file.is_spent}
@@ -312,12 +312,29 @@ def _frame_rate(stream: VideoStream) -> float | None:
 
 
 def _seconds(container: InputContainer, tracks: list[Stream]) -> float | None:
-    """Tell the length of the longest track, by its own header or the container's."""
-    lengths = [_in_seconds(track.duration, track.time_base) for track in tracks]
-    longest = max(lengths, default=0.0) or _in_seconds(
-        container.duration, Fraction(1, av.time_base)
-    )
-    return round(longest, 6) or None
+    """Tell how long the tracks take together, by their own headers or the container's.
+
+    Clocks need not begin at 0. Matroska counts the time before the first frame in, too.
+    """
+    known = [track for track in tracks if _length(track)]
+    if known:
+        first = min(_start(track) for track in known)
+        return round(max(_start(track) + _length(track) for track in known) - first, 6)
+    whole = _in_seconds(container.duration, _CONTAINER_BASE)
+    if "matroska" in container.format.name:
+        whole -= _in_seconds(container.start_time, _CONTAINER_BASE)
+    return round(whole, 6) if whole > 0 else None
+
+
+_CONTAINER_BASE = Fraction(1, av.time_base)
+
+
+def _start(track: Stream) -> float:
+    return _in_seconds(track.start_time, track.time_base)
+
+
+def _length(track: Stream) -> float:
+    return _in_seconds(track.duration, track.time_base)
 
 
 def _in_seconds(ticks: int | None, base: Fraction | None) -> float:
@@ -342,11 +359,14 @@ def _seconds_by_tail(container: InputContainer, file: ServedFile) -> float | Non
         return None
     shortened = io.BytesIO(head + tail[first:])
     try:
-        with av.open(shortened, "r", "matroska", OPTIONS, metadata_errors="replace") as ending:
+        with av.open(
+            shortened, "r", "matroska", container.options, metadata_errors="replace"
+        ) as ending:
             ends = [_end(packet) for packet in ending.demux()]
     except av.error.FFmpegError:
         return None
-    return round(max(ends, default=0.0), 6) or None
+    start = _in_seconds(container.start_time, _CONTAINER_BASE)
+    return round(max(0.0, max(ends, default=0.0) - start), 6) or None
 
 
 def _end(packet: "Packet[Stream]") -> float:

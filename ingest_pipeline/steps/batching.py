@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from uuid import uuid4
 
 from more_itertools import chunked, unique_everseen
@@ -44,17 +45,43 @@ def plan_batches(
 
     A message whose objects are of several groups rides in a batch of each.
     """
+    return [
+        _batch(group, members, group_of)
+        for (group, count), fellows in _together(receipts, group_of).items()
+        for members in chunked(fellows, _size(max_objects, count))
+    ]
+
+
+def runs_needed(
+    receipts: Iterable[Receipt], max_objects: int, group_of: Callable[[ObjectRef], str] = by_day
+) -> int:
+    """How many batches `plan_batches` would make."""
+    groups = _together(receipts, group_of).items()
+    return sum(ceil(len(group) / _size(max_objects, count)) for (_, count), group in groups)
+
+
+def _together(
+    receipts: Iterable[Receipt], group_of: Callable[[ObjectRef], str]
+) -> dict[tuple[str, int], list[Receipt]]:
     together: dict[tuple[str, int], list[Receipt]] = defaultdict(list)
     for receipt in receipts:
         for group in sorted(set(map(group_of, receipt.objects))):
             together[group, receipt.receive_count].append(receipt)
-    return [
-        _batch(group, members, group_of)
-        for (group, count), fellows in together.items()
-        for members in chunked(fellows, max(1, max_objects // _SHRINK ** (count - 1)))
-    ]
+    return together
+
+
+def _size(max_objects: int, receive_count: int) -> int:
+    shrunk: int = max_objects // _SHRINK ** (receive_count - 1)
+    return max(1, shrunk)
 
 
 def _batch(group: str, receipts: Sequence[Receipt], group_of: Callable[[ObjectRef], str]) -> Batch:
     objects = (ref for receipt in receipts for ref in receipt.objects if group_of(ref) == group)
-    return Batch(uuid4().hex, group, tuple(unique_everseen(objects)), tuple(receipts))
+    return Batch(
+        uuid4().hex, group, tuple(unique_everseen(objects, key=_identity)), tuple(receipts)
+    )
+
+
+def _identity(ref: ObjectRef) -> tuple[str, str, str | None, str | None]:
+    """Cheaper to compare than the whole reference."""
+    return ref.bucket, ref.key, ref.version, ref.etag

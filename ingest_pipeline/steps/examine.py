@@ -15,6 +15,7 @@ from ingest_pipeline.catalog.tables import REPORTS, report_key
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.probe import probe
 from ingest_pipeline.media.rules import Source, Sources, judge
+from ingest_pipeline.media.video import VideoProbeError
 from ingest_pipeline.media.wav_metadata import MetadataReader
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Examiner:
             return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
         try:
             return self._examine_standing(ref, source)
-        except (BotoCoreError, ClientError, OSError) as error:
+        except (BotoCoreError, ClientError, OSError, VideoProbeError) as error:
             return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
 
     def _examine_standing(self, ref: ObjectRef, source: Source) -> Report:

@@ -11,7 +11,7 @@ from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import ObjectRef, Receipt
 from ingest_pipeline.catalog.tables import RECEIPTS
-from ingest_pipeline.steps.batching import Batch, by_day, plan_batches
+from ingest_pipeline.steps.batching import Batch, by_day, plan_batches, runs_needed
 from ingest_pipeline.steps.receipts import receipt_rows
 
 _log = logging.getLogger(__name__)
@@ -36,13 +36,15 @@ class Intake:
     def take(self, slots: int) -> list[Batch]:
         """Batches for about so many runs, their receipts on record."""
         receipts: list[Receipt] = []
-        batches: list[Batch] = []
-        while len(batches) <= slots and len(receipts) < slots * self.max_objects:
+        while (
+            len(receipts) < slots * self.max_objects
+            and runs_needed(receipts, self.max_objects, self.group_of) <= slots
+        ):
             messages = self.queue.receive(self.visibility_seconds)
             if not messages:
                 break
             receipts.extend(self._understood(messages))
-            batches = plan_batches(receipts, self.max_objects, self.group_of)
+        batches = plan_batches(receipts, self.max_objects, self.group_of)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from more_itertools import chunked
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _TOGETHER = 500  # sessions between two writes of their outcomes
+_MOST_AHEAD = timedelta(hours=14)  # of UTC: where vehicles' clocks are farthest east
 
 
 def understand_report(message: Message) -> ParsedBody:
@@ -53,7 +54,7 @@ def understand_report(message: Message) -> ParsedBody:
 def _folder(report: ObjectRef) -> ObjectRef:
     prefix = session_prefix(report.key)
     started = _started(prefix)
-    if not FIRST_DAY <= started <= datetime.now(UTC):
+    if not FIRST_DAY <= started <= datetime.now(UTC) + _MOST_AHEAD:
         raise MalformedNameError(f"{started:%Y-%m-%d} lies before 2015 or in the future")
     return ObjectRef(bucket=report.bucket, key=prefix, arrived=started)
 
@@ -108,7 +109,8 @@ class SessionIngest:
     def _picked_up(self, outcomes: list[SessionOutcome]) -> list[SessionOutcome]:
         """The outcomes, where a killed run left recordings and record undone as this run's own."""
         unchanged = [each for each in outcomes if each.state is SessionState.UNCHANGED]
-        rows = self.tables.get_many(SESSION_OUTCOMES, map(SESSION_OUTCOMES.key, unchanged))
+        keys = [{"folder": each.folder} for each in unchanged]
+        rows = self.tables.get_many(SESSION_OUTCOMES, keys)
         done = {row.folder for row in rows if row.is_complete}
         undone = {each.session_id for each in unchanged if each.folder not in done}
         events = self.database.event_counts(undone)

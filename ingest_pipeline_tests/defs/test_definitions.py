@@ -39,11 +39,11 @@ def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
 
 def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
     specs = list(defs().resolve_all_asset_specs())
-    assert len(specs) == 8
+    assert len(specs) == 9
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners == ["team:ingest"], spec.key
-        assert spec.group_name in {"ingest", "sessions"}, spec.key
+        assert spec.group_name in {"ingest", "sessions", "video"}, spec.key
         assert spec.kinds, spec.key
 
 
@@ -55,6 +55,7 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
         "valid_asset_index",
         "rejected_objects",
         "ingest_receipts",
+        "renditions",
         "session_reports",
         "session_events",
     }
@@ -72,6 +73,7 @@ def test_jobs_sensors_schedules_and_checks_are_described(
         "delete_objects",
         "ingest_sessions",
         "reconcile",
+        "render_videos",
     }
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()

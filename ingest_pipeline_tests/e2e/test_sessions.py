@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET
+from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
 from ingest_pipeline.sessions.databases import open_event_db
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
 from ingest_pipeline_tests.system import RunningSystem, wait_for
@@ -56,11 +57,10 @@ def uploaded(running: RunningSystem, vehicle: str) -> list[Row]:
     s3 = running.system.clients.s3
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=f"{vehicle}/")
     keys = [entry["Key"] for page in pages for entry in page.get("Contents", [])]
-    contents = {
-        key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-        for key in keys
-        if not key.endswith(".wav")
-    }
+    texts = [key for key in keys if not key.endswith(".wav")]
+    with ThreadPoolExecutor(8) as pool:
+        bodies = pool.map(lambda key: s3.get_object(Bucket=BUCKET, Key=key)["Body"].read(), texts)
+        contents = dict(zip(texts, bodies, strict=True))
     reports = [key for key in keys if key.endswith(REPORT)]
     return sorted(row for report in reports for row in _rows_of(report, contents))
 
@@ -180,13 +180,14 @@ def test_a_backfill_killed_in_the_middle_is_completed_by_the_next_with_nothing_t
 ) -> None:
     month = list(sample_sessions(300, vehicles=["V300"], first_day=date(2024, 3, 1), days=30))
     put_unannounced(running, month)
-    launched = running.graphql(LAUNCH_RUN, params=days_of("2024-03-01", "2024-03-30"))
-    run_id = launched["launchRun"]["run"]["runId"]
+    ui_url = running.settings.ui_url
+    assets = ["session_reports", "session_events"]
+    killed = launch_backfill(ui_url, assets, date(2024, 3, 1), date(2024, 3, 30))
     wait_for(lambda: count(database, "sds_sessions", "V300"), 60, "the first session")
     kill_the_run(running)
-    written = count(database, "sds_sessions", "V300")
-    assert 0 < written < len(month)
-    wait_for(lambda: run_status(running, run_id) == "FAILURE", 60, "the run's end to be noticed")
+    assert 0 < count(database, "sds_sessions", "V300") < len(month)
+    *_, status = watch_backfill(ui_url, killed)
+    assert list(status.runs.values()) == ["FAILURE"]
 
     backfill(running, "2024-03-01", "2024-03-30")
     assert count(database, "sds_sessions", "V300") == len(month)
@@ -251,16 +252,16 @@ def test_a_half_uploaded_session_is_completed_by_the_run_over_the_last_days(
 ) -> None:
     yesterday = today_at_midnight() - timedelta(days=1)
     session = SampleSession("V400", yesterday, 1)
-    late = [session.prefix + tag for tag in session.audio_tags[1:]]
+    first, *late = session.audio_tags
     objects = dict(session.objects())
-    last_days = str((yesterday - timedelta(days=5)).date()), str((yesterday).date())
     with nothing_announced(running):
-        put(running, ((key, objects[key]) for key in objects if key not in late))
-        run_job(running, *last_days)
-        assert len(stored(database, "V400")) == 1
+        put(running, ((key, objects[key]) for key in objects if not key.endswith(tuple(late))))
+        done = running.run("sessions", "ingest", session.prefix)
+        assert done.stdout.count("the report lists it, but it is not in the bucket") == len(late)
+        assert [row[1] for row in stored(database, "V400")] == [first]
         assert count(database, "sds_sessions", "V400") == 0, "events are still to come"
-        put(running, ((key, objects[key]) for key in late))
-        run_job(running, *last_days)
+        put(running, ((session.prefix + tag, objects[session.prefix + tag]) for tag in late))
+    run_job(running, str((yesterday - timedelta(days=5)).date()), str(datetime.now(UTC).date()))
     assert stored(database, "V400") == uploaded(running, "V400")
     assert count(database, "sds_sessions", "V400") == 1
     assert indexed_recordings(running, "V400") == len(session.audio_tags)

@@ -112,7 +112,7 @@ class Seen:
             stream = container.streams.video[0]
             self.codec = stream.codec_context.codec.canonical_name
             self.profile = stream.codec_context.profile
-            self.sample_aspect_ratio = stream.sample_aspect_ratio
+            self.pixel_shape = float(stream.sample_aspect_ratio or 1)
             self.pixel_format = stream.pix_fmt
             self.frame_rate = float(stream.average_rate or 0)
             frames = list(container.decode(stream))
@@ -146,7 +146,7 @@ def test_a_real_clip_becomes_what_the_preset_says(folder: Path) -> None:
     assert [path.name for path in done.thumbnails] == ["thumbnail-00001.png"]
     seen = Seen(done.path)
     assert (seen.codec, seen.profile, seen.pixel_format) == ("h264", "Main", "yuv420p")
-    assert (seen.size, seen.frame_rate, seen.sample_aspect_ratio) == ((1280, 720), 25.0, 1)
+    assert (seen.size, seen.frame_rate, seen.pixel_shape) == ((1280, 720), 25.0, 1)
     assert seen.sounds == [("aac", 44_100, 2)]
     assert seen.last == pytest.approx(5.3, abs=0.2)
     assert max(b - a for a, b in zip(seen.keys, seen.keys[1:], strict=False)) <= 90
@@ -195,7 +195,7 @@ def test_every_shape_fits_and_keeps_its_own(
     )
     done = rendered(source, folder)
     seen = Seen(done.path)
-    assert (seen.size, seen.sample_aspect_ratio, seen.rotation) == (wanted, 1, 0)
+    assert (seen.size, seen.pixel_shape, seen.rotation) == (wanted, 1, 0)
     width, height = picture_size(done.thumbnails[0])[1]
     assert width <= 192
     assert height <= 108
@@ -322,6 +322,7 @@ def folder_of(folder: Path, name: str) -> Path:
 def test_a_second_rendition_replaces_the_first(tmp_path: Path, folder: Path) -> None:
     first = rendered(make_clip(tmp_path / "a.mp4", *H264, seconds=0.4), folder)
     begun = first.path.read_bytes()
+    (folder / "thumbnail-00002.png").write_bytes(b"of a longer one")
     second = rendered(make_clip(tmp_path / "b.mp4", *H264, seconds=0.8), folder)
     assert second.path == first.path
     assert second.path.read_bytes() != begun

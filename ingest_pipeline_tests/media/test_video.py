@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest_pipeline.media import video
+from ingest_pipeline.media.child import Limits
 from ingest_pipeline.media.model import Kind, Probe, Reason, VideoInfo
 from ingest_pipeline.media.probe import probe
 from ingest_pipeline.media.sniff import sniff
@@ -169,6 +170,28 @@ def test_rates_and_odd_sizes(tmp_path: Path) -> None:
     assert video_of(film).frame_rate == 23.976
     odd = video_of(fast)
     assert (odd.width, odd.height, odd.frame_rate) == (161, 121, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.ts", (*H264, *AAC)),
+        ("a.webm", ("-c:v", "libvpx", "-c:a", "libopus")),
+        ("recorded.webm", ("-c:v", "libvpx", "-c:a", "libopus", "-live", "1")),
+    ],
+)
+def test_a_clock_that_begins_late_adds_nothing(
+    tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    path = make_clip(tmp_path / name, *options, "-output_ts_offset", "100", seconds=2)
+    assert video_of(path).duration_seconds == pytest.approx(2, abs=0.1)
+
+
+def test_a_track_that_begins_late_lengthens_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    picture = ("-itsoffset", "2", "-f", "lavfi", "-i", "testsrc2=size=160x120:duration=3")
+    run_plain_ffmpeg(*picture, "-f", "lavfi", "-i", "sine=duration=3", *H264, *AAC, path)
+    assert video_of(path).duration_seconds == pytest.approx(5, abs=0.1)
 
 
 def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
@@ -506,7 +529,7 @@ def test_computing_without_an_end_is_the_files_fault(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     misbehaving(tmp_path, monkeypatch, "exec('while True: pass')")
-    limits = video.Limits(memory_bytes=2**30, file_bytes=0, open_files=16, cpu_seconds=1)
+    limits = Limits(memory_bytes=2**30, file_bytes=0, open_files=16, cpu_seconds=1)
     monkeypatch.setattr(video, "LIMITS", limits)
     (fault,) = probed(b"x").faults
     assert fault.found == "no frame after 1 s of computing"
