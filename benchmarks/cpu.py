@@ -2,9 +2,8 @@
 
 The whole run is a process, as `dagster job execute` starts it; its user and system seconds and
 its children's are counted. The work is the same steps called without Dagster in a warm process,
-rows read back once where a conditional write makes that necessary. Whatever the run costs beyond
-is counted as Dagster's: starting Python, loading the code, connecting, events, rows read back for
-each step. The embedded AWS is a process of its own and counts in neither.
+receiving included. Whatever the run costs beyond is counted as Dagster's: starting Python, loading
+the code, connecting, events. The embedded AWS is a process of its own and counts in neither.
 """
 
 import json
@@ -26,13 +25,9 @@ from benchmarks.harness import (
     remaining,
     upload,
 )
-from benchmarks.in_process import Pipeline
-from ingest_pipeline.catalog.tables import ASSETS, REPORTS
+from benchmarks.in_process import Pipeline, take_in_waiting
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
-from ingest_pipeline.steps.batching import Batch
-from ingest_pipeline.steps.index import index_rows
-from ingest_pipeline.steps.settle import settle
 from ingest_pipeline.system import System
 
 
@@ -107,24 +102,7 @@ def work(count: int, repeats: int) -> float:
     seconds = []
     for number in range(repeats + 1):
         upload(system, f"work-{number}", count, SMALL)
-        [batch] = system.intake().take(1)
         before = cpu_seconds()
-        _take_in(system, batch)
+        take_in_waiting(system)
         seconds.append(cpu_seconds() - before)
     return median(seconds[1:])
-
-
-def _take_in(system: System, batch: Batch) -> None:
-    """What the assets of a run do, one after another."""
-    tables = system.tables
-    with system.held_receipts(system.ingest_queue, batch.id) as held:
-        reports = system.examiner().examine(batch.objects)
-        tables.put(REPORTS, reports)
-        reports = tables.get_many(REPORTS, map(REPORTS.key, reports))
-        rows = index_rows(reports)
-        tables.put(ASSETS, rows)
-        assets = tables.get_many(ASSETS, map(ASSETS.key, rows))
-        rejected = system.rejector().reject(reports)
-        outcomes = settle(reports, assets, rejected)
-        tables.put(REPORTS, outcomes)
-        held.answer(outcomes)

@@ -50,9 +50,11 @@ class Sizes:
     singles: int = 20  # files one after another
     batches: tuple[int, ...] = (500, 200)  # objects of one run
     repeats: int = 3  # of what has no other way to average out the machine's noise
+    sessions: int = 300  # of three recordings each
+    year: int = 1_000  # sessions of a backfill over a year
 
 
-QUICK = Sizes(small=30, large=2, runs=3, singles=3, batches=(30,), repeats=1)
+QUICK = Sizes(small=30, large=2, runs=3, singles=3, batches=(30,), repeats=1, sessions=30, year=50)
 
 
 @dataclass(frozen=True)

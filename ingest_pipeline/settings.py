@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     sources: Path = Path(__file__).resolve().parent / "sources.toml"
 
     tick_seconds: int = Field(5, ge=1)  # how often the sensors look at their queues
-    max_objects_per_run: int = Field(200, ge=1, le=1000)
+    max_objects_per_run: int = Field(500, ge=1, le=1000)
     max_queued_runs: int = Field(2, ge=1)  # above it the sensor leaves messages in SQS
     visibility_seconds: int = Field(180, ge=10)  # how soon a dead run's messages come again
     probe_threads: int = Field(16, ge=1)

@@ -29,6 +29,13 @@ codec = "pcm"
 sample_rate = 48000
 bits_per_sample = 24
 """
+_SESSION_SOURCE = """
+[[source]]
+bucket = "{bucket}"
+kinds = ["audio", "other"]
+on_reject = "keep"
+watched = false
+"""
 _POLICIES = {"": "delete", "quarantine/": "quarantine", "keep/": "keep"}  # by prefix
 
 
@@ -41,12 +48,14 @@ class World:
     def __init__(self, aws: EmbeddedAws, folder: Path) -> None:
         name = uuid4().hex[:12]
         self.bucket = f"world-{name}"
+        self.session_bucket = f"world-sessions-{name}"
         sources = folder / "sources.toml"
         sources.write_text(
             "".join(
                 _SOURCE.format(bucket=self.bucket, prefix=prefix, on_reject=on_reject)
                 for prefix, on_reject in _POLICIES.items()
             )
+            + _SESSION_SOURCE.format(bucket=self.session_bucket)
         )
         self.settings = aws.settings.model_copy(
             update={
@@ -55,17 +64,25 @@ class World:
                 "ingest_dead_letter_queue": f"ingest-dead-{name}",
                 "delete_queue": f"delete-{name}",
                 "delete_dead_letter_queue": f"delete-dead-{name}",
+                "session_bucket": self.session_bucket,
+                "session_queue": f"sessions-{name}",
+                "session_dead_letter_queue": f"sessions-dead-{name}",
+                "event_db_file": folder / "event-db-url",
             }
         )
+        (folder / "event-db-url").write_text(f"sqlite:///{folder / 'events.db'}")
         self.system = System(self.settings)
         self.system.clients = self.clients = aws.clients
         self.tables = self.system.tables
         self.make_bucket(self.bucket)
+        self.make_bucket(self.session_bucket)
         for queue in (
             self.settings.ingest_queue,
             self.settings.ingest_dead_letter_queue,
             self.settings.delete_queue,
             self.settings.delete_dead_letter_queue,
+            self.settings.session_queue,
+            self.settings.session_dead_letter_queue,
         ):
             self.clients.sqs.create_queue(QueueName=queue)
 

@@ -39,9 +39,9 @@ def plan_batches(
     """Group messages into batches of at most `max_objects` messages, all of one group.
 
     A message that comes again had its run fail or die, perhaps by its own doing: it rides with
-    others of its fate in batches an eighth as large each time (200, 25, 3, 1), so an object that
-    kills its run is alone before SQS gives up at the fifth delivery, while the 199 neighbours of
-    a run that was killed from outside need 8 runs, not 199.
+    others of its fate in batches an eighth as large each time (500, 62, 7, 1), so an object that
+    kills its run is alone before SQS gives up at the fifth delivery, while the 499 neighbours of
+    a run that was killed from outside need 8 runs, not 499.
 
     A message whose objects are of several groups rides in a batch of each.
     """

@@ -84,12 +84,12 @@ def _rows_of(report_key: str, contents: dict[str, bytes]) -> Iterator[Row]:
 
 
 def _moment(folder: str, frame: str, contents: dict[str, bytes]) -> str | None:
-    day = f"20{folder.split('/')[1]}"
+    day = folder.split("/")[1]
     for key in sorted(key for key in contents if key.startswith(folder) and key.endswith(".log")):
         for line in contents[key].decode().splitlines():
             if f"frame: {frame}," in line:
-                clock = line.split(",")[1].split(" ")[2]
-                return f"{day[:4]}-{day[4:6]}-{day[6:]} {clock}.000000"
+                moment = f"20{day} {line.split(',')[1].split(' ')[2]}"
+                return str(datetime.strptime(moment, "%Y%m%d %H:%M:%S")) + ".000000"  # noqa: DTZ007
     return None
 
 
@@ -100,7 +100,7 @@ def indexed_recordings(running: RunningSystem, vehicle: str) -> int:
 
 def put(running: RunningSystem, objects: Iterable[tuple[str, bytes]]) -> None:
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda each: running.put(*each, bucket=BUCKET), objects))
+        list(pool.map(lambda each: running.put(each[0], each[1], BUCKET), objects))
 
 
 @contextmanager
@@ -120,13 +120,6 @@ def nothing_announced(running: RunningSystem) -> Iterator[None]:
 def put_unannounced(running: RunningSystem, sessions: Iterable[SampleSession]) -> None:
     with nothing_announced(running):
         put(running, (each for session in sessions for each in session.objects()))
-
-
-def backfill(running: RunningSystem, first: str, last: str) -> list[str]:
-    """What the command prints, having succeeded."""
-    done = running.run("backfill", "sessions", "--from", first, "--to", last)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.splitlines()
 
 
 def today_at_midnight() -> datetime:
@@ -163,19 +156,20 @@ def test_a_backfill_over_a_past_month_is_one_run_and_complete_and_again_adds_not
     neighbours = sample_sessions(2, vehicles=["V201"], first_day=date(2024, 1, 31), days=1)
     put_unannounced(running, [*month, *neighbours])
 
-    printed = backfill(running, "2024-02-01", "2024-02-29")
-    assert printed[-1] == "COMPLETED_SUCCESS: 1 SUCCESS"
+    done = running.run("backfill", "sessions", "--from", "2024-02-01", "--to", "2024-02-29")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "COMPLETED_SUCCESS: 1 SUCCESS"
     assert stored(database, "V200") == uploaded(running, "V200")
     assert len(stored(database, "V200")) == 120
     assert indexed_recordings(running, "V200") == 120
     assert stored(database, "V201") == [], "they lie outside of the month"
 
     before = database.execute("SELECT * FROM sds").fetchall()
-    assert backfill(running, "2024-02-01", "2024-02-29")[-1] == "COMPLETED_SUCCESS: 1 SUCCESS"
+    run_job(running, "2024-02-01", "2024-02-29")
     assert database.execute("SELECT * FROM sds").fetchall() == before
 
 
-def test_a_backfill_killed_in_the_middle_is_completed_by_the_next_with_nothing_twice(
+def test_a_backfill_killed_in_the_middle_is_completed_by_the_next_run_with_nothing_twice(
     running: RunningSystem, database: sqlite3.Connection
 ) -> None:
     month = list(sample_sessions(300, vehicles=["V300"], first_day=date(2024, 3, 1), days=30))
@@ -186,10 +180,10 @@ def test_a_backfill_killed_in_the_middle_is_completed_by_the_next_with_nothing_t
     wait_for(lambda: count(database, "sds_sessions", "V300"), 60, "the first session")
     kill_the_run(running)
     assert 0 < count(database, "sds_sessions", "V300") < len(month)
-    *_, status = watch_backfill(ui_url, killed)
-    assert list(status.runs.values()) == ["FAILURE"]
+    runs = (list(status.runs.values()) for status in watch_backfill(ui_url, killed))
+    assert any(statuses == ["FAILURE"] for statuses in runs)
 
-    backfill(running, "2024-03-01", "2024-03-30")
+    run_job(running, "2024-03-01", "2024-03-30")
     assert count(database, "sds_sessions", "V300") == len(month)
     assert stored(database, "V300") == uploaded(running, "V300")
     assert len(stored(database, "V300")) == 900

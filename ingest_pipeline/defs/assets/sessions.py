@@ -10,6 +10,7 @@ from pydantic import Field
 from ingest_pipeline.defs.metadata import describe_found_sessions, describe_ingested_sessions
 from ingest_pipeline.defs.partitions import session_days
 from ingest_pipeline.defs.resources import AwsResource, EventDbResource, HeldReceiptsResource
+from ingest_pipeline.sessions.model import SkipReason
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
     FoundSession,
@@ -100,7 +101,8 @@ def session_assets(
         )
         report = ingest.ingest(_found(aws, config, timeframe), timeframe)
         counts = database.event_counts(report.processed_ids)
-    session_messages.held.answer_all()
+    if not any(outcome.reason is SkipReason.UNREADABLE for outcome in report.outcomes):
+        session_messages.held.answer_all()  # else all come again: what is done is passed over
 
     missing_files = [
         f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
