@@ -21,7 +21,7 @@ from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
 from ingest_pipeline.system import System
 
 NOW = datetime.now(UTC)
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "channel_count": 2,
     "frame_count": 2880000,
     "sample_rate": 48000,
@@ -63,7 +63,9 @@ def url_of(key: str) -> str:
     return "/asset/" + quote(key, safe="").replace(".", "%2E")
 
 
-def row(file: str, *, deleted: bool = False, judged_at: datetime = NOW) -> Asset:
+def row(
+    file: str, *, deleted: bool = False, judged_at: datetime = NOW, recording: bool = True
+) -> Asset:
     return Asset(
         bucket="ingest",
         file=file,
@@ -72,6 +74,7 @@ def row(file: str, *, deleted: bool = False, judged_at: datetime = NOW) -> Asset
         last_modified=NOW,
         judged_at=judged_at,
         deleted_at=NOW if deleted else None,
+        **(FIELDS if recording else {}),
     )
 
 
@@ -172,14 +175,13 @@ def test_the_longest_key_and_one_byte_more(api: httpx.Client, prefix: str) -> No
         assert api.request(method, url_of(longest + "x")).status_code == 404
 
 
-def test_video_has_no_audio_fields(api: httpx.Client, system: System, prefix: str) -> None:
+def test_the_contracts_assets_are_recordings_and_a_video_is_none(
+    api: httpx.Client, system: System, prefix: str
+) -> None:
     key = f"{prefix}clip.webm"
-    system.tables.put(ASSETS, [row(key)])
-    assert api.get(f"/asset/{key}").json() == {
-        "bucket": "ingest",
-        "file": key,
-        **dict.fromkeys(FIELDS),
-    }
+    system.tables.put(ASSETS, [row(key, recording=False)])
+    assert api.get(f"/asset/{key}").status_code == 404
+    assert key not in api.get("/assets").json()
 
 
 @pytest.mark.parametrize(

@@ -250,6 +250,7 @@ def test_the_pipeline_writes_no_objects_where_clients_do_and_never_makes_or_drop
     }
     assert {where for what, where in allowed if what.startswith("s3:Delete")} == {
         "${IngestBucket.Arn}/*",
+        "${RenditionBucket.Arn}/*",
         "${UploadBucket.Arn}/*",
     }
     assert {where for what, where in allowed if what == "sqs:SendMessage"} == {

@@ -314,7 +314,7 @@ def test_connections_that_are_killed_in_the_middle_do_not_end_the_run(
 
         def _create_session(self, session_id: str) -> None:
             self.uploads += 1
-            if self.uploads % 15 == 0:
+            if self.uploads in {15, 30}:
                 sql_server.kill_connections()
             super()._create_session(session_id)
 
