@@ -21,7 +21,8 @@ pytestmark = pytest.mark.timeout(300)
 
 VALID = riff(fmt(), data())
 INVALID = riff(fmt(rate=44100, bits=16), data(frame_bytes=4))
-AVI = b"RIFF\x24\x00\x00\x00AVI LIST" + bytes(24)
+BROKEN_AVI = b"RIFF\x24\x00\x00\x00AVI LIST" + bytes(24)
+FLAC = b"fLaC\x00\x00\x00\x22" + bytes(200)
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000") + bytes(200)
 
 
@@ -96,6 +97,7 @@ BAD = {
     "zero-channels.wav": (riff(fmt(channels=0), data(100)), "channel_count"),
     "chunks.wav": (riff(fmt(), data(4), *[chunk(b"junk", b"")] * 300_000), "chunks"),
     "rf64-bomb.wav": (riff(fmt(), data(4, size=2**31), magic=b"RF64"), "complete"),
+    "film.wav": (BROKEN_AVI, "header"),
     "text.wav": (b"I am no audio at all.\n" * 100, "kind"),
     "new\nline.wav": (INVALID, "sample_rate"),
 }
@@ -107,7 +109,7 @@ def test_bad_files_are_rejected_with_a_reason_and_others_left_alone(
     bad = {key: running.put(f"bad/{key}", body) for key, (body, _rule) in BAD.items()}
     kept = {
         key: running.put(f"bad/{key}", body)
-        for key, body in {"film.wav": AVI, "photo.jpg": JPEG}.items()
+        for key, body in {"song.wav": FLAC, "photo.jpg": JPEG}.items()
     }
     neighbour = running.put("bad/UPPER.WAV", VALID)
 
