@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.sessions.servers import MISSING
 from ingest_pipeline_tests.world import World
 
 
@@ -25,3 +26,8 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
 def world(embedded_aws: EmbeddedAws, tmp_path: Path) -> World:
     """A bucket, queues and rules of the test's own."""
     return World(embedded_aws, tmp_path)
+
+
+def pytest_report_header() -> list[str]:
+    """Say which databases the suite does without."""
+    return [f"NOT TESTED: {kind}, nothing listens at {url}" for kind, url in MISSING.items()]
