@@ -24,6 +24,7 @@ from ingest_pipeline.media.transcode import (
     TranscodeStoppedError,
     transcode,
 )
+from ingest_pipeline_tests.children import own_children
 from ingest_pipeline_tests.media.clips import (
     AAC,
     H264,
@@ -125,14 +126,6 @@ class Seen:
                 (audio.codec_context.codec.canonical_name, audio.rate, audio.channels)
                 for audio in container.streams.audio
             ]
-
-
-def running_ffmpegs() -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE
-    ]
 
 
 # --- renditions -----------------------------------------------------------------------------------
@@ -335,7 +328,7 @@ def refused(source: Path, folder: Path, video: VideoInfo, preset: Preset = WEB) 
     with pytest.raises(TranscodeError) as caught:
         transcode(source, folder, preset, video, on_progress=ignore)
     assert list(folder.iterdir()) == []
-    assert running_ffmpegs() == []
+    assert own_children() == []
     return str(caught.value)
 
 
@@ -447,7 +440,7 @@ def test_it_stops_when_asked_to(minute: Path, folder: Path) -> None:
             minute, folder, WEB, video_of(minute), on_progress=lambda _: stop.set(), stop=stop
         )
     assert time.monotonic() - begun < 5
-    assert (running_ffmpegs(), list(folder.iterdir())) == ([], [])
+    assert (own_children(), list(folder.iterdir())) == ([], [])
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
@@ -455,17 +448,17 @@ def test_an_interruption_leaves_nothing(
     minute: Path, folder: Path, error: type[BaseException]
 ) -> None:
     def interrupt(_: Progress) -> None:
-        assert len(running_ffmpegs()) == 1
+        assert len(own_children()) == 1
         raise error
 
     with pytest.raises(error):
         transcode(minute, folder, WEB, video_of(minute), on_progress=interrupt)
-    assert (running_ffmpegs(), list(folder.iterdir())) == ([], [])
+    assert (own_children(), list(folder.iterdir())) == ([], [])
 
 
 def test_ffmpeg_killed_from_outside_is_a_passing_error(minute: Path, folder: Path) -> None:
     def kill(_: Progress) -> None:
-        for process in running_ffmpegs():
+        for process in own_children():
             process.kill()
 
     with pytest.raises(TranscodeResourceError, match="killed from outside"):
@@ -480,7 +473,7 @@ def test_too_little_time_is_a_passing_error(
     monkeypatch.setattr("ingest_pipeline.media.transcode.SECONDS_A_SECOND", 0.0)
     with pytest.raises(TranscodeResourceError, match="not done after 0 s"):
         transcode(minute, folder, WEB, video_of(minute), on_progress=ignore)
-    assert (running_ffmpegs(), list(folder.iterdir())) == ([], [])
+    assert (own_children(), list(folder.iterdir())) == ([], [])
 
 
 TRANSCODE_HERE = """
@@ -581,4 +574,4 @@ def test_whatever_ffmpeg_does_has_a_clear_end(
     fake.chmod(0o755)
     with pytest.raises(error, match=words):
         transcode(bikes(), folder, WEB, video_of(bikes()), on_progress=ignore, ffmpeg=fake)
-    assert (running_ffmpegs(), list(folder.iterdir())) == ([], [])
+    assert (own_children(), list(folder.iterdir())) == ([], [])

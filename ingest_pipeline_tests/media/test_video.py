@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
-import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,6 +18,7 @@ from ingest_pipeline.media.probe import probe
 from ingest_pipeline.media.sniff import sniff
 from ingest_pipeline.media.video import DEMUXERS, VideoProbeError, probe_video
 from ingest_pipeline.media.wav import ReadBudgetError
+from ingest_pipeline_tests.children import own_children
 from ingest_pipeline_tests.media.clips import (
     AAC,
     H264,
@@ -53,10 +53,6 @@ class Blocks(io.BytesIO):
         return content
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
-
-
 def probed(content: bytes, container: str = "mp4") -> Probe:
     return probe_video(io.BytesIO(content), len(content), container)
 
@@ -86,7 +82,7 @@ def test_all_facts_of_a_real_clip_are_found() -> None:
             audio_streams=1,
         ),
     )
-    assert children() == []
+    assert own_children() == []
 
 
 def test_other_real_clips_are_sound() -> None:
@@ -312,7 +308,7 @@ def test_errors_of_the_file_pass_through(long_clip: Path) -> None:
     content = long_clip.read_bytes()
     with pytest.raises(ConnectionResetError, match="the network"):
         probe(Broken(content), len(content))
-    assert children() == []
+    assert own_children() == []
 
 
 # --- what is wrong --------------------------------------------------------------------------------
@@ -514,7 +510,7 @@ def test_anything_else_is_not_the_files_fault(
     with pytest.raises(VideoProbeError) as caught:
         probed(b"x")
     assert error in str(caught.value)
-    assert children() == []
+    assert own_children() == []
 
 
 def test_a_prober_that_cannot_start_is_not_the_files_fault(

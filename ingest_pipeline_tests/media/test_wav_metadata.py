@@ -18,6 +18,7 @@ from ingest_pipeline.media.wav_metadata import (
     Metadata,
     MetadataReader,
 )
+from ingest_pipeline_tests.children import own_children
 from ingest_pipeline_tests.media.riff import chunk, data, ds64, fmt, info, riff
 
 
@@ -33,11 +34,7 @@ def read(reader: MetadataReader, *chunks: bytes) -> Metadata:
 
 
 def children() -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.Process().children(recursive=True)
-        if process.status() != psutil.STATUS_ZOMBIE and "-I" in process.cmdline()
-    ]
+    return [process for process in own_children() if "-I" in process.cmdline()]
 
 
 def bext(description: bytes = b"", version: int = 1, loudness: int = 0) -> bytes:
