@@ -266,7 +266,7 @@ def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("what", type=click.Choice(["objects", "sessions"]))
+@click.argument("what", type=click.Choice(["objects", "sessions"]), default="sessions")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True)
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True)
 @click.pass_obj
