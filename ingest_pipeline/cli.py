@@ -100,13 +100,14 @@ def main(ctx: click.Context) -> None:
 @main.command()
 @click.pass_obj
 def dev(system: System) -> None:
-    """Start everything, drop the samples, and keep it running until Ctrl-C."""
+    """Start everything, drop the samples (never into a real account), and run until Ctrl-C."""
     supervisor = whole_system(system.config)
     _announce()
     try:
         with supervisor.running():
-            for upload in unseen(system, sample_uploads(_BUCKET)):
-                put(system, upload)
+            if system.config.aws == "embedded":
+                for upload in unseen(system, sample_uploads(_BUCKET)):
+                    put(system, upload)
             _print_addresses(system.config)
             supervisor.watch()
     except KeyboardInterrupt:

@@ -117,4 +117,6 @@ def _problem_of_absent(pair: _Pair, report: Report | None) -> str | None:
         return "in the index, not in the bucket"
     if report is None or not is_settled(report):
         return "deleted without an outcome"
+    if report.outcome in {Outcome.INDEXED, Outcome.KEPT}:  # a delete run died before it said so
+        return f"deleted, its report {report.outcome}"
     return None

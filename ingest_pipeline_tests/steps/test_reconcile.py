@@ -152,6 +152,23 @@ def test_a_row_of_a_version_that_a_picture_replaced_leaves_the_index(world: Worl
     assert not world.is_indexed("a.wav")
 
 
+@pytest.mark.parametrize(
+    ("content", "outcome"), [(wavs.valid(), Outcome.INDEXED), (wavs.PNG, Outcome.KEPT)]
+)
+def test_an_order_whose_run_died_after_the_deletion_is_told_to_the_end(
+    world: World, content: bytes, outcome: Outcome
+) -> None:
+    ref = put(world, "half-deleted", content)
+    world.take_in([ref])
+    deleted = world.system.deleter().delete(ref)
+    assert deleted is not None
+    world.tables.put(ASSETS, [tombstone(deleted)])  # as the API writes it at once
+    assert world.report(ref).outcome is outcome
+    assert differences(world) == {"half-deleted": f"deleted, its report {outcome}"}
+    assert repaired(world) == 1
+    assert world.report(ref).outcome is Outcome.DELETED
+
+
 def test_younger_objects_are_left_to_their_runs(world: World) -> None:
     put(world, "new.wav")
     removed = put(world, "removed.wav")
