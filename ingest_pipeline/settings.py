@@ -32,7 +32,8 @@ class Settings(BaseSettings):
     quarantine_bucket: str = "ingest-quarantine"
 
     upload_bucket: str = "ingest-videos"  # where the forms of /presignedurl put videos
-    rendition_bucket: str = "ingest-renditions"
+    photo_bucket: str = "ingest-photos"  # where the photo clients put images
+    rendition_bucket: str = "ingest-renditions"  # of previews, too
     max_upload_bytes: int = Field(2 * 2**30, ge=1, le=5 * 2**30)  # S3 takes 5 GiB in one request
     basic_users: Path | None = None  # a file of `user:hash` lines; None: nobody is let in
 
@@ -50,6 +51,8 @@ class Settings(BaseSettings):
     rendition_queue: str = "s3-rendition-messages"
     rendition_dead_letter_queue: str = "s3-rendition-messages-dead"
     presets: Path = Path(__file__).resolve().parent / "media" / "presets.toml"
+    enrichment_queue: str = "s3-enrichment-messages"
+    enrichment_dead_letter_queue: str = "s3-enrichment-messages-dead"
     session_bucket: str = "sessions"
     session_queue: str = "s3-session-messages"
     session_dead_letter_queue: str = "s3-session-messages-dead"

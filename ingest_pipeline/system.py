@@ -78,6 +78,16 @@ class System:
         return Queue(self.clients.sqs, self.config.rendition_dead_letter_queue)
 
     @cached_property
+    def enrichment_queue(self) -> Queue:
+        """Where indexed objects wait for their previews and labels."""
+        return Queue(self.clients.sqs, self.config.enrichment_queue)
+
+    @cached_property
+    def enrichment_dead_letters(self) -> Queue:
+        """Where objects end whose previews or labels could not be made."""
+        return Queue(self.clients.sqs, self.config.enrichment_dead_letter_queue)
+
+    @cached_property
     def session_queue(self) -> Queue:
         """Where the session bucket announces upload reports."""
         return Queue(self.clients.sqs, self.config.session_queue)

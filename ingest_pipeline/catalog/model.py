@@ -1,4 +1,4 @@
-"""ObjectRef, Report, Asset, Receipt, Rendition: what is known of an object, one row each.
+"""ObjectRef, Report, Asset, Rendition, Preview, ...: what is known of an object, one row each.
 
 Row identity is bucket + key + version; every write of a row is idempotent.
 """
@@ -9,14 +9,18 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, PlainSerializer
 
-from ingest_pipeline.media.model import Frozen, Probe, Reason, Verdict
+from ingest_pipeline.media.model import Frozen, Kind, Label, Probe, Reason, Verdict
 
 __all__ = [
     "FIRST_DAY",
     "POSTED",
+    "ArrivalDay",
     "Asset",
+    "ImageLabels",
     "ObjectRef",
     "Outcome",
+    "Post",
+    "Preview",
     "Receipt",
     "ReceiptBatch",
     "Rendition",
@@ -172,6 +176,72 @@ class Rendition(Frozen):
     def uri(self) -> str:
         """`s3://bucket/key` of the video."""
         return object_uri(self.bucket, self.key)
+
+
+class Preview(Frozen):
+    """A row of `previews`: the small picture of one version of an object, or why there is none."""
+
+    bucket: str  # of the object
+    key: str
+    version: str
+    day: str  # partition of the object's arrival
+    kind: Kind
+    preview_bucket: str
+    preview_key: str | None = None  # waveform, poster or thumbnail
+    strip_key: str | None = None  # of a video: some frames in a row
+    content_type: str | None = None  # of both pictures
+    width: int | None = None  # pixels
+    height: int | None = None
+    size: int | None = None  # bytes
+    reason: Reason | None = None  # why there is no picture
+    made_at: Timestamp
+    run_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key` of the object."""
+        return object_uri(self.bucket, self.key)
+
+
+class ImageLabels(Frozen):
+    """A row of `image_labels`: what a model sees on one version of an image, or why nothing."""
+
+    bucket: str
+    key: str
+    version: str
+    day: str  # partition of the image's arrival
+    model: str  # which, with its settings: another one makes another row
+    model_checksum: str | None = None  # of its weights, where they are known
+    max_labels: int
+    min_confidence: float  # percent
+    labels: tuple[Label, ...] = ()
+    top: tuple[Label, ...] = ()  # what the model says before any threshold
+    reason: Reason | None = None  # why it was not labelled
+    made_at: Timestamp
+    run_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key` of the image."""
+        return object_uri(self.bucket, self.key)
+
+
+class Post(Frozen):
+    """A row of `posts`; the attributes are the ones that the photo clients know."""
+
+    user: str  # `USER#<user>`
+    id: str  # `POST#<uuid4>`
+    title: str
+    body: str
+    image: str | None = None  # S3 key in the bucket of photos
+    labels: tuple[str, ...] = ()
+
+
+class ArrivalDay(Frozen):
+    """A row of `arrival_days`: something arrived on this day."""
+
+    listing: str = "all"
+    day: str  # `YYYY-MM-DD`
 
 
 class VideoResponse(Frozen):

@@ -6,8 +6,12 @@ from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from ingest_pipeline.catalog.model import (
+    ArrivalDay,
     Asset,
+    ImageLabels,
     Outcome,
+    Post,
+    Preview,
     ReceiptBatch,
     Rendition,
     Report,
@@ -34,6 +38,10 @@ REPORTS_BY_OBJECT = Index(None, "object")
 REJECTIONS = Index("rejections", "rejected_bucket")
 ASSETS_BY_BUCKET = Index(None, "bucket")
 RENDITIONS_BY_OBJECT = Index(None, "object")
+PREVIEWS_BY_OBJECT = Index(None, "object")
+IMAGE_LABELS_BY_OBJECT = Index(None, "object")
+POSTS_BY_USER = Index(None, "user")
+ARRIVAL_DAYS = Index(None, "listing")
 RESPONSES_BY_MAIL = Index("by_mail", "Mail")
 
 
@@ -78,6 +86,11 @@ def report_key(uri: str, version: str) -> dict[str, str]:
 def rendition_key(uri: str, version: str, preset: str) -> dict[str, str]:
     """The primary key of a rendition."""
     return {"object": uri, "version_preset": f"{version}#{preset}"}
+
+
+def image_labels_key(uri: str, version: str, model: str) -> dict[str, str]:
+    """The primary key of an image's labels."""
+    return {"object": uri, "version_model": f"{version}#{model}"}
 
 
 def _rejection(report: Report) -> dict[str, Any]:
@@ -145,3 +158,15 @@ RESPONSES = Table(
     VideoResponse,
     key=lambda response: {"ProjectStep": response.ProjectStep, "Mail": response.Mail},
 )
+PREVIEWS = Table(
+    "previews",
+    Preview,
+    key=lambda preview: report_key(preview.uri, preview.version),
+)
+IMAGE_LABELS = Table(
+    "image_labels",
+    ImageLabels,
+    key=lambda labels: image_labels_key(labels.uri, labels.version, labels.model),
+)
+POSTS = Table("posts", Post, key=lambda post: {"user": post.user, "id": post.id})
+DAYS = Table("arrival_days", ArrivalDay, key=lambda day: {"listing": day.listing, "day": day.day})

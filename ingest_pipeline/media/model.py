@@ -88,6 +88,14 @@ class VideoInfo(Frozen):
         return self.width * self.height if self.width and self.height else None
 
 
+class Label(Frozen):
+    """What is seen on an image."""
+
+    name: str
+    confidence: float  # percent
+    parents: tuple[str, ...] = ()  # what it is a kind of, the nearest first
+
+
 class Probe(Frozen):
     """What a file was found to be. A value, never an exception: faults are data."""
 
