@@ -174,13 +174,7 @@ def put_files(system: System, paths: tuple[Path, ...], bucket: str, prefix: str,
 @click.pass_obj
 def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Queues, dead letters, and what became of today's objects."""
-    queues = [
-        system.ingest_queue,
-        system.ingest_dead_letters,
-        system.delete_queue,
-        system.delete_dead_letters,
-    ]
-    depths = {queue.name: queue.depth() for queue in queues}
+    depths = {queue.name: queue.depth() for pair in system.queues for queue in pair}
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     counts = Counter(report.outcome.value for report in system.tables.query(REPORTS, BY_DAY, today))
     if as_json:
@@ -234,8 +228,8 @@ def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None: 
         redrive_object(system.clients.s3, system.ingest_queue, *_parsed(uri))
     moved = 0
     if dead_letters:
-        moved += redrive_dead_letters(system.ingest_dead_letters, system.ingest_queue)
-        moved += redrive_dead_letters(system.delete_dead_letters, system.delete_queue)
+        for queue, dead_queue in system.queues:
+            moved += redrive_dead_letters(dead_queue, queue)
     click.echo(f"{len(uris)} objects and {moved} dead letters sent again")
 
 

@@ -97,6 +97,17 @@ class System:
         """Where messages about sessions end that could not be understood or answered."""
         return Queue(self.clients.sqs, self.config.session_dead_letter_queue)
 
+    @property
+    def queues(self) -> tuple[tuple[Queue, Queue], ...]:
+        """Every queue that the sensors look at, each with its dead-letter queue."""
+        return (
+            (self.ingest_queue, self.ingest_dead_letters),
+            (self.delete_queue, self.delete_dead_letters),
+            (self.rendition_queue, self.rendition_dead_letters),
+            (self.enrichment_queue, self.enrichment_dead_letters),
+            (self.session_queue, self.session_dead_letters),
+        )
+
     def intake(self) -> Intake:
         """The ingest sensor's work."""
         return self._intake(understand_event, self.ingest_queue, self.ingest_dead_letters)

@@ -46,13 +46,7 @@ class Monitor:
         system = self._system
         system.clients.s3.head_bucket(Bucket=BUCKET)
         system.tables.get(ASSETS, {"bucket": BUCKET, "file": "health"})
-        queues = (
-            system.ingest_queue,
-            system.ingest_dead_letters,
-            system.delete_queue,
-            system.delete_dead_letters,
-        )
-        depths = {queue.name: queue.depth() for queue in queues}
+        depths = {queue.name: queue.depth() for pair in system.queues for queue in pair}
         return {
             name: QueueDepth(waiting=depth.waiting, in_flight=depth.in_flight)
             for name, depth in depths.items()

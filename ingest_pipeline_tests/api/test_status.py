@@ -60,10 +60,9 @@ def test_all_is_well(system: System, dagster_port: int) -> None:
     assert health["aws"]["ok"]
     assert health["dagster"] == {"ok": True, "detail": "Dagster 1.2.3"}
     assert health["queues"].keys() == {
-        "s3-ingest-messages",
-        "s3-ingest-messages-dead",
-        "s3-delete-messages",
-        "s3-delete-messages-dead",
+        f"s3-{kind}-messages{suffix}"
+        for kind in ("ingest", "delete", "rendition", "enrichment", "session")
+        for suffix in ("", "-dead")
     }
     assert health["queues"]["s3-ingest-messages-dead"]["waiting"] >= 1
 

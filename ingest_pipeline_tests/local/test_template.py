@@ -65,6 +65,7 @@ def test_the_names_are_the_agreed_ones() -> None:
     for id_, suffix in {
         "QuarantineBucket": "quarantine",
         "UploadBucket": "videos",
+        "PhotoBucket": "photos",
         "RenditionBucket": "renditions",
     }.items():
         assert properties(id_)["BucketName"] == {"Fn::Sub": f"${{BucketName}}-{suffix}"}
@@ -72,6 +73,7 @@ def test_the_names_are_the_agreed_ones() -> None:
     assert PARAMETERS["RenditionsTableName"] == RENDITIONS.name == "renditions"
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     assert defaults["upload_bucket"] == "ingest-videos"
+    assert defaults["photo_bucket"] == "ingest-photos"
     assert defaults["rendition_bucket"] == "ingest-renditions"
 
 
@@ -95,7 +97,7 @@ def test_a_bucket_keeps_old_versions_30_days_and_lets_nobody_else_in(id_: str) -
     assert bucket["OwnershipControls"] == {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
 
 
-@pytest.mark.parametrize("id_", ["IngestBucket", "UploadBucket"])
+@pytest.mark.parametrize("id_", ["IngestBucket", "UploadBucket", "PhotoBucket"])
 def test_arrivals_of_media_are_told_to_the_ingest_queue(id_: str) -> None:
     assert properties(id_)["NotificationConfiguration"] == {
         "QueueConfigurations": [
@@ -118,6 +120,7 @@ def test_pages_of_any_origin_upload_videos_and_play_renditions_and_reach_no_othe
     }
     assert allowed == {
         "UploadBucket": (["*"], {"GET", "PUT", "POST"}),
+        "PhotoBucket": (["*"], {"GET", "PUT", "POST"}),
         "RenditionBucket": (["*"], {"GET"}),
     }
 
@@ -183,6 +186,7 @@ def test_only_the_buckets_of_this_account_send_to_the_ingest_queue() -> None:
             "aws:SourceArn": [
                 {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}"},
                 {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}-videos"},
+                {"Fn::Sub": "arn:${AWS::Partition}:s3:::${BucketName}-photos"},
             ]
         },
         "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
@@ -192,8 +196,9 @@ def test_only_the_buckets_of_this_account_send_to_the_ingest_queue() -> None:
 def test_every_bucket_and_queue_of_a_real_account_refuses_plain_http() -> None:
     policies = of_type("AWS::S3::BucketPolicy") + of_type("AWS::SQS::QueuePolicy")
     refusing = {
-        str(properties(id_).get("Bucket") or properties(id_)["Queues"][0])
+        str(protected)
         for id_ in policies
+        for protected in properties(id_).get("Queues") or [properties(id_)["Bucket"]]
         for statement in statements(id_)
         if statement["Effect"] == "Deny"
         and statement["Principal"] == "*"
@@ -252,6 +257,7 @@ def test_the_pipeline_writes_no_objects_where_clients_do_and_never_makes_or_drop
         "${IngestBucket.Arn}/*",
         "${RenditionBucket.Arn}/*",
         "${UploadBucket.Arn}/*",
+        "${PhotoBucket.Arn}/*",
     }
     assert {where for what, where in allowed if what == "sqs:SendMessage"} == {
         f"{queue}.Arn" for queue in of_type("AWS::SQS::Queue")
@@ -269,21 +275,28 @@ def test_the_api_signs_uploads_and_renditions_and_changes_no_other_object() -> N
     assert {(what, where) for what, where in allowed if what.startswith("s3:")} == {
         ("s3:GetObject", "${IngestBucket.Arn}/*"),
         ("s3:GetObject", "${UploadBucket.Arn}/*"),
+        ("s3:GetObject", "${PhotoBucket.Arn}/*"),
         ("s3:GetObject", "${RenditionBucket.Arn}/*"),
         ("s3:PutObject", "${UploadBucket.Arn}/*"),
+        ("s3:PutObject", "${PhotoBucket.Arn}/*"),
         ("s3:ListBucket", "IngestBucket.Arn"),
         ("s3:ListBucket", "UploadBucket.Arn"),
+        ("s3:ListBucket", "PhotoBucket.Arn"),
     }
 
 
-def test_the_api_writes_assets_and_responses_only_and_reads_no_queue() -> None:
+def test_the_api_writes_assets_posts_and_responses_only_and_reads_no_queue() -> None:
     allowed = set(rights("ApiPolicy"))
     writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"}
     assert {where for what, where in allowed if what in writing} == {
         "AssetsTable.Arn",
+        "PostsTable.Arn",
         "ResponsesTable.Arn",
     }
-    assert {where for what, where in allowed if what == "dynamodb:Scan"} == {"ResponsesTable.Arn"}
+    assert {where for what, where in allowed if what == "dynamodb:Scan"} == {
+        "PostsTable.Arn",
+        "ResponsesTable.Arn",
+    }
     assert {what for what, _ in allowed if what.startswith("sqs:")} == {
         "sqs:SendMessage",
         "sqs:GetQueueUrl",
