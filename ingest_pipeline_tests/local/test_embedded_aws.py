@@ -425,8 +425,8 @@ def test_the_indexes_are_paged_through_and_the_sparse_one_holds_rejections_only(
         return [item["object"]["S"][-1] for items in found for item in items]
 
     eventually(lambda: len(query("by_day", "day")) == 7)
-    assert query("by_day", "day") == list("0123456")
-    assert query("rejections", "rejected_bucket") == list("531"), "by the time of the verdict"
+    assert query("by_day", "day") == list("6543210"), "by the time of the verdict"
+    assert query("rejections", "rejected_bucket") == list("531")
 
 
 # Set-up
@@ -445,10 +445,10 @@ def lose_bucket(clients: Clients) -> None:
 
 
 def lose_upload_bucket_and_tables(clients: Clients) -> None:
-    """What a home lacks that was made before there were videos."""
-    for bucket in ("ingest-videos", "ingest-renditions"):
+    """What a home lacks that was made before there were videos and images."""
+    for bucket in ("ingest-videos", "ingest-photos", "ingest-renditions"):
         clients.s3.delete_bucket(Bucket=bucket)
-    for table in ("responses", "renditions"):
+    for table in ("responses", "renditions", "image_labels", "previews", "posts", "arrival_days"):
         clients.dynamodb.delete_table(TableName=table)
 
 
@@ -481,9 +481,27 @@ def lose_nothing(_: Clients) -> None:
     pass
 
 
+_BUCKETS = (
+    BUCKET,
+    *(f"ingest-{what}" for what in ("quarantine", "videos", "photos", "renditions")),
+)
+_TABLES = (
+    "probe_reports",
+    "assets",
+    "ingest_receipts",
+    "responses",
+    "renditions",
+    "image_labels",
+    "previews",
+    "posts",
+    "arrival_days",
+)
+
+
 def state_of(clients: Clients) -> dict[str, Any]:
     """Everything that set-up answers for."""
-    queues = ["s3-ingest-messages", "s3-delete-messages"]
+    kinds = ("ingest", "delete", "rendition", "enrichment", "session")
+    queues = [f"s3-{kind}-messages" for kind in kinds]
     queues += [f"{queue}-dead" for queue in queues]
     volatile = ("Approximate", "Created", "LastModified")
     return {
@@ -508,7 +526,7 @@ def state_of(clients: Clients) -> dict[str, Any]:
                 clients.dynamodb.describe_table(TableName=table)["Table"].get(part)
                 for part in ("KeySchema", "GlobalSecondaryIndexes", "BillingModeSummary")
             ]
-            for table in ("probe_reports", "assets", "ingest_receipts", "responses", "renditions")
+            for table in _TABLES
         },
         "buckets": {
             bucket: (
@@ -522,7 +540,7 @@ def state_of(clients: Clients) -> dict[str, Any]:
                 ],
                 cors_methods(clients, bucket),
             )
-            for bucket in (BUCKET, "ingest-quarantine", "ingest-videos", "ingest-renditions")
+            for bucket in _BUCKETS
         },
     }
 
@@ -558,6 +576,7 @@ def test_set_up_makes_what_the_template_says(clients: Clients) -> None:
         BUCKET: ("Enabled", private, told, []),
         "ingest-quarantine": ("Enabled", private, [], []),
         "ingest-videos": ("Enabled", private, told, ["GET", "POST", "PUT"]),
+        "ingest-photos": ("Enabled", private, told, ["GET", "POST", "PUT"]),
         "ingest-renditions": ("Enabled", private, [], ["GET"]),
     }
     queue = state["queues"]["s3-ingest-messages"]
