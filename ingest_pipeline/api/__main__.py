@@ -1,7 +1,13 @@
 """`python -m ingest_pipeline.api`: the HTTP API as a process of its own."""
 
+import sys
+
 from ingest_pipeline.api.app import serve
-from ingest_pipeline.settings import settings
+from ingest_pipeline.settings import SettingsError, settings
 
 if __name__ == "__main__":
-    serve(settings())
+    try:
+        config = settings()
+    except SettingsError as error:
+        sys.exit(str(error))
+    serve(config)

@@ -4,22 +4,25 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from errno import EADDRINUSE
 
 import uvicorn
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ingest_pipeline.api import assets, objects, status, videos
+from ingest_pipeline.api import assets, objects, posts, status, videos
 from ingest_pipeline.api.auth import UsersError, load_users
 from ingest_pipeline.api.cors import OpenRoutes
 from ingest_pipeline.api.errors import handle_errors
 from ingest_pipeline.api.health import Monitor
-from ingest_pipeline.settings import Settings
+from ingest_pipeline.api.identity import Operator, identifier
+from ingest_pipeline.api.pages.routes import router as pages
+from ingest_pipeline.settings import Settings, SettingsError
 from ingest_pipeline.system import System
 
-_HOST = "127.0.0.1"  # most routes ask for no login: never another interface
 _MAX_BODY = 64 * 1024  # bytes; an asset takes 2 kB at most
 _ATTEMPTS = 2  # a client waits: better an error soon
 _LAST_ANSWERS_SECONDS = 10  # for what is being answered when the stop comes
@@ -28,12 +31,17 @@ _DESCRIPTION = """
 What the pipeline knows of the media objects in S3, and orders to delete them.
 
 Objects are taken in by putting them into the bucket. File names are S3 keys of any form;
-percent-encode them in paths. Videos of people are invited, and put in with a form.
+percent-encode them in paths. Videos of people are invited, and put in with a form. Posts are
+shared with a photo, which is uploaded to a signed link.
+
+Where other machines reach this API, all that shows or changes the catalogue asks for a user and a
+password (HTTP Basic), and those who post show a token.
 """
 _TAGS = [
     {"name": "assets", "description": "The valid objects, by file name."},
     {"name": "objects", "description": "What became of every object, and why."},
     {"name": "videos", "description": "Videos that people send in, and what was made of them."},
+    {"name": "posts", "description": "What users share, with a photo and what is seen on it."},
     {"name": "status", "description": "Signs of life."},
 ]
 
@@ -42,9 +50,16 @@ def create_app(system: System) -> FastAPI:
     """Make the application; it connects to AWS when first asked something.
 
     Raises:
-        UsersError: the file of users cannot be used.
-
+        UsersError: the file of users cannot be used, or is wanted and has nobody.
+        SettingsError: the key for tokens cannot be used.
     """
+    config = system.config
+    users = load_users(config.basic_users)
+    if not config.is_loopback and not users.hashes:
+        raise UsersError(
+            f"INGEST_API_HOST is {config.api_host!r}: others may only reach the API with a "
+            "password; name a file of users in INGEST_BASIC_USERS"
+        )
     app = FastAPIOffline(
         title="Ingest pipeline",
         description=_DESCRIPTION,
@@ -55,25 +70,41 @@ def create_app(system: System) -> FastAPI:
     )
     app.state.system = system
     app.state.monitor = Monitor(system)
-    app.state.users = load_users(system.config.basic_users)
+    app.state.users = users
+    app.state.identify = identifier(config)
     handle_errors(app)
     app.add_middleware(OpenRoutes, paths=status.OPEN_PATHS + videos.OPEN_PATHS)
+    app.add_middleware(OpenRoutes, paths=posts.OPEN_PATHS, methods=posts.OPEN_METHODS)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_names(config), www_redirect=False)
     app.add_middleware(_SecurityHeaders)
-    for routes in (assets, objects, videos, status):
+    for routes in (assets, objects):
+        app.include_router(routes.router, dependencies=[Operator])
+    for routes in (videos, posts, status):
         app.include_router(routes.router)
+    app.include_router(pages)
     return app
 
 
+def _names(config: Settings) -> list[str]:
+    """The hosts that the API answers as.
+
+    A page could have its own name lead to 127.0.0.1, and would then be of our origin.
+    """
+    others = [name.strip() for name in config.api_hosts.split(",") if name.strip()]
+    if config.is_loopback:
+        return ["localhost", "127.0.0.1", "[::1]", config.api_host, *others]
+    return others or ["*"]
+
+
 def serve(config: Settings) -> None:
-    """Serve on 127.0.0.1 until SIGINT or SIGTERM; requests under way are still answered.
+    """Serve until SIGINT or SIGTERM; requests under way are still answered.
 
     Raises:
-        SystemExit: the port is in use, or the file of users cannot be used.
-
+        SystemExit: the port is in use, or the settings or the file of users cannot be used.
     """
     try:
         app = create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS})))
-    except UsersError as error:
+    except (UsersError, SettingsError) as error:
         sys.exit(str(error))
     server = uvicorn.Server(
         uvicorn.Config(
@@ -85,19 +116,22 @@ def serve(config: Settings) -> None:
     # uvicorn stops gracefully and then raises the signal anew: both are an ordinary end here.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt):
-        server.run(sockets=[_bound(config.api_port)])
+        server.run(sockets=[_bound(config.api_host, config.api_port)])
 
 
-def _bound(port: int) -> socket.socket:
+def _bound(host: str, port: int) -> socket.socket:
     """Take the port before anything else: uvicorn's own error names no setting."""
-    listener = socket.socket()
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((_HOST, port))
+        listener.bind((host, port))
     except OSError as error:
-        sys.exit(
-            f"port {port} is in use: stop what listens there, or set INGEST_API_PORT ({error})"
+        problem = (
+            f"port {port} is in use: stop what listens there, or set INGEST_API_PORT"
+            if error.errno == EADDRINUSE
+            else f"INGEST_API_HOST is {host!r}, which is no address of this machine"
         )
+        sys.exit(f"{problem} ({error})")
     return listener
 
 

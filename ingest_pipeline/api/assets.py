@@ -56,7 +56,7 @@ def get_asset(index: TheAssetIndex, file: Annotated[str, IN_PATH]) -> PublicAsse
     return PublicAsset.of(asset)
 
 
-@router.post("/asset")
+@router.post("/asset", responses={400: {"model": Message}})
 def post_asset(index: TheAssetIndex, new: NewAsset) -> PublicAsset | Message:
     """Announce an asset; whatever the pipeline finds at its key later takes its place.
 

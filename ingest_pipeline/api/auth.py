@@ -102,14 +102,12 @@ def _bytes(text: str) -> bytes:
 
 
 # FastAPI's HTTPBasic takes ASCII only; this leaves the credentials as they are.
-_Credentials = Annotated[
-    HTTPAuthorizationCredentials | None,
-    Depends(HTTPBase(scheme="basic", scheme_name="HTTPBasic", auto_error=False)),
-]
+HTTP_BASIC = HTTPBase(scheme="basic", scheme_name="HTTPBasic", auto_error=False)
+BasicCredentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTP_BASIC)]
 
 
-def _user(request: Request, credentials: _Credentials) -> str:
-    """Who asks.
+def basic_user(request: Request, credentials: BasicCredentials) -> str:
+    """Who asks, by name and password.
 
     Raises:
         HTTPException: 401, for whatever reason: the answer tells only whether there are users.
@@ -141,7 +139,7 @@ def _unauthorized(message: str) -> HTTPException:
     return HTTPException(401, message, challenge)
 
 
-TheUser = Annotated[str, Depends(_user)]
+TheUser = Annotated[str, Depends(basic_user)]
 
 
 @click.command()

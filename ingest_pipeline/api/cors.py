@@ -11,17 +11,20 @@ _REMEMBERED_SECONDS = 600
 class OpenRoutes:
     """Lets pages of any origin call the routes at `paths`, and those below one that ends in `/`.
 
-    The rest stays closed: a page that a person happens to visit could delete assets otherwise.
+    They may read, or whatever `methods` says. The rest stays closed: a page that a person happens
+    to visit could delete assets otherwise.
     """
 
-    def __init__(self, app: ASGIApp, paths: Sequence[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, paths: Sequence[str], methods: Sequence[str] = ("GET",)
+    ) -> None:
         self._closed = app
         self._open = CORSMiddleware(
             app,
             allow_origins=["*"],
-            allow_methods=["GET"],
-            allow_headers=["Authorization"],
-            expose_headers=["X-Next-Cursor", "Link"],
+            allow_methods=methods,
+            allow_headers=["Authorization", "Content-Type"],
+            expose_headers=["X-Next-Cursor", "Link", "Location"],
             max_age=_REMEMBERED_SECONDS,
         )
         self._paths = frozenset(paths)

@@ -6,6 +6,7 @@ from fastapi import Depends, Query, Request
 
 from ingest_pipeline.api.asset_index import AssetIndex
 from ingest_pipeline.api.health import Monitor
+from ingest_pipeline.steps.posts import Posts
 from ingest_pipeline.steps.responses import Responses
 from ingest_pipeline.system import System
 
@@ -34,10 +35,15 @@ def _responses(system: "TheSystem") -> Responses:
     )
 
 
+def _posts(system: "TheSystem") -> Posts:
+    return system.posts()
+
+
 TheSystem = Annotated[System, Depends(_system)]
 TheMonitor = Annotated[Monitor, Depends(_monitor)]
 TheAssetIndex = Annotated[AssetIndex, Depends(_asset_index)]
 TheResponses = Annotated[Responses, Depends(_responses)]
+ThePosts = Annotated[Posts, Depends(_posts)]
 Limit = Query(ge=1, le=1000, description="The most rows to answer with.")
 Cursor = Annotated[
     str | None, Query(max_length=8192, description="Where the page starts: what the last one gave.")

@@ -1,6 +1,6 @@
 """The bodies that the API takes and gives."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -59,7 +59,7 @@ def _ours(bucket: str) -> str:
     return bucket
 
 
-_Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]  # `false` is no number
 
 
 class NewAsset(BaseModel):
@@ -129,6 +129,48 @@ class Video(BaseModel):
     Mail: str
     video: str = Field(description="The upload's key, whether or not it has come yet.")
     renditions: list[str] = Field(description="Links to what was made of it, valid for an hour.")
+
+
+class NewPost(BaseModel):
+    """What a user shares: 63,000 bytes at most, however its characters are escaped in JSON."""
+
+    title: str = Field(max_length=250, examples=["Monday"])
+    body: str = Field(max_length=5000, examples=["The first coffee of the week."])
+
+
+class PublicPost(BaseModel):
+    """What a user shared."""
+
+    user: str = Field(description="`USER#` and the name.", examples=["USER#alice"])
+    id: str = Field(description="`POST#` and the id that the other routes take.")
+    title: str
+    body: str
+    image: str | None = Field(description="A link, valid for an hour; null while there is none.")
+    labels: list[str] | None = Field(
+        description="What is seen on the image; null while there is none, which is how clients "
+        "tell a post that waits for its image."
+    )
+    label: list[str] | None = Field(description="The same, as the written contract names it.")
+
+
+class NewPhoto(BaseModel):
+    """A photo that a user wants to upload; the names are the contract's."""
+
+    filename: str = Field(max_length=1024, examples=["coffee.jpg"])
+    filetype: str = Field(
+        pattern="^image/[A-Za-z0-9][A-Za-z0-9.-]{0,63}$",
+        description="The Content-Type of the upload; no SVG, which is a page.",
+        examples=["image/jpeg"],
+    )
+    postId: str = Field(max_length=64, description="Of the post that it is for.")  # noqa: N815
+
+
+class InvalidPost(BaseModel):
+    """What is wrong with a request, as the photo clients know it."""
+
+    status_code: Literal[10422] = 10422
+    message: str = Field(examples=["body.title: Field required"])
+    data: None = None
 
 
 class QueueDepth(BaseModel):

@@ -4,17 +4,12 @@ from fastapi import APIRouter, Response
 
 from ingest_pipeline.api.auth import TheUser
 from ingest_pipeline.api.dependencies import TheMonitor
+from ingest_pipeline.api.identity import Operator
 from ingest_pipeline.api.models import Health, Hello, Message
 
 OPEN_PATHS = ("/", "/hello")  # to pages of any origin
 
 router = APIRouter(tags=["status"])
-
-
-@router.get("/")
-def hello() -> Hello:
-    """Answer without asking anybody else."""
-    return Hello()
 
 
 @router.get("/hello", responses={401: {"model": Message}})
@@ -23,7 +18,7 @@ def hello_user(user: TheUser) -> Hello:
     return Hello(hello=user)
 
 
-@router.get("/health", responses={503: {"model": Health}})
+@router.get("/health", responses={503: {"model": Health}}, dependencies=[Operator])
 def get_health(monitor: TheMonitor, response: Response) -> Health:
     """Whether AWS and Dagster answer within two seconds, and how full the queues are."""
     health = monitor.health()

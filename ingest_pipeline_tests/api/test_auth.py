@@ -84,16 +84,23 @@ def test_the_other_routes_ask_for_no_login(members_api: httpx.Client) -> None:
 
 def test_the_docs_offer_to_log_in(api: httpx.Client) -> None:
     schema = api.get("/openapi.json").json()
-    assert schema["components"]["securitySchemes"] == {
-        "HTTPBasic": {"type": "http", "scheme": "basic"}
-    }
+    schemes = schema["components"]["securitySchemes"]
+    assert schemes["HTTPBasic"] == {"type": "http", "scheme": "basic"}
+    assert (schemes["User"]["type"], schemes["User"]["name"]) == ("apiKey", "Authorization")
     secured = {
-        path
+        (method, path, *scheme)
         for path, operations in schema["paths"].items()
-        for operation in operations.values()
-        if "security" in operation
+        for method, operation in operations.items()
+        for scheme in operation.get("security", [])
     }
-    assert secured == {"/hello", "/videos"}
+    assert secured == {
+        ("get", "/hello", "HTTPBasic"),
+        ("get", "/videos", "HTTPBasic"),
+        ("post", "/posts", "User"),
+        ("delete", "/posts/{post_id}", "User"),
+        ("get", "/signedUrlPut", "User"),
+        ("get", "/getSignedUrlPut", "User"),
+    }
 
 
 def test_a_hash_has_a_salt_of_its_own_and_does_not_tell_the_password() -> None:

@@ -61,7 +61,7 @@ def test_all_is_well(system: System, dagster_port: int) -> None:
     assert health["dagster"] == {"ok": True, "detail": "Dagster 1.2.3"}
     assert health["queues"].keys() == {
         f"s3-{kind}-messages{suffix}"
-        for kind in ("ingest", "delete", "rendition", "enrichment", "session")
+        for kind in ("ingest", "delete", "rendition", "transcode", "enrichment", "session")
         for suffix in ("", "-dead")
     }
     assert health["queues"]["s3-ingest-messages-dead"]["waiting"] >= 1
