@@ -1,19 +1,27 @@
 # The Dagster code location; any other command runs in the same image, for instance
+#   dagster api grpc --host 0.0.0.0 --port 4000 --module-name ingest_pipeline.definitions
+#   dagster-daemon run --workspace /app/workspace.yaml
+#   dagster-webserver --host 0.0.0.0 --workspace /app/workspace.yaml
+#   dagster job execute --module-name ingest_pipeline.definitions --job ingest_sessions
+#   python -m ingest_pipeline.api
 #   ingest-pipeline sessions list
-#   dagster job execute -m ingest_pipeline.definitions -j reconcile
-# Settings and credentials come with the container: variables, roles, mounted files.
-FROM python:3.11-slim AS build
+# Settings and credentials come with the container: variables, roles, mounted files. The health
+# check is the code location's: other commands are run with --no-healthcheck, or one of their own.
+FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
-WORKDIR /build
-COPY requirements.lock.txt ./
-RUN /venv/bin/pip install --require-hashes --no-deps -r requirements.lock.txt
-COPY pyproject.toml README.md ./
+WORKDIR /app
+COPY requirements.runtime.lock.txt ./
+RUN /venv/bin/pip install --require-hashes --no-deps -r requirements.runtime.lock.txt
+COPY dagster.yaml pyproject.toml README.md workspace.yaml ./
 COPY ingest_pipeline ingest_pipeline
-RUN /venv/bin/pip install --no-deps --no-build-isolation .
+# In place, as in a checkout: settings and rules are found beside the package.
+RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \
+    && /venv/bin/pip uninstall --yes setuptools pip \
+    && find /venv -type d -name tests -prune -exec rm -r {} +
 
-FROM python:3.11-slim
+FROM python:3.11.14-slim-bookworm
 ENV PATH=/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     INGEST_AWS=real \
@@ -23,6 +31,7 @@ RUN useradd --system --uid 10001 --create-home ingest \
     && mkdir -p /state/dagster \
     && chown -R ingest /state
 COPY --from=build /venv /venv
+COPY --from=build /app /app
 COPY --chown=ingest dagster.yaml /state/dagster/
 USER 10001
 WORKDIR /state

@@ -12,7 +12,7 @@ help:
 	@echo "make demo   take in the samples of media/, print what became of each, stop"
 	@echo "make test   lint, types and the whole test suite"
 	@echo "make bench  measure, each figure against a baseline in the same run"
-	@echo "make lock   resolve the dependencies anew into requirements.lock.txt"
+	@echo "make lock   resolve the dependencies anew: requirements.lock.txt, and of the image .runtime.lock.txt"
 
 $(READY): pyproject.toml requirements.lock.txt
 	$(PYTHON) -m venv $(VENV)
@@ -39,7 +39,10 @@ bench: $(READY)
 
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --all-extras pyproject.toml -o requirements.lock.txt
+	  --no-annotate --no-emit-index-url --all-extras pyproject.toml -o requirements.lock.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-annotate --no-emit-index-url --extra build --constraints requirements.lock.txt \
+	  pyproject.toml -o requirements.runtime.lock.txt
 
 clean:
 	rm -rf $(VENV) .local

@@ -18,7 +18,16 @@ from rich.table import Table
 
 from benchmarks.harness import QUICK, Figure, Sizes, forget_surroundings
 
-SUBJECTS = ("throughput", "run_per_object", "calls", "reading", "cpu", "latency", "sessions")
+SUBJECTS = (
+    "throughput",
+    "run_per_object",
+    "calls",
+    "reading",
+    "cpu",
+    "latency",
+    "sessions",
+    "video",
+)
 RESULTS = Path(__file__).with_name("results.md")
 
 _COLUMNS = ("measured", "ours", "baseline", "ratio", "goal", "")

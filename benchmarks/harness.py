@@ -52,9 +52,22 @@ class Sizes:
     repeats: int = 3  # of what has no other way to average out the machine's noise
     sessions: int = 300  # of three recordings each
     year: int = 1_000  # sessions of a backfill over a year
+    clip_seconds: int = 60  # of the video that is transcoded
+    large_video: int = 1_000_000_000  # bytes
 
 
-QUICK = Sizes(small=30, large=2, runs=3, singles=3, batches=(30,), repeats=1, sessions=30, year=50)
+QUICK = Sizes(
+    small=30,
+    large=2,
+    runs=3,
+    singles=3,
+    batches=(30,),
+    repeats=1,
+    sessions=30,
+    year=50,
+    clip_seconds=6,
+    large_video=100_000_000,
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +124,7 @@ def running_system(**overrides: int) -> Iterator[Settings]:
         command = ["-m", "ingest_pipeline.cli", "dev"]
         with _process(config, "dev", command, lambda log: "Ctrl-C" in log.read_text()):
             system = System(config)
-            wait_until(lambda: remaining(system) == 0, 120)
+            wait_until(lambda: _is_idle(system), 120)
             yield config
 
 
@@ -267,6 +280,13 @@ def remaining(system: System) -> int:
     """How many messages are not answered yet."""
     depth = system.ingest_queue.depth()
     return depth.waiting + depth.in_flight
+
+
+def _is_idle(system: System) -> bool:
+    """Whether nothing is left to do, what is made of the objects included."""
+    queues = (system.ingest_queue, system.rendition_queue, system.enrichment_queue)
+    depths = [queue.depth() for queue in queues]
+    return all(depth.waiting == depth.in_flight == 0 for depth in depths)
 
 
 # --- counting -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_pipeline.aws.objects import ObjectGoneError, ObjectReplacedError
-from ingest_pipeline.catalog.model import Report
+from ingest_pipeline.catalog.model import Rendition, Report
 from ingest_pipeline.catalog.tables import BY_DAY, REPORTS
 from ingest_pipeline.cli_sessions import sessions
 from ingest_pipeline.local.backfill import BackfillError, launch_backfill, watch_backfill
@@ -30,8 +30,10 @@ from ingest_pipeline.local.samples import (
     plan_uploads,
     put,
     put_sample_sessions,
+    renditions,
     sample_uploads,
     unseen,
+    videos,
 )
 from ingest_pipeline.local.server import PortInUseError, serve, stopped_cleanly
 from ingest_pipeline.local.stack import SetUpError, set_up
@@ -40,6 +42,7 @@ from ingest_pipeline.media.rules import RulesError
 from ingest_pipeline.sessions.event_db import EventDbError
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, SettingsError, settings
 from ingest_pipeline.steps.history import UNKNOWN, VersionStory
+from ingest_pipeline.steps.links import Links
 from ingest_pipeline.steps.reconcile import Difference
 from ingest_pipeline.steps.redrive import redrive_dead_letters, redrive_object
 from ingest_pipeline.steps.restore import NotRestorableError
@@ -119,7 +122,8 @@ def dev(system: System) -> None:
 def demo(system: System) -> None:
     """Start everything, take in the samples, print what became of each, and stop.
 
-    Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes.
+    Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes, or
+    the video no rendition.
     """
     _announce()
     with whole_system(system.config).running():
@@ -127,9 +131,13 @@ def demo(system: System) -> None:
         session_ids = put_sample_sessions(system)
         reports = outcomes(system, uploaded, _DEMO_SECONDS)
         events = event_counts(system, session_ids, _DEMO_SECONDS)
+        made = renditions(system, reports, _DEMO_SECONDS)
     _print_reports(reports)
+    _print_renditions(system, made)
     _print_sessions(session_ids, events)
     _exit_unless_complete(reports, uploaded)
+    if unmade := {report.uri for report in videos(reports)} - {each.uri for each in made}:
+        raise click.ClickException(f"no rendition in time: {', '.join(unmade)}")
     if missing := [session for session in session_ids if session not in events]:
         raise click.ClickException(f"not in the event database in time: {', '.join(missing)}")
 
@@ -334,6 +342,16 @@ def _print_reports(reports: Iterable[Report]) -> None:
         cells = [report.key, report.verdict, report.outcome, why, *fields]
         table.add_row(*(Text(str(cell)) for cell in cells))
     _console.print(table)
+
+
+def _print_renditions(system: System, made: Iterable[Rendition]) -> None:
+    """A line for each, and below it a link, which no table has room for."""
+    links = Links(system.clients.s3)
+    for each in made:
+        size = f"{each.width}x{each.height}, {each.duration_seconds:.1f} s, {each.size:,} bytes"
+        _console.print(Text(f"{each.key} -> {each.rendition_key}: {size}"))
+        link = f"  plays for an hour, while `make dev` runs: {links.rendition(each)}"
+        _console.print(Text(link), soft_wrap=True)
 
 
 def _print_sessions(session_ids: Sequence[str], events: Mapping[str, int]) -> None:

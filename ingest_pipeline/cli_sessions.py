@@ -10,12 +10,17 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.sessions.download import download_tags
 from ingest_pipeline.sessions.event_db import EventDb
-from ingest_pipeline.sessions.model import SessionState
+from ingest_pipeline.sessions.export import write_table
+from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
+from ingest_pipeline.sessions.names import parse_date
+from ingest_pipeline.sessions.reading import read_session
 from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
@@ -73,12 +78,8 @@ def ingest(system: System, folder: str) -> None:
 
     Exits with 1 unless its events are in the database.
     """
-    bucket = system.config.session_bucket
-    prefix = folder.removeprefix(f"s3://{bucket}/").strip("/") + "/"
-    found = find_session(system.clients.s3, bucket, prefix)
-    if isinstance(found, FolderProblem):
-        raise click.ClickException(f"{found.folder}: {found.reason}")
-    day = datetime.strptime(prefix.split("/")[1], "%y%m%d").replace(tzinfo=UTC).date()
+    found = _found(system, folder)
+    day = parse_date(found.prefix.split("/")[1])
     with _event_db(system) as database:
         step = SessionIngest(
             system.clients.s3, system.tables, database, partial(system.take_in, None)
@@ -92,16 +93,55 @@ def ingest(system: System, folder: str) -> None:
 
 
 @sessions.command()
+@click.argument("folder")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="They come to DIRECTORY/SESSION/<path of the recording below the session>.",
+)
+@click.pass_obj
+def download(system: System, folder: str, target: Path) -> None:
+    """Bring the recordings of a session's events onto this machine; FOLDER as for `ingest`.
+
+    Exits with 1 unless all of them are there.
+    """
+    found = _found(system, folder)
+    s3 = system.clients.s3
+    try:
+        reading = read_session(s3, found)
+    except SessionSkippedError as error:
+        raise click.ClickException(f"{found.uri}: {error}") from error
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task(found.session_id, total=len(reading.events))
+        done = download_tags(
+            s3,
+            found.bucket,
+            reading.events,
+            target,
+            lambda number, _total: progress.update(bar, completed=number),
+        )
+    for event in done.events:
+        click.echo(event.local_path)
+    problems = (*reading.problems, *done.problems)
+    for problem in problems:
+        click.echo(f"{problem.audio_tag}: {problem.reason}", err=True)
+    if problems:
+        sys.exit(1)
+
+
+@sessions.command()
 @click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
 @click.pass_obj
 def export(system: System, output: Path) -> None:
-    """Write all events as a table; the suffix decides: .csv, or .parquet with pyarrow."""
+    """Write all events of the database as a table; the suffix decides: .csv or .parquet."""
     with _event_db(system) as database:
         table = database.table()
-    if output.suffix == ".parquet":
-        table.to_parquet(output)
-    else:
-        table.to_csv(output, index=False)
+    try:
+        write_table(table, output)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
     click.echo(f"{len(table)} events in {output}")
 
 
@@ -117,6 +157,15 @@ def sample(system: System, count: int, first_day: datetime, days: int) -> None:
         for key, body in session.objects():
             system.clients.s3.put_object(Bucket=system.config.session_bucket, Key=key, Body=body)
         click.echo(f"{number}: {session.prefix}")
+
+
+def _found(system: System, folder: str) -> FoundSession:
+    bucket = system.config.session_bucket
+    prefix = folder.removeprefix(f"s3://{bucket}/").strip("/") + "/"
+    found = find_session(system.clients.s3, bucket, prefix)
+    if isinstance(found, FolderProblem):
+        raise click.ClickException(f"{found.folder}: {found.reason}")
+    return found
 
 
 @contextmanager

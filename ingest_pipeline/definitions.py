@@ -9,12 +9,14 @@ from ingest_pipeline.defs.assets.ingest import (
     rejected_objects,
     valid_asset_index,
 )
+from ingest_pipeline.defs.assets.previews import enrichment_receipts, previews
 from ingest_pipeline.defs.assets.sessions import session_assets, session_bucket
 from ingest_pipeline.defs.assets.video import renditions
 from ingest_pipeline.defs.checks import bucket_and_tables_agree, dead_letter_queues_empty
 from ingest_pipeline.defs.io_managers import DynamoDBIOManager
 from ingest_pipeline.defs.jobs import (
     delete_objects,
+    enrich_objects,
     ingest_objects,
     ingest_sessions,
     reconcile,
@@ -23,10 +25,12 @@ from ingest_pipeline.defs.jobs import (
 from ingest_pipeline.defs.resources import AwsResource, EventDbResource, HeldReceiptsResource
 from ingest_pipeline.defs.schedules import recent_sessions, reconcile_hourly
 from ingest_pipeline.defs.sensors import (
+    enrichment_sensor,
     rendition_sensor,
     s3_delete_sensor,
     s3_ingest_sensor,
     session_sensor,
+    transcode_sensor,
 )
 from ingest_pipeline.settings import settings
 
@@ -38,6 +42,8 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[
             renditions,
+            previews,
+            enrichment_receipts,
             session_bucket,
             session_assets,
             ingest_bucket,
@@ -47,8 +53,22 @@ def defs() -> dg.Definitions:
             ingest_receipts,
         ],
         asset_checks=[bucket_and_tables_agree, dead_letter_queues_empty],
-        jobs=[ingest_objects, delete_objects, ingest_sessions, render_videos, reconcile],
-        sensors=[s3_ingest_sensor, s3_delete_sensor, rendition_sensor, session_sensor],
+        jobs=[
+            ingest_objects,
+            delete_objects,
+            ingest_sessions,
+            render_videos,
+            enrich_objects,
+            reconcile,
+        ],
+        sensors=[
+            s3_ingest_sensor,
+            s3_delete_sensor,
+            rendition_sensor,
+            transcode_sensor,
+            enrichment_sensor,
+            session_sensor,
+        ],
         schedules=[reconcile_hourly, recent_sessions],
         resources={
             "aws": aws,
@@ -57,6 +77,7 @@ def defs() -> dg.Definitions:
             "ingest_messages": HeldReceiptsResource(aws=aws, queue=settings().ingest_queue),
             "delete_messages": HeldReceiptsResource(aws=aws, queue=settings().delete_queue),
             "rendition_messages": HeldReceiptsResource(aws=aws, queue=settings().rendition_queue),
+            "enrichment_messages": HeldReceiptsResource(aws=aws, queue=settings().enrichment_queue),
             "session_messages": HeldReceiptsResource(aws=aws, queue=settings().session_queue),
         },
         # A batch's steps are short and hand rows on: a process for each would cost 9 CPU s more.

@@ -2,26 +2,52 @@
 
 import os
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
+def _no_closed_service(name: object) -> object:
+    if name == "elastictranscoder":
+        raise ValueError(
+            "Amazon Elastic Transcoder was closed on 2025-11-13 and answers nobody any more; set "
+            "mediaconvert, the service that succeeds it, or ffmpeg"
+        )
+    return name
+
+
 class Settings(BaseSettings):
     """`INGEST_*` and the standard `AWS_*` variables; see the README's table."""
 
-    model_config = SettingsConfigDict(env_prefix="INGEST_", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="INGEST_",
+        frozen=True,
+        populate_by_name=True,
+        hide_input_in_errors=True,  # the whole of it, secrets included, where settings contradict
+    )
 
     home: Path = Path(".local")  # state of the embedded AWS and of Dagster
     aws: Literal["embedded", "real"] = "embedded"
     aws_port: int = Field(4566, ge=1, le=65535)
     ui_port: int = Field(3000, ge=1, le=65535)
     api_port: int = Field(8000, ge=1, le=65535)
+    api_host: str = "127.0.0.1"  # the address that the API listens on
+    # Further names that it is called by, with commas between: `api.example.org, *.example.net`.
+    api_hosts: str = Field("", pattern=r"^( *(\*\.)?[A-Za-z0-9.-]+ *(,|$))*$")
     sources: Path = Path(__file__).resolve().parent / "sources.toml"
 
     tick_seconds: int = Field(5, ge=1)  # how often the sensors look at their queues
@@ -37,6 +63,14 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(2 * 2**30, ge=1, le=5 * 2**30)  # S3 takes 5 GiB in one request
     basic_users: Path | None = None  # a file of `user:hash` lines; None: nobody is let in
 
+    auth: Literal["header", "jwt"] = "header"  # how those who post say who they are
+    jwt_key: SecretStr | None = None  # a PEM public key, or a secret of 32 bytes or more
+    jwt_key_file: Path | None = None  # a file that holds the key, for secrets that are mounted
+    jwks_url: str | None = None  # where the issuer publishes its keys, instead of one key
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    jwt_leeway_seconds: int = Field(30, ge=0, le=300)  # that clocks may differ by
+
     region: str = Field(
         "us-east-1", validation_alias=AliasChoices("AWS_REGION", "AWS_DEFAULT_REGION")
     )
@@ -51,8 +85,34 @@ class Settings(BaseSettings):
     rendition_queue: str = "s3-rendition-messages"
     rendition_dead_letter_queue: str = "s3-rendition-messages-dead"
     presets: Path = Path(__file__).resolve().parent / "media" / "presets.toml"
+
+    transcoder: Annotated[
+        Literal["ffmpeg", "mediaconvert"], BeforeValidator(_no_closed_service)
+    ] = "ffmpeg"
+    ffmpeg: Path | None = None  # the program; None: the one on the PATH, or the package's
+    mediaconvert_role: str | None = None  # ARN of the role that MediaConvert takes on
+    mediaconvert_queue: str | None = None  # ARN; None: the account's default queue
+    mediaconvert_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "INGEST_MEDIACONVERT_ENDPOINT", "AWS_ENDPOINT_URL_MEDIACONVERT"
+        ),
+    )
+    transcode_queue: str = "s3-transcode-messages"  # where MediaConvert's jobs are told to end
+    transcode_dead_letter_queue: str = "s3-transcode-messages-dead"
+
     enrichment_queue: str = "s3-enrichment-messages"
     enrichment_dead_letter_queue: str = "s3-enrichment-messages-dead"
+    labeler: Literal["local", "rekognition"] = "local"  # what says what an image shows
+    max_labels: int = Field(5, ge=1, le=100)  # of an image
+    min_confidence: float = Field(75, ge=0, le=100)  # percent
+    labeler_threads: int = Field(0, ge=0)  # of the local one; 0: one a core
+    rekognition_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices(
+            "INGEST_REKOGNITION_ENDPOINT", "AWS_ENDPOINT_URL_REKOGNITION"
+        ),
+    )
     session_bucket: str = "sessions"
     session_queue: str = "s3-session-messages"
     session_dead_letter_queue: str = "s3-session-messages-dead"
@@ -65,6 +125,63 @@ class Settings(BaseSettings):
         if len(set(ports)) < len(ports):
             raise ValueError(
                 f"INGEST_AWS_PORT, INGEST_UI_PORT and INGEST_API_PORT must differ, found {ports}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _tokens_off_loopback(self) -> Self:
+        if self.auth == "header" and not self.is_loopback:
+            raise ValueError(
+                f"INGEST_API_HOST is {self.api_host!r} while INGEST_AUTH is 'header': anyone could "
+                "post in anyone's name; set INGEST_AUTH=jwt, or listen on 127.0.0.1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _key_for_tokens(self) -> Self:
+        keys = (self.jwt_key, self.jwt_key_file, self.jwks_url)
+        if self.auth == "jwt" and sum(map(bool, keys)) != 1:
+            raise ValueError(
+                "INGEST_AUTH is 'jwt': set one of INGEST_JWT_KEY, INGEST_JWT_KEY_FILE and "
+                f"INGEST_JWKS_URL, found {sum(map(bool, keys))}"
+            )
+        url = urlsplit(self.jwks_url or "https://")
+        is_local = url.scheme == "http" and is_loopback(url.hostname or "")
+        if url.scheme != "https" and not is_local:
+            raise ValueError(
+                f"INGEST_JWKS_URL is {self.jwks_url!r}: keys are taken over https only"
+            )
+        return self
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the API is out of the reach of other machines."""
+        return is_loopback(self.api_host)
+
+    @model_validator(mode="after")
+    def _reachable_transcoder(self) -> Self:
+        if self.transcoder == "ffmpeg":
+            return self
+        if not self.mediaconvert_role:
+            raise ValueError(
+                "INGEST_MEDIACONVERT_ROLE is not set while INGEST_TRANSCODER is 'mediaconvert': "
+                "give the ARN of the role that MediaConvert takes on to read videos and write "
+                "renditions (the stack's output MediaConvertRoleArn)"
+            )
+        if self.aws == "embedded" and not self.mediaconvert_endpoint:
+            raise ValueError(
+                "INGEST_TRANSCODER is 'mediaconvert' while INGEST_AWS is 'embedded', which has no "
+                "MediaConvert: set INGEST_AWS=real, or INGEST_TRANSCODER=ffmpeg"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reachable_labeler(self) -> Self:
+        is_lacking = self.aws == "embedded" and not self.rekognition_endpoint
+        if self.labeler == "rekognition" and is_lacking:
+            raise ValueError(
+                "INGEST_LABELER is 'rekognition' while INGEST_AWS is 'embedded', which has no "
+                "Rekognition: set INGEST_AWS=real, or INGEST_LABELER=local"
             )
         return self
 
@@ -115,6 +232,16 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(map(_mistake, error.errors()))) from None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine's own: `localhost`, 127.0.0.0/8 or ::1."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _mistake(details: ErrorDetails) -> str:

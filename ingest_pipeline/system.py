@@ -1,14 +1,21 @@
 """The parts put together for one process: clients, tables, queues, rules and the steps."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 
+from more_itertools import unique_everseen
+
 from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.aws.events import ParsedBody, ingest_body
+from ingest_pipeline.aws.mediaconvert import MediaConvert
 from ingest_pipeline.aws.queues import Message, Queue
+from ingest_pipeline.aws.rekognition import RekognitionLabeler
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import ObjectRef, Report
+from ingest_pipeline.catalog.model import POSTED, ArrivalDay, ObjectRef, Report
+from ingest_pipeline.catalog.tables import ASSETS, BY_DAY, DAYS, REPORTS, report_key
+from ingest_pipeline.media.labels import Labeler, Wanted
+from ingest_pipeline.media.local_labeler import LocalLabeler
 from ingest_pipeline.media.presets import load_presets
 from ingest_pipeline.media.rules import Sources, load_sources
 from ingest_pipeline.settings import Settings
@@ -16,11 +23,16 @@ from ingest_pipeline.steps.batching import by_month
 from ingest_pipeline.steps.examine import Examiner
 from ingest_pipeline.steps.history import History, history
 from ingest_pipeline.steps.intake import Intake, understand_event
+from ingest_pipeline.steps.label import ImageLabelling
 from ingest_pipeline.steps.orders import Deleter, understand_order
+from ingest_pipeline.steps.posts import Posts
+from ingest_pipeline.steps.preview import Previewer
 from ingest_pipeline.steps.receipts import HeldReceipts
 from ingest_pipeline.steps.reconcile import Reconciler
 from ingest_pipeline.steps.reject import Rejector
-from ingest_pipeline.steps.render import Renderer
+from ingest_pipeline.steps.render import Engine, Renderer
+from ingest_pipeline.steps.render_ffmpeg import FfmpegEngine
+from ingest_pipeline.steps.render_mediaconvert import MediaConvertEngine, understand_job_event
 from ingest_pipeline.steps.restore import Restorer
 from ingest_pipeline.steps.session_events import understand_report
 from ingest_pipeline.steps.take_in import take_in
@@ -78,6 +90,16 @@ class System:
         return Queue(self.clients.sqs, self.config.rendition_dead_letter_queue)
 
     @cached_property
+    def transcode_queue(self) -> Queue:
+        """Where MediaConvert's jobs are told to have ended."""
+        return Queue(self.clients.sqs, self.config.transcode_queue)
+
+    @cached_property
+    def transcode_dead_letters(self) -> Queue:
+        """Where messages about jobs end that could not be understood or answered."""
+        return Queue(self.clients.sqs, self.config.transcode_dead_letter_queue)
+
+    @cached_property
     def enrichment_queue(self) -> Queue:
         """Where indexed objects wait for their previews and labels."""
         return Queue(self.clients.sqs, self.config.enrichment_queue)
@@ -104,6 +126,7 @@ class System:
             (self.ingest_queue, self.ingest_dead_letters),
             (self.delete_queue, self.delete_dead_letters),
             (self.rendition_queue, self.rendition_dead_letters),
+            (self.transcode_queue, self.transcode_dead_letters),
             (self.enrichment_queue, self.enrichment_dead_letters),
             (self.session_queue, self.session_dead_letters),
         )
@@ -122,19 +145,100 @@ class System:
         intake = self._intake(understand_event, self.rendition_queue, self.rendition_dead_letters)
         return replace(intake, max_objects=1)
 
+    def transcode_intake(self) -> Intake:
+        """The transcode sensor's work: the end of a job, too, has a run of its own."""
+        understand = partial(understand_job_event, self.tables)
+        intake = self._intake(understand, self.transcode_queue, self.transcode_dead_letters)
+        return replace(intake, max_objects=1)
+
     def renderer(self, run_id: str | None = None) -> Renderer:
         """Makes renditions."""
-        return Renderer(
-            self.clients.s3,
-            self.tables,
-            load_presets(self.config.presets),
-            self.config.rendition_bucket,
-            run_id,
-        )
+        return Renderer(self.tables, load_presets(self.config.presets), self._engine(run_id))
+
+    def _engine(self, run_id: str | None) -> Engine:
+        config = self.config
+        if config.transcoder == "mediaconvert":
+            service = MediaConvert(
+                self.clients, str(config.mediaconvert_role), config.mediaconvert_queue
+            )
+            return MediaConvertEngine(
+                self.clients.s3,
+                self.tables,
+                service,
+                self.rendition_queue,
+                config.rendition_bucket,
+                run_id,
+            )
+        return FfmpegEngine(self.clients.s3, config.rendition_bucket, config.ffmpeg, run_id)
 
     def order_renditions(self, outcomes: Iterable[Report]) -> int:
         """Ask for the renditions that these objects lack; of how many."""
         return self.rendition_queue.send_all(map(ingest_body, self.renderer().missing(outcomes)))
+
+    def enrichment_intake(self) -> Intake:
+        """The enrichment sensor's work: a run of 200 photos or recordings takes half a minute."""
+        intake = self._intake(
+            understand_event, self.enrichment_queue, self.enrichment_dead_letters
+        )
+        return replace(intake, max_objects=min(200, intake.max_objects))
+
+    def previewer(self, run_id: str | None = None) -> Previewer:
+        """Makes previews."""
+        return Previewer(
+            self.clients.s3, self.tables, self.config.rendition_bucket, self.config.ffmpeg, run_id
+        )
+
+    def order_enrichment(self, outcomes: Sequence[Report]) -> int:
+        """Ask for the previews and labels that these objects lack; of how many."""
+        return self.enrichment_queue.send_all(map(ingest_body, self._unenriched(outcomes)))
+
+    def unenriched(self, refs: Iterable[ObjectRef]) -> list[ObjectRef]:
+        """Those that still lack a preview or labels, and no reason says why."""
+        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
+        return self._unenriched(self.tables.get_many(REPORTS, keys))
+
+    def _unenriched(self, reports: Sequence[Report]) -> list[ObjectRef]:
+        makers = (self.previewer(),)
+        lacking = (ref for maker in makers for ref in maker.missing(reports))
+        return list(unique_everseen(lacking, key=lambda ref: (ref.uri, ref.version)))
+
+    def indexed_on(self, days: Iterable[str]) -> Iterator[ObjectRef]:
+        """The objects that are indexed and arrived on these days."""
+        rows = (row for day in days for row in self.tables.query(ASSETS, BY_DAY, day))
+        return (
+            ObjectRef(
+                bucket=row.bucket, key=row.file, version=row.version, arrived=row.last_modified
+            )
+            for row in rows
+            if row.deleted_at is None and row.version != POSTED
+        )
+
+    def follow_up(self, outcomes: Sequence[Report]) -> None:
+        """Ask for all that is made of the indexed ones, and note the days that they came on.
+
+        Call it before their messages go: what comes again is asked for again.
+        """
+        self.order_renditions(outcomes)
+        self.order_enrichment(outcomes)
+        self.tables.put(DAYS, [ArrivalDay(day=day) for day in {each.day for each in outcomes}])
+
+    @cached_property
+    def labeler(self) -> Labeler:
+        """What says what an image shows; it loads its model once."""
+        if self.config.labeler == "rekognition":
+            return RekognitionLabeler(self.clients)
+        return LocalLabeler(self.config.labeler_threads)
+
+    @property
+    def labels_wanted(self) -> Wanted:
+        """How many labels of an image, and how sure ones."""
+        return Wanted(most=self.config.max_labels, least_confidence=self.config.min_confidence)
+
+    def image_labelling(self, run_id: str | None = None) -> ImageLabelling:
+        """Labels images."""
+        return ImageLabelling(
+            self.clients.s3, self.tables, self.labeler, self.labels_wanted, run_id
+        )
 
     def session_intake(self) -> Intake:
         """The session sensor's work."""
@@ -172,11 +276,23 @@ class System:
 
     def take_in(self, run_id: str | None, refs: Sequence[ObjectRef]) -> list[Report]:
         """Take objects in at once, for those who bring them themselves."""
-        return take_in(self.tables, self.examiner(run_id), self.rejector(), refs)
+        outcomes = take_in(self.tables, self.examiner(run_id), self.rejector(), refs)
+        self.follow_up(outcomes)
+        return outcomes
 
     def deleter(self, run_id: str | None = None) -> Deleter:
         """Carries out delete orders."""
         return Deleter(self.clients.s3, self.tables, run_id)
+
+    def posts(self) -> Posts:
+        """What people share with a photo."""
+        return Posts(
+            self.clients.s3,
+            self.clients.dynamodb,
+            self.tables,
+            self.delete_queue,
+            self.config.photo_bucket,
+        )
 
     def restorer(self) -> Restorer:
         """Brings objects back."""

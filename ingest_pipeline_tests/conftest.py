@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest_pipeline_tests.browser import Browser, Tab, chromium, opened_tab
 from ingest_pipeline_tests.embedded import EmbeddedAws
 from ingest_pipeline_tests.sessions.servers import MISSING
 from ingest_pipeline_tests.world import World
@@ -26,6 +27,20 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
 def world(embedded_aws: EmbeddedAws, tmp_path: Path) -> World:
     """A bucket, queues and rules of the test's own."""
     return World(embedded_aws, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium without a window, one a module."""
+    with chromium() as launched:
+        yield launched
+
+
+@pytest.fixture
+def tab(browser: Browser) -> Iterator[Tab]:
+    """A tab of the test's own."""
+    with opened_tab(browser) as opened:
+        yield opened
 
 
 def pytest_report_header() -> list[str]:

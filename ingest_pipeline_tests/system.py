@@ -12,18 +12,20 @@ from typing import Any
 import httpx
 import psutil
 
+from ingest_pipeline.api.auth import hash_password
 from ingest_pipeline.catalog.model import Outcome, Report
 from ingest_pipeline.catalog.tables import REPORTS, REPORTS_BY_OBJECT
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 from ingest_pipeline.steps.receipts import is_settled
 from ingest_pipeline.system import System
+from ingest_pipeline_tests.api.serving import ALICE
 from ingest_pipeline_tests.embedded import free_port
 
 VISIBILITY_SECONDS = 20  # a killed run's messages come again after so long, not after 3 minutes
 
 
 class RunningSystem:
-    """`ingest-pipeline dev` with its own home and ports."""
+    """`ingest-pipeline dev` with its own home and ports; ALICE may log in."""
 
     def __init__(self, home: Path) -> None:
         self.settings = Settings(
@@ -46,7 +48,14 @@ class RunningSystem:
             for name, value in child_environment(self.settings).items()
             if not name.startswith(("AWS_", "PYTEST_"))
         }
-        return inherited | {"INGEST_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS)}
+        return inherited | {
+            "INGEST_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
+            "INGEST_BASIC_USERS": str(self._users),
+        }
+
+    @property
+    def _users(self) -> Path:
+        return self.settings.state / "users"
 
     @property
     def log(self) -> Path:
@@ -59,6 +68,8 @@ class RunningSystem:
             RuntimeError: it ended, or took over two minutes; the message has its output.
         """
         self.settings.state.mkdir(parents=True, exist_ok=True)
+        user, password = ALICE
+        self._users.write_text(f"{user}:{hash_password(password)}\n", encoding="utf-8")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ingest_pipeline.cli", "dev"],

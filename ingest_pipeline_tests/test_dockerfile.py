@@ -3,16 +3,19 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from ingest_pipeline.settings import PROJECT_ROOT
 from ingest_pipeline_tests.embedded import free_port
 from ingest_pipeline_tests.system import wait_for
 
 DOCKERFILE = PROJECT_ROOT / "Dockerfile"
+RUNTIME_LOCK = "requirements.runtime.lock.txt"
 BIN = Path(sys.executable).parent
 
 
@@ -37,11 +40,50 @@ def test_the_linter_finds_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_every_base_is_pinned_to_the_oldest_python_that_the_project_takes() -> None:
-    project = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
-    oldest = re.match(r">=([0-9.]+)", project["requires-python"])
+def project() -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((PROJECT_ROOT / "pyproject.toml").read_text())["project"]
+    return found
+
+
+def locked(name: str) -> dict[str, str]:
+    """The version of each package in a lock, by its name."""
+    text = (PROJECT_ROOT / name).read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[[a-z,]+\])?==(\S+)", text, re.MULTILINE))
+
+
+def names(requirements: list[str]) -> set[str]:
+    """Package names as locks spell them."""
+    found = (re.match(r"[A-Za-z0-9._-]+", each) for each in requirements)
+    return {re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match}
+
+
+def test_every_base_is_pinned_to_a_release_of_the_oldest_python_that_the_project_takes() -> None:
+    oldest = re.match(r">=([0-9.]+)", project()["requires-python"])
     assert oldest is not None
-    assert {argument.split()[0] for argument in arguments("FROM")} == {f"python:{oldest[1]}-slim"}
+    (base,) = {argument.split()[0] for argument in arguments("FROM")}
+    assert re.fullmatch(rf"python:{re.escape(oldest[1])}\.[0-9]+-slim-[a-z]+", base)
+
+
+def test_the_images_packages_are_those_of_the_suite() -> None:
+    runtime, whole = locked(RUNTIME_LOCK), locked("requirements.lock.txt")
+    assert runtime.items() <= whole.items()
+    assert len(runtime) > 50
+
+
+def test_the_image_has_every_package_that_runs_need_and_none_that_only_developers_need() -> None:
+    runtime = locked(RUNTIME_LOCK).keys()
+    assert names(project()["dependencies"]) <= runtime
+    tools = names(project()["optional-dependencies"]["dev"]) - names(project()["dependencies"])
+    assert tools & runtime == set()
+    assert not [name for name in runtime if name.startswith(("opencv", "types-", "pytest"))]
+
+
+def test_locks_have_a_hash_for_each_package_and_no_address() -> None:
+    for name in (RUNTIME_LOCK, "requirements.lock.txt"):
+        text = (PROJECT_ROOT / name).read_text()
+        assert not re.search(r"https?:|--(extra-)?index", text)
+        entries = re.split(r"\n(?=\S)", text.strip())
+        assert all("--hash=sha256:" in entry for entry in entries)
 
 
 def test_it_does_not_run_as_root() -> None:
@@ -54,8 +96,12 @@ def test_it_does_not_run_as_root() -> None:
 def test_only_packages_with_known_hashes_are_installed() -> None:
     installs = [argument for argument in arguments("RUN") if "pip install" in argument]
     assert installs == [
-        "/venv/bin/pip install --require-hashes --no-deps -r requirements.lock.txt",
-        "/venv/bin/pip install --no-deps --no-build-isolation .",
+        f"/venv/bin/pip install --require-hashes --no-deps -r {RUNTIME_LOCK}",
+        (
+            "/venv/bin/pip install --no-deps --no-build-isolation --editable . "
+            "&& /venv/bin/pip uninstall --yes setuptools pip "
+            "&& find /venv -type d -name tests -prune -exec rm -r {} +"
+        ),
     ]
     assert arguments("ADD") == []
     assert not re.search(r"https?://", DOCKERFILE.read_text())
@@ -67,18 +113,51 @@ def test_no_secret_is_in_the_image() -> None:
     assert arguments("ARG") == []
 
 
-def test_what_is_copied_is_there_and_nothing_else_reaches_the_builder() -> None:
-    lines = (PROJECT_ROOT / ".dockerignore").read_text().splitlines()
-    allowed = {line[1:] for line in lines if line.startswith("!")}
-    assert "*" in lines, "whatever is not named stays out"
-    copied = {
+def sources() -> set[str]:
+    """What is copied from the project."""
+    return {
         source
         for argument in arguments("COPY")
         if "--from" not in argument
         for source in [word for word in argument.split() if not word.startswith("--")][:-1]
     }
-    assert copied == allowed
+
+
+def test_what_is_copied_is_there_and_nothing_else_reaches_the_builder() -> None:
+    lines = (PROJECT_ROOT / ".dockerignore").read_text().splitlines()
+    allowed = {line[1:] for line in lines if line.startswith("!")}
+    assert "*" in lines, "whatever is not named stays out"
+    assert sources() == allowed
     assert all((PROJECT_ROOT / name).exists() for name in allowed)
+
+
+def app(folder: Path) -> Path:
+    """What the builder sees of the project, in a folder of its own."""
+    for name in sources():
+        target = folder / "app" / name
+        if (PROJECT_ROOT / name).is_dir():
+            shutil.copytree(PROJECT_ROOT / name, target)
+        else:
+            target.parent.mkdir(exist_ok=True)
+            shutil.copy(PROJECT_ROOT / name, target)
+    return folder / "app"
+
+
+def test_settings_and_instance_are_found_beside_the_package(tmp_path: Path) -> None:
+    program = (
+        "from ingest_pipeline.settings import PROJECT_ROOT as root, settings;"
+        "print(root, *[(root / name).exists() for name in ('dagster.yaml', 'workspace.yaml')],"
+        "settings().sources.exists(), settings().presets.exists())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(app(tmp_path))},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [str(tmp_path / "app"), "True", "True", "True", "True"]
 
 
 def command(name: str, port: int) -> list[str]:
@@ -97,7 +176,11 @@ def test_the_code_location_starts_from_any_folder_and_is_healthy_once_it_answers
     health = command("HEALTHCHECK", port)
     assert "CMD" in arguments("HEALTHCHECK")[0]
     assert subprocess.run(health, capture_output=True, check=False).returncode != 0
-    environment = os.environ | {"INGEST_AWS": "real", "INGEST_HOME": str(tmp_path)}
+    environment = os.environ | {
+        "INGEST_AWS": "real",
+        "INGEST_HOME": str(tmp_path),
+        "PYTHONPATH": str(app(tmp_path)),
+    }
     server = subprocess.Popen(
         command("CMD", port),
         cwd=tmp_path,

@@ -30,4 +30,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
     "0000000a49444154789c6300010000050001"
     "0d0a2db40000000049454e44ae426082"
 )
-"""A picture of one pixel: of a kind that is recognised and not looked into."""
+"""A picture of one pixel."""
+
+HEIC = (24).to_bytes(4, "big") + b"ftypheic\x00\x00\x00\x00heicmif1" + bytes(100)
+"""A picture of a kind that is recognised and not looked into."""

@@ -64,6 +64,8 @@ class World:
                 "ingest_dead_letter_queue": f"ingest-dead-{name}",
                 "delete_queue": f"delete-{name}",
                 "delete_dead_letter_queue": f"delete-dead-{name}",
+                "enrichment_queue": f"enrichment-{name}",
+                "enrichment_dead_letter_queue": f"enrichment-dead-{name}",
                 "session_bucket": self.session_bucket,
                 "session_queue": f"sessions-{name}",
                 "session_dead_letter_queue": f"sessions-dead-{name}",
@@ -81,6 +83,8 @@ class World:
             self.settings.ingest_dead_letter_queue,
             self.settings.delete_queue,
             self.settings.delete_dead_letter_queue,
+            self.settings.enrichment_queue,
+            self.settings.enrichment_dead_letter_queue,
             self.settings.session_queue,
             self.settings.session_dead_letter_queue,
         ):

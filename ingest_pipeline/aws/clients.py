@@ -21,9 +21,16 @@ class Clients:
     """The clients, each made when first used; never to be used across a fork."""
 
     def __init__(
-        self, session: boto3.session.Session, endpoint: str | None, config: Config
+        self,
+        session: boto3.session.Session,
+        endpoint: str | None,
+        config: Config,
+        mediaconvert_endpoint: str | None = None,
+        rekognition_endpoint: str | None = None,
     ) -> None:
         self._session = session
+        self._mediaconvert_endpoint = mediaconvert_endpoint
+        self._rekognition_endpoint = rekognition_endpoint
         self._options: Any = {"endpoint_url": endpoint, "config": config}
 
     @cached_property
@@ -40,6 +47,22 @@ class Clients:
     def dynamodb(self) -> "DynamoDBClient":
         """DynamoDB."""
         return self._session.client("dynamodb", **self._options)
+
+    @cached_property
+    def mediaconvert(self) -> Any:  # noqa: ANN401 - its stubs are 1 MB, for two calls
+        """MediaConvert, which the embedded AWS has not."""
+        config = self._options["config"].merge(Config(signature_version="v4"))
+        return self._session.client(
+            "mediaconvert", endpoint_url=self._mediaconvert_endpoint, config=config
+        )
+
+    @cached_property
+    def rekognition(self) -> Any:  # noqa: ANN401 - as above, for one call
+        """Rekognition, which the embedded AWS has not either."""
+        config = self._options["config"].merge(Config(signature_version="v4"))
+        return self._session.client(
+            "rekognition", endpoint_url=self._rekognition_endpoint, config=config
+        )
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
@@ -67,4 +90,10 @@ def connect(config: Settings) -> Clients:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    return Clients(session, config.aws_endpoint, options)
+    return Clients(
+        session,
+        config.aws_endpoint,
+        options,
+        config.mediaconvert_endpoint,
+        config.rekognition_endpoint,
+    )

@@ -99,10 +99,12 @@ class Tables:
         limit: int,
         cursor: str | None = None,
         newest_first: bool = False,
+        within: Condition | None = None,
         condition: Condition | None = None,
     ) -> Page[Row]:
         """Up to `limit` rows of one partition, from where `cursor` points.
 
+        With `within`, a condition on the sort key, rows that do not meet it are not even read.
         With a `condition` rows that do not meet it are left out after DynamoDB counted them:
         a page may be short, or empty, and still have a next one.
 
@@ -119,10 +121,13 @@ class Tables:
         }
         if index.name:
             request["IndexName"] = index.name
+        if within:
+            request["KeyConditionExpression"] += f" AND {within.expression}"
         if condition:
             request["FilterExpression"] = condition.expression
-            request["ExpressionAttributeNames"] |= condition.names
-            request["ExpressionAttributeValues"] |= _item(condition.values)
+        for each in filter(None, (within, condition)):
+            request["ExpressionAttributeNames"] |= each.names
+            request["ExpressionAttributeValues"] |= _item(each.values)
         if cursor:
             request["ExclusiveStartKey"] = _decode_cursor(cursor, index.attribute, value)
         try:
@@ -242,9 +247,16 @@ def _pauses() -> Iterator[float]:
     return (0.05 * 2**attempt for attempt in range(_MAX_ATTEMPTS))
 
 
+def cursor_behind(key: Mapping[str, str]) -> str:
+    """The cursor of what follows a row: its key in the table, and in the index that is walked."""
+    return _encoded(_item(key))
+
+
 def _encode_cursor(key: Mapping[str, Any] | None) -> str | None:
-    if not key:
-        return None
+    return _encoded(key) if key else None
+
+
+def _encoded(key: Mapping[str, Any]) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
 

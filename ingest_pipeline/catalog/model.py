@@ -5,7 +5,7 @@ Row identity is bucket + key + version; every write of a row is idempotent.
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, PlainSerializer
 
@@ -17,6 +17,7 @@ __all__ = [
     "ArrivalDay",
     "Asset",
     "ImageLabels",
+    "JobEnd",
     "ObjectRef",
     "Outcome",
     "Post",
@@ -26,6 +27,7 @@ __all__ = [
     "Rendition",
     "Report",
     "Timestamp",
+    "TranscodeJob",
     "Verdict",
     "VideoResponse",
     "object_uri",
@@ -166,11 +168,41 @@ class Rendition(Frozen):
     width: int  # pixels
     height: int
     bit_rate: int  # bits per second
+    video_codec: str | None = None  # ffmpeg's names: "h264", "vp9", ...
+    audio_codec: str | None = None
     engine: str  # what transcoded it
     seconds_taken: float
     checks: tuple[str, ...] = ()  # what was found right of it
     made_at: Timestamp
     run_id: str | None = None
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key` of the video."""
+        return object_uri(self.bucket, self.key)
+
+
+class JobEnd(Frozen):
+    """How a service's job ended."""
+
+    status: Literal["COMPLETE", "ERROR", "CANCELED"]
+    code: int | None = None  # of the error
+    message: str | None = None
+
+
+class TranscodeJob(Frozen):
+    """A row of `transcode_jobs`: a rendition that a service is making; none once it is made."""
+
+    bucket: str  # of the video
+    key: str
+    version: str
+    preset: str
+    arrived: Timestamp  # the video, so that the end is answered in its partition
+    token: str  # of the request: names the job before the service has named it
+    attempt: int = 1
+    job_id: str | None = None  # the service's name; None: asked for, not known to be taken
+    submitted_at: Timestamp
+    end: JobEnd | None = None
 
     @property
     def uri(self) -> str:
@@ -234,6 +266,8 @@ class Post(Frozen):
     title: str
     body: str
     image: str | None = None  # S3 key in the bucket of photos
+    image_type: str | None = None  # `image/jpeg`, by its content
+    image_at: Timestamp | None = None  # when it was uploaded; the latest wins
     labels: tuple[str, ...] = ()
 
 

@@ -15,6 +15,7 @@ from ingest_pipeline.catalog.model import (
     ReceiptBatch,
     Rendition,
     Report,
+    TranscodeJob,
     VideoResponse,
 )
 from ingest_pipeline.media.model import Frozen
@@ -22,6 +23,7 @@ from ingest_pipeline.media.model import Frozen
 Row = TypeVar("Row", bound=Frozen)
 
 _RECEIPTS_KEPT = timedelta(days=5)  # a day longer than SQS keeps the messages themselves
+_JOBS_KEPT = timedelta(days=90)  # as the service keeps them; of a video deleted meanwhile
 _TOMBSTONES_KEPT = timedelta(days=90)  # far longer than an event can be late: 4 + 14 days
 
 
@@ -88,14 +90,37 @@ def rendition_key(uri: str, version: str, preset: str) -> dict[str, str]:
     return {"object": uri, "version_preset": f"{version}#{preset}"}
 
 
+def _keeps_its_end(job: TranscodeJob) -> Condition | None:
+    """A job may have ended before its submitter wrote down what the service calls it."""
+    if job.end is not None:
+        return None
+    return Condition(
+        "attribute_not_exists(#end) OR #token <> :token",
+        names={"#end": "end", "#token": "token"},
+        values={":token": job.token},
+    )
+
+
 def image_labels_key(uri: str, version: str, model: str) -> dict[str, str]:
     """The primary key of an image's labels."""
     return {"object": uri, "version_model": f"{version}#{model}"}
 
 
-def _rejection(report: Report) -> dict[str, Any]:
-    """Only rejections carry `rejected_bucket`, so the index `rejections` holds nothing else."""
-    return {"rejected_bucket": report.bucket} if report.outcome is Outcome.REJECTED else {}
+def _report_index(report: Report) -> dict[str, Any]:
+    """What reports are found by.
+
+    Only rejections carry `rejected_bucket`, so the index `rejections` holds nothing else.
+    """
+    found_by = {"name": report.key.casefold()}
+    if report.outcome is Outcome.REJECTED:
+        found_by["rejected_bucket"] = report.bucket
+    return found_by
+
+
+def _label_index(labels: ImageLabels) -> dict[str, Any]:
+    """Every word for what is seen, in one text: DynamoDB looks for text in a text only."""
+    words = {word for label in labels.labels for word in (label.name, *label.parents)}
+    return {"words": "\n".join(sorted(words)).casefold()}
 
 
 def _says_more(report: Report) -> Condition | None:
@@ -132,7 +157,7 @@ REPORTS = Table(
     "probe_reports",
     Report,
     key=lambda report: report_key(report.uri, report.version),
-    index=_rejection,
+    index=_report_index,
     condition=_says_more,
 )
 ASSETS = Table(
@@ -158,6 +183,13 @@ RESPONSES = Table(
     VideoResponse,
     key=lambda response: {"ProjectStep": response.ProjectStep, "Mail": response.Mail},
 )
+TRANSCODE_JOBS = Table(
+    "transcode_jobs",
+    TranscodeJob,
+    key=lambda job: rendition_key(job.uri, job.version, job.preset),
+    index=lambda job: {"expires_at": int((job.submitted_at + _JOBS_KEPT).timestamp())},
+    condition=_keeps_its_end,
+)
 PREVIEWS = Table(
     "previews",
     Preview,
@@ -167,6 +199,7 @@ IMAGE_LABELS = Table(
     "image_labels",
     ImageLabels,
     key=lambda labels: image_labels_key(labels.uri, labels.version, labels.model),
+    index=_label_index,
 )
 POSTS = Table("posts", Post, key=lambda post: {"user": post.user, "id": post.id})
 DAYS = Table("arrival_days", ArrivalDay, key=lambda day: {"listing": day.listing, "day": day.day})

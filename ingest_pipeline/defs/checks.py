@@ -38,8 +38,7 @@ def bucket_and_tables_agree(aws: AwsResource) -> dg.AssetCheckResult:
     description="No message was given up: see `ingest-pipeline status` and `redrive`.",
 )
 def dead_letter_queues_empty(aws: AwsResource) -> dg.AssetCheckResult:
-    queues = [aws.system.ingest_dead_letters, aws.system.delete_dead_letters]
-    waiting = {queue.name: queue.depth().waiting for queue in queues}
+    waiting = {dead.name: dead.depth().waiting for _, dead in aws.system.queues}
     return dg.AssetCheckResult(
         passed=not any(waiting.values()),
         severity=dg.AssetCheckSeverity.WARN,

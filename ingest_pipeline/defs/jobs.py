@@ -24,9 +24,16 @@ ingest_sessions = dg.define_asset_job(
 
 render_videos = dg.define_asset_job(
     "render_videos",
-    selection=dg.AssetSelection.assets("renditions"),
+    selection=dg.AssetSelection.assets("renditions", "previews"),
     executor_def=dg.in_process_executor,
-    description="Makes the renditions of one video, or of all that arrived on the partition's day.",
+    description="Makes renditions and previews of one video, or of all of the partition's day.",
+)
+
+enrich_objects = dg.define_asset_job(
+    "enrich_objects",
+    selection=dg.AssetSelection.assets("previews", "enrichment_receipts"),
+    executor_def=dg.in_process_executor,
+    description="Makes what a batch of indexed objects, or all of the partition's day, lack.",
 )
 
 reconcile = dg.define_asset_job(

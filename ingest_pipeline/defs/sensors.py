@@ -6,7 +6,13 @@ from itertools import islice
 import dagster as dg
 
 from ingest_pipeline.defs.config import ObjectConfig
-from ingest_pipeline.defs.jobs import delete_objects, ingest_objects, ingest_sessions, render_videos
+from ingest_pipeline.defs.jobs import (
+    delete_objects,
+    enrich_objects,
+    ingest_objects,
+    ingest_sessions,
+    render_videos,
+)
 from ingest_pipeline.defs.partitions import day_range
 from ingest_pipeline.defs.resources import BATCH_TAG, AwsResource
 from ingest_pipeline.settings import settings
@@ -68,6 +74,30 @@ def rendition_sensor(
     return _tick(context, "render_videos", aws.system.rendition_intake(), _rendition_run)
 
 
+@dg.sensor(
+    job=render_videos,
+    minimum_interval_seconds=_INTERVAL,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run for each video whose job has ended at MediaConvert.",
+)
+def transcode_sensor(
+    context: dg.SensorEvaluationContext, aws: AwsResource
+) -> dg.SensorResult | dg.SkipReason:
+    return _tick(context, "render_videos", aws.system.transcode_intake(), _transcoded_run)
+
+
+@dg.sensor(
+    job=enrich_objects,
+    minimum_interval_seconds=_INTERVAL,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts a run for each batch of indexed objects that lack a preview or labels.",
+)
+def enrichment_sensor(
+    context: dg.SensorEvaluationContext, aws: AwsResource
+) -> dg.SensorResult | dg.SkipReason:
+    return _tick(context, "enrich_objects", aws.system.enrichment_intake(), _enrichment_run)
+
+
 def _tick(
     context: dg.SensorEvaluationContext,
     job: str,
@@ -106,7 +136,29 @@ def _rendition_run(batch: Batch) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=batch.id,
         partition_key=batch.group,
-        run_config={"ops": {"renditions": {"config": _objects(batch)}}},
+        run_config=_config_of(batch, "renditions", "previews"),
+        tags=_tags(batch),
+    )
+
+
+def _transcoded_run(batch: Batch) -> dg.RunRequest:
+    """The same work as for a new video, but its message waits on another queue."""
+    return dg.RunRequest(
+        run_key=batch.id,
+        partition_key=batch.group,
+        run_config={
+            **_config_of(batch, "renditions", "previews"),
+            "resources": {"rendition_messages": {"config": {"queue": settings().transcode_queue}}},
+        },
+        tags=_tags(batch),
+    )
+
+
+def _enrichment_run(batch: Batch) -> dg.RunRequest:
+    return dg.RunRequest(
+        run_key=batch.id,
+        partition_key=batch.group,
+        run_config=_config_of(batch, "previews", "enrichment_receipts"),
         tags=_tags(batch),
     )
 
@@ -119,6 +171,10 @@ def _session_run(batch: Batch) -> dg.RunRequest:
         run_config={"ops": {"ingest_session_events": {"config": {"folders": folders}}}},
         tags=_tags(batch) | day_range(days[0], days[-1]),
     )
+
+
+def _config_of(batch: Batch, *ops: str) -> dict[str, object]:
+    return {"ops": {op: {"config": _objects(batch)} for op in ops}}
 
 
 def _objects(batch: Batch) -> dict[str, object]:

@@ -6,8 +6,15 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ingest_pipeline.catalog.model import Report, object_uri
-from ingest_pipeline.catalog.tables import REPORTS, REPORTS_BY_OBJECT, report_key
+from ingest_pipeline.catalog.model import Rendition, Report, object_uri
+from ingest_pipeline.catalog.tables import (
+    RENDITIONS,
+    RENDITIONS_BY_OBJECT,
+    REPORTS,
+    REPORTS_BY_OBJECT,
+    report_key,
+)
+from ingest_pipeline.media.model import Kind
 from ingest_pipeline.sessions.databases import open_event_db
 from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.settings import PROJECT_ROOT
@@ -15,7 +22,7 @@ from ingest_pipeline.steps.receipts import is_settled
 from ingest_pipeline.system import System
 
 SAMPLES = PROJECT_ROOT / "media"
-_SAMPLE_SUFFIXES = {".wav"}
+_SAMPLE_SUFFIXES = {".wav", ".webm", ".jpg"}
 _SESSION_DAY = date(2024, 7, 17)
 _POLL_SECONDS = 0.5
 
@@ -94,6 +101,25 @@ def outcomes(system: System, uploaded: Sequence[Uploaded], timeout: float) -> li
         if len(reports) == len(keys) or time.monotonic() > deadline:
             return sorted(reports, key=lambda report: report.uri)
         time.sleep(_POLL_SECONDS)
+
+
+def videos(reports: Iterable[Report]) -> list[Report]:
+    """Those of videos, whatever became of them."""
+    return [each for each in reports if each.probe and each.probe.kind is Kind.VIDEO]
+
+
+def renditions(system: System, reports: Iterable[Report], timeout: float) -> list[Rendition]:
+    """What was made of the indexed videos among these, waiting until none of it is missing."""
+    indexed = videos(reports)
+    deadline = time.monotonic() + timeout
+    while system.renderer().missing(indexed) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    return [
+        rendition
+        for report in indexed
+        for rendition in system.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, report.uri)
+        if rendition.version == report.version
+    ]
 
 
 def put_sample_sessions(system: System) -> list[str]:

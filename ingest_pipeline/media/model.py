@@ -88,6 +88,24 @@ class VideoInfo(Frozen):
         return self.width * self.height if self.width and self.height else None
 
 
+class ImageInfo(Frozen):
+    """The format of an image, of its first frame; never where it was taken."""
+
+    width: int  # pixels, upright
+    height: int
+    mode: str  # Pillow's name: "RGB", "RGBA", "L", "P", "CMYK", "I;16", ...
+    has_alpha: bool = False
+    frames: int = 1  # of an animation, or pages
+    orientation: int = 1  # EXIF's 1 to 8, which width and height have in them
+    captured_at: str | None = None  # ISO 8601, with a zone only where EXIF tells one
+    camera: str | None = None  # make and model
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of a frame."""
+        return self.width * self.height
+
+
 class Label(Frozen):
     """What is seen on an image."""
 
@@ -102,9 +120,10 @@ class Probe(Frozen):
     kind: Kind
     container: str | None = None  # "wav", "rf64", "bw64", "mp4", "jpeg", ...
     codec: str | None = None  # "pcm", "pcm_float", "mp3 (0x0055)", ...
-    probed: bool = True  # False: the kind is recognised, its inside not looked at yet
+    probed: bool = True  # False: the kind is recognised, its inside not looked at
     audio: AudioInfo | None = None
     video: VideoInfo | None = None
+    image: ImageInfo | None = None
     metadata: dict[str, JsonValue] = {}  # bext, ixml, info, cues, ... where present
-    faults: tuple[Reason, ...] = ()  # what is wrong with the file whatever the source's rules
+    faults: tuple[Reason, ...] = ()  # what is wrong whatever the source's rules, or why not probed
     warnings: tuple[str, ...] = ()  # what is odd and no reason to refuse

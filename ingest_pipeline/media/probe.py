@@ -1,5 +1,6 @@
 """Finds out what a file is from as little of it as possible."""
 
+from ingest_pipeline.media.image import FORMATS, ImageReader
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.sniff import sniff
 from ingest_pipeline.media.video import DEMUXERS, probe_video
@@ -12,18 +13,26 @@ MAX_WARNINGS = 50  # a hostile file gives a thousand, and all of a probe goes in
 PROBED = (
     *(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values()),
     *(f"{Kind.VIDEO}/{container}" for container in DEMUXERS),
+    *(f"{Kind.IMAGE}/{container}" for container in FORMATS),
 )
 
 
-def probe(file: SeekableFile, size: int, metadata: MetadataReader | None = None) -> Probe:
+def probe(
+    file: SeekableFile,
+    size: int,
+    metadata: MetadataReader | None = None,
+    images: ImageReader | None = None,
+) -> Probe:
     """Probe a file of `size` bytes.
 
     WAV is walked and, with a `metadata` reader, its metadata read; video is opened and a frame
-    decoded, in a child of its own; any other audio or image is recognised and marked
-    `probed=False`. Raises nothing for what the file holds.
+    decoded, in a child of its own; an image is read whole and decoded, by `images` or, without,
+    in a child of its own; any other audio or image is recognised and marked `probed=False`.
+    Raises nothing for what the file holds.
 
     Raises:
-        VideoProbeError: a video could not be looked at, for reasons that are not its own.
+        VideoProbeError, ImageReaderError: a video or an image could not be looked at, for reasons
+            that are not its own.
         Errors of the file object pass through.
     """
     file.seek(0)
@@ -32,6 +41,8 @@ def probe(file: SeekableFile, size: int, metadata: MetadataReader | None = None)
         return _probe_wav(file, size, metadata)
     if sniffed.kind is Kind.VIDEO and sniffed.container in DEMUXERS:
         return probe_video(file, size, sniffed.container)
+    if sniffed.kind is Kind.IMAGE and sniffed.container in FORMATS:
+        return _probe_image(file, size, sniffed.container, images)
     is_probed = sniffed.kind in (Kind.OTHER, Kind.EMPTY)  # nothing more is wanted of these
     return Probe(kind=sniffed.kind, container=sniffed.container, probed=is_probed)
 
@@ -48,3 +59,12 @@ def _probe_wav(file: SeekableFile, size: int, reader: MetadataReader | None) -> 
         faults=wav.faults,
         warnings=(wav.warnings + metadata.warnings)[:MAX_WARNINGS],
     )
+
+
+def _probe_image(
+    file: SeekableFile, size: int, container: str, reader: ImageReader | None
+) -> Probe:
+    if reader:
+        return reader.probe(file, size, container)
+    with ImageReader() as own:
+        return own.probe(file, size, container)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
+from ingest_pipeline.media.image import FORMATS
 from ingest_pipeline.media.model import Frozen, Kind, Probe, Reason, Verdict
 from ingest_pipeline.media.probe import PROBED
 from ingest_pipeline.media.toml_file import (
@@ -157,6 +158,18 @@ class VideoRules(Frozen):
     frame_rate: _Numbers | None = None
 
 
+class ImageRules(Frozen):
+    """The rules that images of a source must meet; absent ones allow anything."""
+
+    format: Annotated[Rule, _words(FORMATS)] | None = None
+    width: _WholeNumbers | None = None  # upright
+    height: _WholeNumbers | None = None
+    shortest_side: _WholeNumbers | None = None
+    longest_side: _WholeNumbers | None = None
+    pixels: _WholeNumbers | None = None  # width x height
+    frames: _WholeNumbers | None = None  # of an animation, or pages
+
+
 def _not_empty(value: tuple[Kind, ...]) -> tuple[Kind, ...]:
     """Refuse an empty list; `min_length` would complain beside every other mistake, too."""
     if not value:
@@ -178,9 +191,14 @@ class Source(Frozen):
     watched: bool = True  # False: nothing is taken in by listing the bucket
     audio: AudioRules = AudioRules()
     video: VideoRules = VideoRules()
+    image: ImageRules = ImageRules()
 
 
-_RULES: Mapping[str, type[Frozen]] = {"audio": AudioRules, "video": VideoRules}  # of a source
+_RULES: Mapping[str, type[Frozen]] = {  # of a source
+    "audio": AudioRules,
+    "video": VideoRules,
+    "image": ImageRules,
+}
 
 
 class Sources(Frozen):
@@ -265,16 +283,18 @@ def judge(probe: Probe, source: Source) -> Judgement:
     if probe.kind not in source.kinds:
         return _rejected(Reason(rule="kind", found=_kind(probe), wanted=_any_of(source.kinds)))
     if not probe.probed:
-        found = f"{probe.kind}/{probe.container}"
-        wanted = f"a kind that is probed: {', '.join(PROBED)}"
-        reason = Reason(rule="probe", found=found, wanted=wanted)
-        return Judgement(verdict=Verdict.UNJUDGED, reasons=(reason,))
+        return Judgement(verdict=Verdict.UNJUDGED, reasons=probe.faults or (_not_probed(probe),))
     reasons = (*probe.faults, *_broken(source, probe))
     return _rejected(*reasons) if reasons else Judgement(verdict=Verdict.VALID)
 
 
 def _rejected(*reasons: Reason) -> Judgement:
     return Judgement(verdict=Verdict.REJECTED, reasons=reasons)
+
+
+def _not_probed(probe: Probe) -> Reason:
+    wanted = f"a kind that is probed: {', '.join(PROBED)}"
+    return Reason(rule="probe", found=f"{probe.kind}/{probe.container}", wanted=wanted)
 
 
 def _kind(probe: Probe) -> str:
@@ -287,9 +307,13 @@ def _broken(source: Source, probe: Probe) -> Iterator[Reason]:
             yield from _unmet(source.audio, _audio_values(probe))
         case Kind.VIDEO:
             yield from _unmet(source.video, _video_values(probe))
+        case Kind.IMAGE:
+            yield from _unmet(source.image, _image_values(probe))
 
 
-def _unmet(rules: AudioRules | VideoRules, values: Mapping[str, Scalar]) -> Iterator[Reason]:
+def _unmet(
+    rules: AudioRules | VideoRules | ImageRules, values: Mapping[str, Scalar]
+) -> Iterator[Reason]:
     for name, found in values.items():
         rule: Rule | None = getattr(rules, name)
         if rule is not None and not rule.allows(found):
@@ -332,3 +356,19 @@ def _video_values(probe: Probe) -> Mapping[str, Scalar]:
         "frame_rate": video.frame_rate,
     }
     return {name: "none" if value is None else value for name, value in found.items()}
+
+
+def _image_values(probe: Probe) -> Mapping[str, Scalar]:
+    """Collect what the rules of images speak of; the one without all but the format is faulty."""
+    values: dict[str, Scalar] = {"format": probe.container or "none"}
+    image = probe.image
+    if image is None:
+        return values
+    return values | {
+        "width": image.width,
+        "height": image.height,
+        "shortest_side": min(image.width, image.height),
+        "longest_side": max(image.width, image.height),
+        "pixels": image.pixels,
+        "frames": image.frames,
+    }

@@ -1,9 +1,13 @@
 """Makes a rendition of a video by a preset: the video, a poster, thumbnails; checked by us."""
 
+import errno
+import os
+import shutil
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from ingest_pipeline.media.ffmpeg import (
@@ -17,6 +21,7 @@ from ingest_pipeline.media.ffmpeg import (
 from ingest_pipeline.media.model import Frozen, Probe, VideoInfo
 from ingest_pipeline.media.presets import Preset, VideoEncoding
 from ingest_pipeline.media.video import FORMATS, MOST_PIXELS, VideoProbeError, probe_video
+from ingest_pipeline.media.wav import SeekableFile
 
 __all__ = [
     "Check",
@@ -25,6 +30,9 @@ __all__ = [
     "TranscodeResourceError",
     "TranscodeStoppedError",
     "Transcoded",
+    "accept",
+    "full_disk_told",
+    "refuse",
     "transcode",
 ]
 
@@ -34,6 +42,8 @@ DURATION_TOLERANCE_SECONDS = 1.0
 SIZE_TOLERANCE_PIXELS = 2  # sizes are even
 SPARE_BYTES = 64 * 1024 * 1024  # `-fs` stops soon after the size that it is given
 POSTER_CANDIDATES = 20  # whole pictures, the first minute's at 90 frames from one to the next
+
+_NO_SPACE = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))  # Python and ffmpeg say so
 
 _ENCODERS = {
     "h264": "libx264",
@@ -101,12 +111,11 @@ def transcode(
         TranscodeStoppedError: `stop` was set.
     """
     begun = time.monotonic()
-    _refuse(preset, video)
+    refuse(preset, video)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
         work = _Work(Path(part), preset, video, find_ffmpeg(ffmpeg), stop or threading.Event())
         rendition = work.render(source, on_progress)
-        probe = _probed(rendition, preset)
-        checks = tuple(_checked(probe.video, preset, video))
+        probe, checks = _accepted(rendition, preset, video)
         pictures = work.take_pictures(rendition)
         for old in folder.glob("thumbnail-*.png"):
             old.unlink()  # there may be fewer now
@@ -121,7 +130,8 @@ def transcode(
     )
 
 
-def _refuse(preset: Preset, video: VideoInfo) -> None:
+def refuse(preset: Preset, video: VideoInfo) -> None:
+    """Raise `TranscodeError` where a source is none that the preset takes."""
     if not video.has_video:
         raise TranscodeError("there is no video in it")
     if video.pixels and video.pixels > MOST_PIXELS:
@@ -173,15 +183,41 @@ class _Work:
 
     def _run(self, arguments: list[str], on_line: Callable[[str], None]) -> None:
         length = self._video.duration_seconds or self._preset.max_seconds
-        run_ffmpeg(
-            self._ffmpeg,
-            ["-hide_banner", "-nostdin", "-y", "-loglevel", "error", *arguments],
-            self._directory,
-            seconds=BASE_SECONDS + SECONDS_A_SECOND * length,
-            most_bytes=self._preset.max_bytes + SPARE_BYTES,
-            on_line=on_line,
-            stop=self._stop,
-        )
+        with full_disk_told(self._directory, _most_bytes(self._preset, length)):
+            run_ffmpeg(
+                self._ffmpeg,
+                ["-hide_banner", "-nostdin", "-y", "-loglevel", "error", *arguments],
+                self._directory,
+                seconds=BASE_SECONDS + SECONDS_A_SECOND * length,
+                most_bytes=self._preset.max_bytes + SPARE_BYTES,
+                on_line=on_line,
+                stop=self._stop,
+            )
+
+
+@contextmanager
+def full_disk_told(folder: Path, wanted: int) -> Iterator[None]:
+    """Where a block fills the disk, say how many bytes it wanted and how many were free before.
+
+    Raises:
+        TranscodeResourceError: in place of the error that says so.
+    """
+    free = shutil.disk_usage(folder).free
+    try:
+        yield
+    except (OSError, TranscodeResourceError) as error:
+        if not any(words in str(error) for words in _NO_SPACE):
+            raise
+        raise TranscodeResourceError(
+            f"the disk is full: {free:,} bytes were free in {folder}, up to {wanted:,} are wanted "
+            f"({error})"
+        ) from error
+
+
+def _most_bytes(preset: Preset, seconds: float) -> int:
+    """What a rendition of this length takes at the most."""
+    bits_a_second = preset.video.bit_rate + preset.audio.bit_rate
+    return min(preset.max_bytes, round(seconds * bits_a_second / 8))
 
 
 # --- the arguments --------------------------------------------------------------------------------
@@ -300,17 +336,32 @@ def _number(text: str) -> float | None:
 # --- the checks -----------------------------------------------------------------------------------
 
 
-def _probed(rendition: Path, preset: Preset) -> Probe:
+def _accepted(
+    rendition: Path, preset: Preset, source: VideoInfo
+) -> tuple[Probe, tuple[Check, ...]]:
     if not rendition.exists():
         raise TranscodeError("the rendition is not there")
+    with rendition.open("rb") as file:
+        return accept(file, rendition.stat().st_size, preset, source)
+
+
+def accept(
+    file: SeekableFile, size: int, preset: Preset, source: VideoInfo
+) -> tuple[Probe, tuple[Check, ...]]:
+    """Probe a rendition, whoever made it: what it is, and the checks that it passed.
+
+    Raises:
+        TranscodeError: it is broken, or not what the preset makes of `source`.
+        TranscodeResourceError: it could not be looked at; try again later.
+        Any other error of the file object passes through.
+    """
     try:
-        with rendition.open("rb") as file:
-            probe = probe_video(file, rendition.stat().st_size, preset.container)
+        probe = probe_video(file, size, preset.container)
     except VideoProbeError as error:
         raise TranscodeResourceError(f"the rendition could not be probed: {error}") from error
     if probe.faults:
         raise TranscodeError(f"the rendition is broken: {probe.faults[0]}")
-    return probe
+    return probe, tuple(_checked(probe.video, preset, source))
 
 
 def _checked(found: VideoInfo | None, preset: Preset, source: VideoInfo) -> Iterator[Check]:

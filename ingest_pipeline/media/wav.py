@@ -18,7 +18,7 @@ class SeekableFile(Protocol):
     """What a file must offer to be walked; `read` gives fewer bytes only at the end."""
 
     def read(self, size: int, /) -> bytes:
-        """Read up to `size` bytes from the position."""
+        """Read up to `size` bytes from the position, all of them where it is negative."""
         ...
 
     def seek(self, offset: int, /) -> int:

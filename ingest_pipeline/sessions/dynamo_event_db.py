@@ -1,6 +1,6 @@
 """The event database in DynamoDB."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -11,7 +11,12 @@ from ingest_pipeline.aws.tables import Tables, ThrottledError
 from ingest_pipeline.catalog.model import Timestamp
 from ingest_pipeline.catalog.tables import Table
 from ingest_pipeline.media.model import Frozen
-from ingest_pipeline.sessions.event_db import EventDb, EventDbError, EventDbUnavailableError
+from ingest_pipeline.sessions.event_db import (
+    EventDb,
+    EventDbError,
+    EventDbUnavailableError,
+    EventKey,
+)
 from ingest_pipeline.sessions.export import export
 from ingest_pipeline.sessions.model import Event
 
@@ -103,21 +108,29 @@ class DynamoEventDb(EventDb):
                 yield Event.model_validate({name: value["S"] for name, value in item.items()})
 
     def _create_session(self, session_id: str) -> None:
-        row = CompleteSession(session_id=session_id, completed_at=datetime.now(UTC))
-        self._translating(lambda: self._tables.put(self._complete, [row]))
+        self._create_sessions([session_id])
+
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
+        now = datetime.now(UTC)
+        rows = [CompleteSession(session_id=each, completed_at=now) for each in session_ids]
+        self._translating(lambda: self._tables.put(self._complete, rows))
 
     def _create_event_in_session(self, session_id: str, event: Event) -> None:
-        self._create_events(session_id, [event])
+        self._create_events({(session_id, event.audio_tag): event})
 
-    def _create_events(self, session_id: str, events: Sequence[Event]) -> None:
+    def _create_events(self, events: Mapping[EventKey, Event]) -> None:
         """Write events, 25 a call; one that is there already is written over with the same."""
-        rows = [event.model_copy(update={"session_id": session_id}) for event in events]
+        rows = [
+            event.model_copy(update={"session_id": session_id})
+            for (session_id, _tag), event in events.items()
+        ]
         self._translating(lambda: self._tables.put(self._events, rows))
 
-    def _known_tags(self, session_id: str, audio_tags: Collection[str]) -> set[str]:
-        keys = [_key(session_id, tag) for tag in audio_tags]
-        rows = self._translating(lambda: self._tables.get_many(self._events, keys))
-        return {row.audio_tag for row in rows}
+    def _known_events(self, keys: Collection[EventKey]) -> set[EventKey]:
+        rows = self._translating(
+            lambda: self._tables.get_many(self._events, [_key(*key) for key in keys])
+        )
+        return {(row.session_id, row.audio_tag) for row in rows}
 
     def _translating(self, work: Callable[[], _T]) -> _T:
         try:

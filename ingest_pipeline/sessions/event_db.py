@@ -1,7 +1,7 @@
 """What an event database must do, whatever it is made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _T = TypeVar("_T")
+EventKey = tuple[str, str]  # session id, audio tag
 
 
 class EventDbError(Exception):
@@ -46,9 +47,9 @@ class EventDb(ABC):
     exists only when it is complete: it is created after its events, so one whose upload was
     interrupted is finished by the next upload, with nothing twice.
 
-    Implementations that can write more than one event at a time, or know transactions, override
-    `_create_events`, `_known_tags`, `complete_sessions` and `_in_transaction`; those that can read
-    events, `event_counts` and `table`.
+    Implementations that can write many rows at a time, or know transactions, override
+    `_create_events`, `_create_sessions`, `_known_events`, `complete_sessions` and
+    `_in_transaction`; those that can read events, `event_counts` and `table`.
 
     Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
     """
@@ -82,18 +83,46 @@ class EventDb(ABC):
         A session that is whole is complete from then on and never looked at again. One that is
         not stays open for the events still to come.
         """
-        return self._in_transaction(partial(self._write, session))
+        (upload,) = self.upload_all([session])
+        return upload
 
-    def _write(self, session: Session) -> Upload:
-        if self.session_exists(session.session_id):
-            return Upload(session_id=session.session_id, state=UploadState.UNCHANGED, new_events=0)
-        known = self._known_tags(session.session_id, [e.audio_tag for e in session.events])
-        new = {e.audio_tag: e for e in session.events if e.audio_tag not in known}
-        self._create_events(session.session_id, [*new.values()])
-        if session.is_whole:
-            self._create_session(session.session_id)
-        state = UploadState.COMPLETED if session.is_whole else UploadState.PARTIAL
-        return Upload(session_id=session.session_id, state=state, new_events=len(new))
+    def upload_all(self, sessions: Sequence[Session]) -> list[Upload]:
+        """Upload sessions together, all or none where the database knows transactions.
+
+        25 sessions of 3 events are 5 statements instead of 100.
+        """
+        return self._in_transaction(partial(self._write, sessions))
+
+    def _write(self, sessions: Sequence[Session]) -> list[Upload]:
+        complete = self.complete_sessions(session.session_id for session in sessions)
+        known = self._known_events(
+            [
+                (session.session_id, event.audio_tag)
+                for session in sessions
+                if session.session_id not in complete
+                for event in session.events
+            ]
+        )
+        new_events: dict[EventKey, Event] = {}
+        new_sessions: list[str] = []
+        uploads = []
+        for session in sessions:
+            session_id = session.session_id
+            if session_id in complete:
+                uploads.append(_upload(session_id, UploadState.UNCHANGED))
+                continue
+            events = {(session_id, event.audio_tag): event for event in session.events}
+            new = {key: event for key, event in events.items() if key not in known}
+            new_events |= new
+            known |= new.keys()
+            if session.is_whole:
+                complete.add(session_id)
+                new_sessions.append(session_id)
+            state = UploadState.COMPLETED if session.is_whole else UploadState.PARTIAL
+            uploads.append(_upload(session_id, state, len(new)))
+        self._create_events(new_events)
+        self._create_sessions(new_sessions)
+        return uploads
 
     @abstractmethod
     def _create_session(self, session_id: str) -> None:
@@ -103,15 +132,24 @@ class EventDb(ABC):
     def _create_event_in_session(self, session_id: str, event: Event) -> None:
         """Write an event, unless the session has one of this audio tag."""
 
-    def _create_events(self, session_id: str, events: Sequence[Event]) -> None:
-        """Write events, unless the session has ones of these audio tags."""
-        for event in events:
+    def _create_events(self, events: Mapping[EventKey, Event]) -> None:
+        """Write events, unless their sessions have ones of these audio tags."""
+        for (session_id, _audio_tag), event in events.items():
             self._create_event_in_session(session_id, event)
 
-    def _known_tags(self, _session_id: str, _audio_tags: Collection[str]) -> set[str]:
-        """Those of the audio tags whose events are in; at least none, it only saves work."""
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
+        """Record that all events of these sessions are in."""
+        for session_id in session_ids:
+            self._create_session(session_id)
+
+    def _known_events(self, _keys: Collection[EventKey]) -> set[EventKey]:
+        """Those of the events that are in; at least none, it only saves work."""
         return set()
 
     def _in_transaction(self, work: Callable[[], _T]) -> _T:
         """Do the work with all of its writes or none, as far as the database can."""
         return work()
+
+
+def _upload(session_id: str, state: UploadState, new_events: int = 0) -> Upload:
+    return Upload(session_id=session_id, state=state, new_events=new_events)

@@ -13,6 +13,7 @@ from ingest_pipeline.sessions.event_db import (
     EventDb,
     EventDbError,
     EventDbUnavailableError,
+    Upload,
     UploadState,
 )
 from ingest_pipeline.sessions.job_report import JobReport
@@ -23,7 +24,7 @@ from ingest_pipeline.sessions.model import (
     SessionState,
     SkipReason,
 )
-from ingest_pipeline.sessions.reading import read_session
+from ingest_pipeline.sessions.reading import SessionReading, read_session
 from ingest_pipeline.sessions.tree import FolderProblem, FoundSession, Timeframe, find_sessions
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BATCH = 500  # sessions held at a time, and asked for in one query
+_UPLOADED_TOGETHER = 25  # sessions: so many at most does a killed run leave to be read again
 
 
 def ingest_timeframe(
@@ -64,7 +66,9 @@ def ingest_sessions(
     """
     complete = db.complete_sessions(session.session_id for session in sessions)
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(partial(_ingest, s3, db, complete), sessions))
+        looks = pool.map(partial(_look, s3, complete), sessions)
+        batches = chunked(zip(sessions, looks, strict=True), _UPLOADED_TOGETHER)
+        return [outcome for batch in batches for outcome in _uploaded(db, batch)]
 
 
 def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
@@ -77,24 +81,49 @@ def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> Sessio
     return outcome
 
 
-def _ingest(
-    s3: "S3Client", db: EventDb, complete: set[str], session: FoundSession
-) -> SessionOutcome:
+def _look(
+    s3: "S3Client", complete: set[str], session: FoundSession
+) -> SessionReading | SessionOutcome:
+    """What is to be uploaded of a session, or why nothing is."""
     if session.session_id in complete:
         return _outcome(session, SessionState.UNCHANGED, is_complete=True)
     if not session.reports:
         return _outcome(session, SessionState.AWAITED)
     try:
-        return _ingest_uploaded(s3, db, session)
-    except EventDbUnavailableError:
-        raise
+        return read_session(s3, session)
     except Exception as error:  # noqa: BLE001 - whatever it is, the other sessions go on
         return _skipped(session, _explained(session, error))
 
 
-def _ingest_uploaded(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
-    reading = read_session(s3, session)
-    upload = db.upload(reading.session)
+def _uploaded(
+    db: EventDb, looks: Sequence[tuple[FoundSession, SessionReading | SessionOutcome]]
+) -> list[SessionOutcome]:
+    """The outcomes of sessions, those that were read being uploaded together."""
+    readings = [look for _session, look in looks if isinstance(look, SessionReading)]
+    uploads = iter(_uploads(db, readings))
+    return [
+        look if isinstance(look, SessionOutcome) else _outcome_of(session, look, next(uploads))
+        for session, look in looks
+    ]
+
+
+def _uploads(db: EventDb, readings: Sequence[SessionReading]) -> list[Upload | Exception]:
+    """What became of each: one that cannot be uploaded must not keep its neighbours out."""
+    try:
+        return [*db.upload_all([reading.session for reading in readings])]
+    except EventDbUnavailableError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other sessions go on
+        if len(readings) == 1:
+            return [error]
+        return [upload for reading in readings for upload in _uploads(db, [reading])]
+
+
+def _outcome_of(
+    session: FoundSession, reading: SessionReading, upload: Upload | Exception
+) -> SessionOutcome:
+    if isinstance(upload, Exception):
+        return _skipped(session, _explained(session, upload))
     is_unchanged = upload.state is UploadState.UNCHANGED  # another run was faster
     return _outcome(
         session,

@@ -1,10 +1,13 @@
 """What a run over a timeframe came to, for people."""
 
+from collections import Counter
 from collections.abc import Iterable
+from datetime import date
 from typing import TYPE_CHECKING
 
 from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
+from ingest_pipeline.sessions.names import parse_date
 from ingest_pipeline.sessions.tree import FolderProblem, Timeframe
 
 if TYPE_CHECKING:
@@ -64,6 +67,12 @@ class JobReport(Frozen):
     def processed_ids(self) -> list[str]:
         """The sessions whose events this run wrote."""
         return [outcome.session_id for outcome in self._in_state(SessionState.PROCESSED)]
+
+    @property
+    def by_day_and_vehicle(self) -> Counter[tuple[date, str]]:
+        """How many sessions there are of each day and vehicle, as their folders say."""
+        folders = [outcome.folder.removeprefix("s3://").split("/") for outcome in self.outcomes]
+        return Counter((parse_date(day), vehicle) for _bucket, vehicle, day, *_ in folders)
 
     @property
     def no_events(self) -> ReportTable:

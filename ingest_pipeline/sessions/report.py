@@ -1,6 +1,5 @@
 """The upload report: who drove where, and which files the session has."""
 
-import codecs
 import json
 from typing import Annotated, Any
 
@@ -86,8 +85,20 @@ def parse_report(content: bytes) -> UploadReport:
         MalformedReportError: it is no JSON, or its parts have another form.
     """
     try:
-        return UploadReport.model_validate_json(content.removeprefix(codecs.BOM_UTF8))
+        return UploadReport.model_validate_json(_decoded(content))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"]))
         raise MalformedReportError(f"{place}: {first['msg']}".removeprefix(": ")) from error
+
+
+def _decoded(content: bytes) -> str:
+    """UTF-8, -16 or -32, with or without a mark of it, and whatever is none of them as Latin-1.
+
+    JSON's own characters are the same in all of these: at worst a name looks odd, but no event is
+    lost for it.
+    """
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return content.decode("latin-1")

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -15,7 +15,12 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from ingest_pipeline.sessions.event_db import EventDb, EventDbError, EventDbUnavailableError
+from ingest_pipeline.sessions.event_db import (
+    EventDb,
+    EventDbError,
+    EventDbUnavailableError,
+    EventKey,
+)
 from ingest_pipeline.sessions.migrations import migrate
 from ingest_pipeline.sessions.model import ND, TIMESTAMP_FORMAT, Event
 
@@ -146,22 +151,26 @@ class SqlEventDb(EventDb):
         return pd.DataFrame(map(tuple, rows), columns=[column.name for column in columns])
 
     def _create_session(self, session_id: str) -> None:
-        row = {
-            "session_key": _key(session_id),
-            "session_id": session_id,
-            "completed_at": _now(),
-        }
-        self._insert(_SESSIONS, "session_key", [row])
+        self._create_sessions([session_id])
+
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
+        now = _now()
+        rows = [
+            {"session_key": _key(session_id), "session_id": session_id, "completed_at": now}
+            for session_id in session_ids
+        ]
+        self._insert(_SESSIONS, "session_key", rows)
 
     def _create_event_in_session(self, session_id: str, event: Event) -> None:
-        self._create_events(session_id, [event])
+        self._create_events({(session_id, event.audio_tag): event})
 
-    def _create_events(self, session_id: str, events: Sequence[Event]) -> None:
+    def _create_events(self, events: Mapping[EventKey, Event]) -> None:
         now = _now()
-        self._insert(_SDS, "event_key", [_row(session_id, event, now) for event in events])
+        rows = [_row(session_id, event, now) for (session_id, _tag), event in events.items()]
+        self._insert(_SDS, "event_key", rows)
 
-    def _known_tags(self, session_id: str, audio_tags: Collection[str]) -> set[str]:
-        by_key = {_key(session_id, tag): tag for tag in audio_tags}
+    def _known_events(self, keys: Collection[EventKey]) -> set[EventKey]:
+        by_key = {_key(*key): key for key in keys}
         return {by_key[key] for key in self._present(_SDS.c.event_key, by_key)}
 
     def _present(self, column: sa.ColumnClause[Any], keys: Iterable[str]) -> list[str]:

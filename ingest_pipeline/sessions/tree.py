@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from itertools import groupby
+from functools import partial
+from itertools import groupby, takewhile
 from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
@@ -97,21 +98,18 @@ def find_sessions(
     """Sessions whose folders lie in the timeframe, in the order of their keys.
 
     The bucket is never listed whole: one listing names the vehicles, one a vehicle the dates, one
-    a date in the timeframe everything below it; a session costs no call of its own. Folders
-    of other names are passed over.
+    the dates in the timeframe that stand side by side everything below them; neither a day nor a
+    session costs a call of its own. Folders of other names are passed over.
     """
     for vehicle in _folders(s3, bucket, ""):
-        for folder in _folders(s3, bucket, vehicle):
-            name = folder.split("/")[-2]
-            if not is_date_or_time(name):
-                continue
-            try:
-                day = parse_date(name)
-            except MalformedNameError as error:
-                yield _problem(bucket, folder, error)
-                continue
-            if timeframe.has_day(day):
-                yield from _sessions_of_day(s3, bucket, folder, day, timeframe)
+        folders = _folders(s3, bucket, vehicle)
+        for is_wanted, group in groupby(folders, key=partial(_is_day_of, timeframe)):
+            side_by_side = list(group)
+            if is_wanted:
+                first, last = side_by_side[0], side_by_side[-1]
+                yield from _sessions_between(s3, bucket, first, last, timeframe)
+            else:
+                yield from _problems_with_dates(bucket, side_by_side)
 
 
 def find_session(s3: "S3Client", bucket: str, folder: str) -> FoundSession | FolderProblem:
@@ -154,23 +152,50 @@ def _folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
             yield entry["Prefix"]
 
 
-def _files(s3: "S3Client", bucket: str, prefix: str) -> Iterator[StoredFile]:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+def _files(s3: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterator[StoredFile]:
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, StartAfter=after or prefix
+    )
     for page in pages:
         for entry in page.get("Contents", []):
             yield StoredFile(entry["Key"], entry["Size"])
 
 
-def _sessions_of_day(
-    s3: "S3Client", bucket: str, folder: str, day: date, timeframe: Timeframe
+def _is_day_of(timeframe: Timeframe, folder: str) -> bool:
+    name = folder.split("/")[-2]
+    try:
+        return is_date_or_time(name) and timeframe.has_day(parse_date(name))
+    except MalformedNameError:
+        return False
+
+
+def _problems_with_dates(bucket: str, folders: Iterable[str]) -> Iterator[FolderProblem]:
+    """Those of the folders that have the six digits of a date and are none."""
+    for folder in folders:
+        name = folder.split("/")[-2]
+        try:
+            if is_date_or_time(name):
+                parse_date(name)
+        except MalformedNameError as error:
+            yield _problem(bucket, folder, error)
+
+
+def _sessions_between(
+    s3: "S3Client", bucket: str, first: str, last: str, timeframe: Timeframe
 ) -> Iterator[FoundSession | FolderProblem]:
-    files = (file for file in _files(s3, bucket, folder) if file.key.count("/") >= _LEVELS)
+    """The sessions of date folders of one vehicle, between which no other folder lies."""
+    vehicle, *_ = first.split("/")
+    until_last = takewhile(
+        lambda file: file.key.startswith(last) or file.key < last,
+        _files(s3, bucket, f"{vehicle}/", after=first),
+    )
+    files = (file for file in until_last if file.key.count("/") >= _LEVELS)
     for time_folder, below in groupby(files, key=lambda file: _ancestor(file, _LEVELS - 1)):
-        name = time_folder.split("/")[-2]
+        _vehicle, day, name, _ = time_folder.split("/")
         if not is_date_or_time(name):
             continue
         try:
-            moment = datetime.combine(day, parse_time(name))
+            moment = datetime.combine(parse_date(day), parse_time(name))
         except MalformedNameError as error:
             yield _problem(bucket, time_folder, error)
             continue

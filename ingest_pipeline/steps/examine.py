@@ -12,6 +12,7 @@ from ingest_pipeline.aws.objects import ObjectGoneError, ObjectReplacedError, Ra
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
 from ingest_pipeline.catalog.tables import REPORTS, report_key
+from ingest_pipeline.media.image import ImageReader, ImageReaderError
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.probe import probe
 from ingest_pipeline.media.rules import Source, Sources, judge
@@ -32,6 +33,7 @@ class Examiner:
     threads: int
     run_id: str | None = None
     _metadata: MetadataReader = field(default_factory=MetadataReader)
+    _images: ImageReader = field(default_factory=ImageReader)
 
     def examine(self, refs: Sequence[ObjectRef]) -> list[Report]:
         """A report for each reference, judged and not yet acted on.
@@ -39,7 +41,7 @@ class Examiner:
         Objects that could not be read for a passing reason come back as `failed`; everything
         else has a verdict, or an outcome that explains why it has none.
         """
-        with self._metadata, ThreadPoolExecutor(self.threads) as pool:
+        with self._metadata, self._images, ThreadPoolExecutor(self.threads) as pool:
             reports = list(pool.map(self._examine, refs))
         return self._remember_restored(reports)
 
@@ -50,7 +52,7 @@ class Examiner:
             return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
         try:
             return self._examine_standing(ref, source)
-        except (BotoCoreError, ClientError, OSError, VideoProbeError) as error:
+        except (BotoCoreError, ClientError, OSError, VideoProbeError, ImageReaderError) as error:
             return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
 
     def _examine_standing(self, ref: ObjectRef, source: Source) -> Report:
@@ -93,7 +95,7 @@ class Examiner:
     def _judge(self, ref: ObjectRef, source: Source, *, noncurrent: bool = False) -> Report:
         asked_at = datetime.now(UTC)
         file = RangedObject(self.s3, ref, noncurrent=noncurrent)
-        found = probe(file, file.state.size, self._metadata)
+        found = probe(file, file.state.size, self._metadata, self._images)
         judgement = judge(found, source)
         state = file.state
         kept = judgement.verdict is Verdict.UNJUDGED

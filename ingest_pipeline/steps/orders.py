@@ -18,6 +18,10 @@ from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
 from ingest_pipeline.catalog.tables import (
     ASSETS,
+    IMAGE_LABELS,
+    IMAGE_LABELS_BY_OBJECT,
+    PREVIEWS,
+    PREVIEWS_BY_OBJECT,
     RENDITIONS,
     RENDITIONS_BY_OBJECT,
     REPORTS,
@@ -80,8 +84,14 @@ class Deleter:
         return None
 
     def _delete_derived(self, refs: list[ObjectRef]) -> None:
-        """Delete renditions, posters and thumbnails, and the rows that tell of them."""
+        """Delete what was made of the objects, and the rows that tell of it."""
         for ref in refs:
+            for preview in list(self.tables.query(PREVIEWS, PREVIEWS_BY_OBJECT, ref.uri)):
+                pictures = [key for key in (preview.preview_key, preview.strip_key) if key]
+                delete_all(self.s3, preview.preview_bucket, pictures)
+                self.tables.delete(PREVIEWS, PREVIEWS.key(preview))
+            for labels in list(self.tables.query(IMAGE_LABELS, IMAGE_LABELS_BY_OBJECT, ref.uri)):
+                self.tables.delete(IMAGE_LABELS, IMAGE_LABELS.key(labels))
             for rendition in list(self.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri)):
                 files = [rendition.rendition_key, *rendition.thumbnail_keys]
                 if rendition.poster_key:

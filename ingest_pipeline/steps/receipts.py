@@ -119,6 +119,17 @@ class HeldReceipts:
         self._let_go(answered)
         return answered
 
+    def answer_but(self, refs: Iterable[ObjectRef]) -> list[Receipt]:
+        """Delete the messages that name none of these objects; which ones went."""
+        uris = {ref.uri for ref in refs}
+        answered = [
+            receipt
+            for receipt in self._held.values()
+            if uris.isdisjoint(ref.uri for ref in receipt.objects)
+        ]
+        self._let_go(answered)
+        return answered
+
     def answer_all(self) -> None:
         """Delete every message: all that they asked for is done and on record."""
         self._let_go(list(self._held.values()))

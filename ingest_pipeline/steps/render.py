@@ -1,40 +1,63 @@
 """Renditions of videos: from a version in its bucket to files in the rendition bucket and a row."""
 
-import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from ingest_pipeline.aws.objects import download_version, publish
+from ingest_pipeline.aws.objects import ObjectGoneError, published
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import ObjectRef, Outcome, Rendition, Report
+from ingest_pipeline.catalog.model import ObjectRef, Outcome, Rendition, Report, TranscodeJob
 from ingest_pipeline.catalog.tables import RENDITIONS, REPORTS, rendition_key, report_key
-from ingest_pipeline.media.model import Kind, Reason, VideoInfo
+from ingest_pipeline.media.model import Kind, Probe, Reason, VideoInfo
 from ingest_pipeline.media.presets import Preset, Presets
-from ingest_pipeline.media.transcode import Progress, Transcoded, TranscodeError, transcode
+from ingest_pipeline.media.transcode import Check
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_ENGINE = "ffmpeg"
 _CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
 _RULE = "transcodable"
 
 
 @dataclass(frozen=True)
+class Failure:
+    """A preset could not be carried out, now or later."""
+
+    preset: str
+    words: str  # the engine's
+
+
+class Engine(Protocol):
+    """What transcodes: here and now, or a service that is asked and tells later."""
+
+    def render(
+        self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
+    ) -> Iterator[Rendition | TranscodeJob | Failure]:
+        """What comes of each preset: its rendition, published, or the job that is making it.
+
+        Nothing comes where a newer version took the place of this one. What comes is on record
+        before the iterator is asked for more: then what led to it may be forgotten.
+        """
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What became of a version."""
+
+    source: Report
+    made: tuple[Rendition, ...]  # now
+    jobs: tuple[TranscodeJob, ...]  # that a service is at work on
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
 class Renderer:
-    """Makes the renditions that the presets ask for. Doing so twice makes them once.
+    """Makes the renditions that the presets ask for. Doing so twice makes them once."""
 
-    A video is streamed to disk, never held in memory.
-    """
-
-    s3: "S3Client"
     tables: Tables
     presets: Presets
-    bucket: str
-    run_id: str | None = None
+    engine: Engine
 
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed videos of which a rendition is still to be made."""
@@ -50,7 +73,7 @@ class Renderer:
         ]
         made = {(r.uri, r.version, r.preset) for r in self.tables.get_many(RENDITIONS, keys)}
         return [
-            _ref(report)
+            ref_of(report)
             for report in videos
             if any(
                 (report.uri, report.version, preset.name) not in made
@@ -58,10 +81,10 @@ class Renderer:
             )
         ]
 
-    def render(self, ref: ObjectRef, on_progress: Callable[[str], None]) -> list[Rendition]:
-        """Make the renditions of a version that is still indexed; those made now.
+    def render(self, ref: ObjectRef, say: Callable[[str], None]) -> Rendered | None:
+        """Make the renditions of a version that is still indexed; None where none is missing.
 
-        A video that ffmpeg cannot transcode keeps its place in the index, with ffmpeg's words
+        A video that cannot be transcoded keeps its place in the index, with the engine's words
         among its reasons: that our encoder failed does not make it invalid.
 
         Raises:
@@ -70,19 +93,28 @@ class Renderer:
         """
         report = self.tables.get(REPORTS, report_key(ref.uri, ref.row_version))
         if report is None or not self.missing([report]):
-            return []
-        with tempfile.TemporaryDirectory(prefix="render-") as folder:
-            source = Path(folder) / "source"
-            download_version(self.s3, report, source)
-            try:
-                return [
-                    self._render(report, source, Path(folder), preset, on_progress)
-                    for preset in self._presets_for(report)
-                ]
-            except TranscodeError as error:
-                reason = Reason(rule=_RULE, found=str(error)[-500:], wanted="a rendition")
-                self.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=(reason,))])
-                return []
+            return None
+        made: list[Rendition] = []
+        jobs: list[TranscodeJob] = []
+        failures: list[Failure] = []
+        for each in self.engine.render(report, self._presets_for(report), say):
+            match each:
+                case Rendition():
+                    self.tables.put(RENDITIONS, [each])
+                    made.append(each)
+                case TranscodeJob():
+                    jobs.append(each)
+                case Failure():
+                    failures.append(each)
+                    self._record(report, failures)
+        return Rendered(report, tuple(made), tuple(jobs), tuple(failures))
+
+    def _record(self, report: Report, failures: Iterable[Failure]) -> None:
+        reasons = tuple(
+            Reason(rule=_RULE, found=failure.words[-500:], wanted="a rendition")
+            for failure in failures
+        )
+        self.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=reasons)])
 
     def _presets_for(self, report: Report) -> list[Preset]:
         return [
@@ -93,93 +125,90 @@ class Renderer:
             )
         ]
 
-    def _render(
-        self,
-        report: Report,
-        source: Path,
-        folder: Path,
-        preset: Preset,
-        on_progress: Callable[[str], None],
-    ) -> Rendition:
-        made = transcode(
-            source,
-            folder,
-            preset,
-            _video(report),
-            on_progress=_Spoken(preset.name, on_progress).say,
-        )
-        rendition = self._row(report, preset, made)
-        files = [
-            (made.path, rendition.rendition_key, rendition.content_type),
-            (made.poster, str(rendition.poster_key), "image/jpeg"),
-            *(
-                (path, key, "image/png")
-                for path, key in zip(made.thumbnails, rendition.thumbnail_keys, strict=True)
-            ),
-        ]
-        for path, key, content_type in files:
-            publish(self.s3, path, self.bucket, key, content_type=content_type, source=report)
-        self.tables.put(RENDITIONS, [rendition])
-        return rendition
 
-    def _row(self, report: Report, preset: Preset, made: Transcoded) -> Rendition:
-        video = made.probe.video
-        place = f"{preset.name.lower()}/{report.key}"
-        return Rendition(
-            bucket=report.bucket,
-            key=report.key,
-            version=report.version,
-            preset=preset.name,
-            day=report.day,
-            rendition_bucket=self.bucket,
-            rendition_key=f"output/{place}",
-            content_type=_CONTENT_TYPES[preset.container],
-            poster_key=f"posters/{place}.jpg",
-            thumbnail_keys=tuple(
-                f"thumbnails/{place}/{number:05}.png"
-                for number in range(1, len(made.thumbnails) + 1)
-            ),
-            size=made.path.stat().st_size,
-            duration_seconds=(video.duration_seconds or 0.0) if video else 0.0,
-            width=(video.width or 0) if video else 0,
-            height=(video.height or 0) if video else 0,
-            bit_rate=(video.bit_rate or 0) if video else 0,
-            engine=_ENGINE,
-            seconds_taken=made.seconds,
-            checks=tuple(map(str, made.checks)),
-            made_at=datetime.now(UTC),
-            run_id=self.run_id,
-        )
+def rendition_row(
+    report: Report,
+    preset: Preset,
+    probe: Probe,
+    checks: Iterable[Check],
+    *,
+    bucket: str,
+    size: int,
+    thumbnails: int,
+    thumbnail_type: str,
+    engine: str,
+    seconds_taken: float,
+    run_id: str | None,
+) -> Rendition:
+    """The row of a rendition, which also says where its files go.
+
+    Which key is whose is the contract's: `output/web/<key of the video>`.
+    """
+    video = probe.video or VideoInfo()
+    place = f"{preset.name.lower()}/{report.key}"
+    return Rendition(
+        bucket=report.bucket,
+        key=report.key,
+        version=report.version,
+        preset=preset.name,
+        day=report.day,
+        rendition_bucket=bucket,
+        rendition_key=f"output/{place}",
+        content_type=_CONTENT_TYPES[preset.container],
+        poster_key=f"posters/{place}.jpg",
+        thumbnail_keys=tuple(
+            f"thumbnails/{place}/{number:05}.{thumbnail_type}"
+            for number in range(1, thumbnails + 1)
+        ),
+        size=size,
+        duration_seconds=video.duration_seconds or 0.0,
+        width=video.width or 0,
+        height=video.height or 0,
+        bit_rate=video.bit_rate or 0,
+        video_codec=video.video_codec,
+        audio_codec=video.audio_codec,
+        engine=engine,
+        seconds_taken=seconds_taken,
+        checks=tuple(map(str, checks)),
+        made_at=datetime.now(UTC),
+        run_id=run_id,
+    )
 
 
-class _Spoken:
-    """Progress as lines for a log: one every ten percent, or thirty seconds of video."""
+def wrong_renditions(s3: "S3Client", made: Iterable[Rendition]) -> list[str]:
+    """What is not as its row says, of each one why: its file is missing, cut off or unchecked.
 
-    def __init__(self, preset: str, say: Callable[[str], None]) -> None:
-        self._preset = preset
-        self._say = say
-        self._step = -1
+    Where a newer version's rendition has taken the place meanwhile nothing is wrong.
+    """
+    problems = ((each.uri, _problem(s3, each)) for each in made)
+    return [f"{uri}: {problem}" for uri, problem in problems if problem]
 
-    def say(self, progress: Progress) -> None:
-        percent = progress.percent
-        step = int(percent // 10 if percent is not None else progress.seconds // 30)
-        if step > self._step:
-            self._step = step
-            done = f"{percent:.0f} %" if percent is not None else f"{progress.seconds:.0f} s"
-            self._say(f"{self._preset}: {done}, speed {progress.speed or 0:.1f}x")
+
+def _problem(s3: "S3Client", rendition: Rendition) -> str | None:
+    if not rendition.checks:
+        return "it passed no check"
+    try:
+        standing = published(s3, rendition.rendition_bucket, rendition.rendition_key)
+    except ObjectGoneError:
+        return f"nothing stands at {rendition.rendition_key}"
+    if standing.source_version == rendition.version and standing.size != rendition.size:
+        return f"{standing.size} bytes stand there, wanted {rendition.size}"
+    return None
+
+
+def video_of(report: Report) -> VideoInfo:
+    """What a version was probed as; raises `ValueError` where that is no video."""
+    if report.probe is None or report.probe.video is None:
+        raise ValueError(f"{report.uri} was not probed as a video")
+    return report.probe.video
 
 
 def _is_video(report: Report) -> bool:
     return report.probe is not None and report.probe.kind is Kind.VIDEO
 
 
-def _video(report: Report) -> VideoInfo:
-    if report.probe is None or report.probe.video is None:
-        raise ValueError(f"{report.uri} was not probed as a video")
-    return report.probe.video
-
-
-def _ref(report: Report) -> ObjectRef:
+def ref_of(report: Report) -> ObjectRef:
+    """The version that a report is of."""
     return ObjectRef(
         bucket=report.bucket,
         key=report.key,

@@ -1,5 +1,6 @@
 import io
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -13,6 +14,7 @@ from ingest_pipeline.aws.objects import (
     Standing,
     copy_version,
     delete_object,
+    download_version,
     list_newest_versions,
     list_objects,
     object_state,
@@ -86,12 +88,28 @@ def test_an_object_reads_like_its_bytes(world: World, size: int) -> None:
 @pytest.mark.parametrize(
     ("size", "calls"), [(0, 1), (1, 1), (BLOCK - 1, 1), (BLOCK, 1), (BLOCK + 1, 2), (300_001, 5)]
 )
-def test_reading_all_takes_each_block_once(world: World, size: int, calls: int) -> None:
+def test_reading_takes_each_block_once(world: World, size: int, calls: int) -> None:
     file = opened(world, world.put("a.bin", CONTENT[size]))
     for _ in range(2):
         file.seek(0)
-        assert file.read() == CONTENT[size]
+        assert file.read(size) == CONTENT[size]
     assert (file.calls, file.bytes_read) == (calls, size)
+
+
+@pytest.mark.parametrize(("size", "calls"), [(0, 1), (BLOCK, 1), (BLOCK + 1, 2), (300_001, 2)])
+def test_reading_all_takes_one_call_more_than_opening(world: World, size: int, calls: int) -> None:
+    file = opened(world, world.put("a.bin", CONTENT[size]))
+    assert file.read() == CONTENT[size]
+    assert file.read() == b""
+    assert (file.calls, file.bytes_read) == (calls, size)
+
+
+def test_reading_all_knows_no_budget(world: World) -> None:
+    content = os.urandom(70 * BLOCK)
+    file = opened(world, world.put("large.bin", content))
+    file.seek(BLOCK + 7)
+    assert file.read(-1) == content[BLOCK + 7 :]
+    assert file.calls == 2
 
 
 def test_opening_takes_one_call_of_one_block_and_tells_the_true_size(world: World) -> None:
@@ -353,6 +371,17 @@ def test_the_judged_version_is_copied_not_the_newest(world: World, key: str) -> 
     copy_version(world.clients.s3, judged(ref), target)
     copy = world.clients.s3.get_object(Bucket=target, Key=key)["Body"].read()
     assert copy == b"judged"
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 20_000_000])  # boto3's own ranges begin at 8 MB
+def test_the_judged_version_is_downloaded_byte_by_byte(
+    world: World, tmp_path: Path, size: int
+) -> None:
+    content = os.urandom(size)
+    ref = world.put("a.wav", content)
+    world.put("a.wav", b"a newer one")
+    download_version(world.clients.s3, judged(ref), tmp_path / "a.wav")
+    assert (tmp_path / "a.wav").read_bytes() == content
 
 
 def test_a_version_that_has_ended_cannot_be_copied(world: World) -> None:

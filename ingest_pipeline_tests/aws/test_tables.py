@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from ingest_pipeline.aws import tables as tables_module
-from ingest_pipeline.aws.tables import InvalidCursorError, Tables, ThrottledError
+from ingest_pipeline.aws.tables import InvalidCursorError, Tables, ThrottledError, cursor_behind
 from ingest_pipeline.catalog.model import Asset, Outcome, ReceiptBatch, Report, Verdict
 from ingest_pipeline.catalog.tables import (
     ASSETS,
@@ -302,7 +302,12 @@ def test_conditional_and_free_rows_are_written_in_one_put(world: World) -> None:
 
 
 def pages(
-    world: World, limit: int, *, newest_first: bool = False, condition: Condition | None = None
+    world: World,
+    limit: int,
+    *,
+    newest_first: bool = False,
+    within: Condition | None = None,
+    condition: Condition | None = None,
 ) -> Iterator[list[str]]:
     cursor: str | None = None
     while True:
@@ -313,6 +318,7 @@ def pages(
             limit=limit,
             cursor=cursor,
             newest_first=newest_first,
+            within=within,
             condition=condition,
         )
         yield [row.file for row in page.rows]
@@ -336,6 +342,25 @@ def test_a_condition_leaves_rows_out(world: World) -> None:
     condition = Condition("#rate >= :rate", {"#rate": "sample_rate"}, {":rate": 4})
     found = [file for page in pages(world, 2, condition=condition) for file in page]
     assert found == ["4.wav", "5.wav"]
+
+
+def test_rows_within_bounds_of_the_sort_key_are_all_that_is_read(world: World) -> None:
+    world.tables.put(ASSETS, [asset(world, f"{n}.wav") for n in range(6)])
+    within = Condition(
+        "#file BETWEEN :first AND :last", {"#file": "file"}, {":first": "1", ":last": "4"}
+    )
+    found = list(pages(world, 2, within=within, newest_first=True))
+    assert found == [["3.wav", "2.wav"], ["1.wav"]]
+
+
+def test_a_walk_goes_on_behind_any_row(world: World) -> None:
+    rows = [asset(world, f"{n}.wav") for n in range(6)]
+    world.tables.put(ASSETS, rows)
+    for n, row in enumerate(rows):
+        page = world.tables.page(
+            ASSETS, ASSETS_BY_BUCKET, world.bucket, limit=10, cursor=cursor_behind(ASSETS.key(row))
+        )
+        assert page.rows == rows[n + 1 :]
 
 
 def test_an_empty_partition_is_one_empty_page(world: World) -> None:

@@ -39,11 +39,11 @@ def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
 
 def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
     specs = list(defs().resolve_all_asset_specs())
-    assert len(specs) == 9
+    assert len(specs) == 11
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners == ["team:ingest"], spec.key
-        assert spec.group_name in {"ingest", "sessions", "video"}, spec.key
+        assert spec.group_name in {"enrichment", "ingest", "sessions", "video"}, spec.key
         assert spec.kinds, spec.key
 
 
@@ -56,6 +56,8 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
         "rejected_objects",
         "ingest_receipts",
         "renditions",
+        "previews",
+        "enrichment_receipts",
         "session_reports",
         "session_events",
     }
@@ -71,6 +73,7 @@ def test_jobs_sensors_schedules_and_checks_are_described(
     assert jobs.keys() == {
         "ingest_objects",
         "delete_objects",
+        "enrich_objects",
         "ingest_sessions",
         "reconcile",
         "render_videos",
@@ -78,7 +81,7 @@ def test_jobs_sensors_schedules_and_checks_are_described(
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()
     checks = [graph.get_check_spec(key) for key in graph.asset_check_keys]
-    assert len(checks) == 6
+    assert len(checks) == 8
     described = {
         **{job.name: job.description for job in jobs.values()},
         **{op.name: op.description for op in ops},

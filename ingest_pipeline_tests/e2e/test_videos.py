@@ -5,11 +5,12 @@ from pathlib import Path
 
 import av
 import httpx
+import psutil
 import pytest
 
 from ingest_pipeline.catalog.model import Outcome, Rendition
 from ingest_pipeline.catalog.tables import RENDITIONS, RENDITIONS_BY_OBJECT
-from ingest_pipeline_tests.media.clips import make_clip
+from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
 from ingest_pipeline_tests.system import RunningSystem, wait_for
 
 pytestmark = pytest.mark.timeout(300)
@@ -93,3 +94,76 @@ def test_what_is_no_video_is_rejected_there_with_a_reason(running: RunningSystem
     wait_for(settled, 60, "the rejection")
     (report,) = running.reports("a/playlist.mp4", "ingest-videos")
     assert [str(reason) for reason in report.reasons] == ["kind other (text), wanted video"]
+
+
+TERMINATE = """
+mutation ($runs: [String!]!) {
+  terminateRuns(runIds: $runs, terminatePolicy: SAFE_TERMINATE) {
+    __typename
+    ... on TerminateRunsResult {
+      terminateRunResults { __typename ... on TerminateRunFailure { message } }
+    }
+  }
+}"""
+RUNS = """
+{ runsOrError(filter: {pipelineName: "render_videos"}) {
+  ... on Runs { results { runId status tags { key value } } } } }"""
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A minute of noise, looped: about 10 s of work on two free cores."""
+    folder = tmp_path_factory.mktemp("clips")
+    noise = ("-vf", "noise=alls=40:allf=t", "-b:v", "4M")
+    piece = make_clip(
+        folder / "piece.mp4", *H264, *AAC, *noise, size="1280x720", rate="30", seconds=2
+    )
+    path = folder / "long.mp4"
+    run_plain_ffmpeg("-stream_loop", "29", "-i", piece, "-c", "copy", path)
+    return path
+
+
+def runs_of(running: RunningSystem, name: str) -> dict[str, str]:
+    """The runs that render a file: their states by their ids."""
+    return {
+        run["runId"]: run["status"]
+        for run in running.graphql(RUNS)["runsOrError"]["results"]
+        if {"key": "ingest/files", "value": name} in run["tags"]
+    }
+
+
+def ffmpegs(running: RunningSystem) -> list[psutil.Process]:
+    """Those that runs have started: they have nothing of the system's environment."""
+    return [
+        child
+        for process in running.processes()
+        for child in process.children()
+        if "ffmpeg" in child.name()
+    ]
+
+
+def test_a_run_terminated_in_the_ui_leaves_nothing_and_its_video_comes_again(
+    running: RunningSystem, long_clip: Path
+) -> None:
+    wait_for(lambda: renditions(running, "ingest", "video.webm"), 120, "the sample's rendition")
+    version = running.put("long.mp4", long_clip.read_bytes())
+    wait_for(lambda: "STARTED" in runs_of(running, "long.mp4").values(), 120, "the run")
+    wait_for(lambda: ffmpegs(running), 30, "the transcoding")
+    [ffmpeg] = ffmpegs(running)
+    [first] = runs_of(running, "long.mp4")
+    folder = Path(ffmpeg.cwd())
+    wait_for(lambda: (folder / "video.mp4").stat().st_size > 0, 30, "the first bytes")
+
+    answer = running.graphql(TERMINATE, runs=[first])["terminateRuns"]["terminateRunResults"]
+    assert answer == [{"__typename": "TerminateRunSuccess"}]
+    ffmpeg.wait(timeout=10)
+    wait_for(lambda: runs_of(running, "long.mp4")[first] == "CANCELED", 30, "the end of the run")
+    assert not folder.parent.exists()
+    assert not running.stands("output/web/long.mp4", "ingest-renditions")
+    assert renditions(running, "ingest", "long.mp4") == []
+
+    wait_for(lambda: renditions(running, "ingest", "long.mp4"), 180, "the second attempt")
+    assert running.stands("output/web/long.mp4", "ingest-renditions")
+    report = running.outcome("long.mp4", version)
+    assert (report.outcome, report.reasons) == (Outcome.INDEXED, ())
+    wait_for(lambda: sorted(runs_of(running, "long.mp4").values()) == ["CANCELED", "SUCCESS"], 30)

@@ -491,6 +491,7 @@ _TABLES = (
     "ingest_receipts",
     "responses",
     "renditions",
+    "transcode_jobs",
     "image_labels",
     "previews",
     "posts",
@@ -500,7 +501,7 @@ _TABLES = (
 
 def state_of(clients: Clients) -> dict[str, Any]:
     """Everything that set-up answers for."""
-    kinds = ("ingest", "delete", "rendition", "enrichment", "session")
+    kinds = ("ingest", "delete", "rendition", "transcode", "enrichment", "session")
     queues = [f"s3-{kind}-messages" for kind in kinds]
     queues += [f"{queue}-dead" for queue in queues]
     volatile = ("Approximate", "Created", "LastModified")
@@ -573,7 +574,7 @@ def test_set_up_makes_what_the_template_says(clients: Clients) -> None:
     )
     told = [("arn:aws:sqs:us-east-1:000000000000:s3-ingest-messages", ["s3:ObjectCreated:*"])]
     assert state["buckets"] == {
-        BUCKET: ("Enabled", private, told, []),
+        BUCKET: ("Enabled", private, told, ["GET", "POST", "PUT"]),
         "ingest-quarantine": ("Enabled", private, [], []),
         "ingest-videos": ("Enabled", private, told, ["GET", "POST", "PUT"]),
         "ingest-photos": ("Enabled", private, told, ["GET", "POST", "PUT"]),

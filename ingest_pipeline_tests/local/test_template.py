@@ -58,6 +58,10 @@ def test_cfn_lint_finds_nothing() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+def test_cloudformation_takes_it_straight_from_the_file() -> None:
+    assert TEMPLATE.stat().st_size <= 51_200  # larger ones have to lie in S3
+
+
 def test_the_names_are_the_agreed_ones() -> None:
     assert PARAMETERS["BucketName"] == "ingest"
     assert PARAMETERS["IngestQueueName"] == "s3-ingest-messages"
@@ -69,8 +73,8 @@ def test_the_names_are_the_agreed_ones() -> None:
         "RenditionBucket": "renditions",
     }.items():
         assert properties(id_)["BucketName"] == {"Fn::Sub": f"${{BucketName}}-{suffix}"}
-    assert PARAMETERS["ResponsesTableName"] == RESPONSES.name == "responses"
-    assert PARAMETERS["RenditionsTableName"] == RENDITIONS.name == "renditions"
+    assert properties("ResponsesTable")["TableName"] == RESPONSES.name == "responses"
+    assert properties("RenditionsTable")["TableName"] == RENDITIONS.name == "renditions"
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     assert defaults["upload_bucket"] == "ingest-videos"
     assert defaults["photo_bucket"] == "ingest-photos"
@@ -84,7 +88,7 @@ def test_a_bucket_keeps_old_versions_30_days_and_lets_nobody_else_in(id_: str) -
     assert PARAMETERS["AbortMultipartDays"] == 7
     assert bucket["VersioningConfiguration"] == {"Status": "Enabled"}
     condition, lifecycle, _ = bucket["LifecycleConfiguration"]["Fn::If"]
-    versions, uploads = lifecycle["Rules"]
+    versions, uploads, *_ = lifecycle["Rules"]
     assert condition == "IsReal"
     assert versions["NoncurrentVersionExpiration"] == {"NoncurrentDays": {"Ref": "NoncurrentDays"}}
     assert versions["ExpiredObjectDeleteMarker"] is True
@@ -112,13 +116,14 @@ def test_what_the_pipeline_writes_itself_is_told_to_nobody(id_: str) -> None:
     assert "NotificationConfiguration" not in properties(id_)
 
 
-def test_pages_of_any_origin_upload_videos_and_play_renditions_and_reach_no_other_bucket() -> None:
+def test_pages_of_any_origin_upload_media_and_play_renditions_and_reach_no_other_bucket() -> None:
     allowed = {
         id_: (rule["AllowedOrigins"], set(rule["AllowedMethods"]))
         for id_ in of_type("AWS::S3::Bucket")
         for rule in properties(id_).get("CorsConfiguration", {}).get("CorsRules", [])
     }
     assert allowed == {
+        "IngestBucket": (["*"], {"GET", "PUT", "POST"}),
         "UploadBucket": (["*"], {"GET", "PUT", "POST"}),
         "PhotoBucket": (["*"], {"GET", "PUT", "POST"}),
         "RenditionBucket": (["*"], {"GET"}),
@@ -155,7 +160,7 @@ def test_responses_are_found_by_mail_and_renditions_by_day() -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["Ingest", "Delete"])
+@pytest.mark.parametrize("name", ["Ingest", "Delete", "Transcode"])
 def test_a_queue_keeps_4_days_and_gives_up_after_5_deliveries(name: str) -> None:
     queue, dead = properties(f"{name}Queue"), properties(f"{name}DeadQueue")
     assert PARAMETERS["MessageRetentionSeconds"] == 4 * 86400
@@ -224,7 +229,11 @@ def test_tombstones_and_receipts_expire_and_reports_do_not() -> None:
         for id_ in of_type("AWS::DynamoDB::Table")
         if "TimeToLiveSpecification" in properties(id_)
     }
-    assert expiring == {"AssetsTable": ["IsReal", wanted], "ReceiptsTable": ["IsReal", wanted]}
+    assert expiring == {
+        "AssetsTable": ["IsReal", wanted],
+        "ReceiptsTable": ["IsReal", wanted],
+        "TranscodeJobsTable": ["IsReal", wanted],
+    }
 
 
 def test_nothing_that_holds_data_goes_with_the_stack() -> None:
@@ -241,8 +250,10 @@ def test_nothing_that_holds_data_goes_with_the_stack() -> None:
 def test_a_policy_names_its_actions_and_resources(id_: str) -> None:
     for action, resource in rights(id_):
         assert "*" not in action
-        # Objects have no names beforehand; everything else has.
-        assert "*" not in resource.removesuffix("Bucket.Arn}/*")
+        # Objects have no names beforehand, nor have MediaConvert's queues and jobs.
+        assert "*" not in resource.removesuffix("Bucket.Arn}/*").removesuffix(
+            ":queues/*"
+        ).removesuffix(":jobs/*")
 
 
 def test_the_pipeline_writes_no_objects_where_clients_do_and_never_makes_or_drops_anything() -> (
@@ -270,27 +281,43 @@ def test_the_pipeline_writes_no_objects_where_clients_do_and_never_makes_or_drop
     ]
 
 
-def test_the_api_signs_uploads_and_renditions_and_changes_no_other_object() -> None:
+def test_the_api_signs_uploads_and_renditions_restores_and_changes_no_other_object() -> None:
     allowed = set(rights("ApiPolicy"))
     assert {(what, where) for what, where in allowed if what.startswith("s3:")} == {
         ("s3:GetObject", "${IngestBucket.Arn}/*"),
         ("s3:GetObject", "${UploadBucket.Arn}/*"),
         ("s3:GetObject", "${PhotoBucket.Arn}/*"),
+        ("s3:GetObject", "${SessionBucket.Arn}/*"),
         ("s3:GetObject", "${RenditionBucket.Arn}/*"),
+        ("s3:GetObjectVersion", "${IngestBucket.Arn}/*"),
+        ("s3:GetObjectVersion", "${UploadBucket.Arn}/*"),
+        ("s3:GetObjectVersion", "${PhotoBucket.Arn}/*"),
+        ("s3:GetObjectVersion", "${SessionBucket.Arn}/*"),
+        ("s3:PutObject", "${IngestBucket.Arn}/*"),
         ("s3:PutObject", "${UploadBucket.Arn}/*"),
         ("s3:PutObject", "${PhotoBucket.Arn}/*"),
+        ("s3:DeleteObjectVersion", "${IngestBucket.Arn}/*"),
+        ("s3:DeleteObjectVersion", "${UploadBucket.Arn}/*"),
+        ("s3:DeleteObjectVersion", "${PhotoBucket.Arn}/*"),
+        ("s3:DeleteObjectVersion", "${SessionBucket.Arn}/*"),
         ("s3:ListBucket", "IngestBucket.Arn"),
         ("s3:ListBucket", "UploadBucket.Arn"),
         ("s3:ListBucket", "PhotoBucket.Arn"),
+        ("s3:ListBucket", "SessionBucket.Arn"),
+        ("s3:ListBucketVersions", "IngestBucket.Arn"),
+        ("s3:ListBucketVersions", "UploadBucket.Arn"),
+        ("s3:ListBucketVersions", "PhotoBucket.Arn"),
+        ("s3:ListBucketVersions", "SessionBucket.Arn"),
     }
 
 
-def test_the_api_writes_assets_posts_and_responses_only_and_reads_no_queue() -> None:
+def test_the_api_writes_assets_posts_reports_and_responses_only_and_reads_no_queue() -> None:
     allowed = set(rights("ApiPolicy"))
     writing = {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"}
     assert {where for what, where in allowed if what in writing} == {
         "AssetsTable.Arn",
         "PostsTable.Arn",
+        "ReportsTable.Arn",
         "ResponsesTable.Arn",
     }
     assert {where for what, where in allowed if what == "dynamodb:Scan"} == {
@@ -302,3 +329,50 @@ def test_the_api_writes_assets_posts_and_responses_only_and_reads_no_queue() -> 
         "sqs:GetQueueUrl",
         "sqs:GetQueueAttributes",
     }
+
+
+def test_current_objects_end_by_themselves_only_where_mediaconvert_left_them() -> None:
+    ending = [
+        (id_, rule["Prefix"], rule["ExpirationInDays"])
+        for id_ in of_type("AWS::S3::Bucket")
+        for rule in properties(id_)["LifecycleConfiguration"]["Fn::If"][1]["Rules"]
+        if "ExpirationInDays" in rule
+    ]
+    assert ending == [("RenditionBucket", "transcoding/", 14)]
+
+
+def test_mediaconvert_reads_videos_and_writes_to_one_folder_for_this_account_only() -> None:
+    role = properties("MediaConvertRole")
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "mediaconvert.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    (policy,) = role["Policies"]
+    allowed = {
+        (statement["Action"], resource["Fn::Sub"])
+        for statement in policy["PolicyDocument"]["Statement"]
+        for resource in as_list(statement["Resource"])
+    }
+    assert allowed == {
+        ("s3:GetObject", "${IngestBucket.Arn}/*"),
+        ("s3:GetObject", "${UploadBucket.Arn}/*"),
+        ("s3:PutObject", "${RenditionBucket.Arn}/transcoding/*"),
+    }
+
+
+def test_the_pipeline_lends_the_role_to_mediaconvert_alone() -> None:
+    (lending,) = [each for each in statements("PipelinePolicy") if "iam:PassRole" in each["Action"]]
+    assert lending["Resource"] == {"Fn::GetAtt": ["MediaConvertRole", "Arn"]}
+    assert lending["Condition"] == {
+        "StringEquals": {"iam:PassedToService": "mediaconvert.amazonaws.com"}
+    }
+
+
+def test_only_the_rule_sends_to_the_transcode_queue() -> None:
+    (allowed,) = [each for each in statements("TranscodeQueuePolicy") if each["Effect"] == "Allow"]
+    assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
+    assert allowed["Action"] == "sqs:SendMessage"
+    assert allowed["Condition"] == {
+        "ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["TranscodeRule", "Arn"]}}
+    }
+    (target,) = properties("TranscodeRule")["Targets"]
+    assert target["Arn"] == {"Fn::GetAtt": ["TranscodeQueue", "Arn"]}

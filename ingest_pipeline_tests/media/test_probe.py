@@ -5,11 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest_pipeline.media.image import ImageReader
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.probe import HEAD_BYTES, MAX_WARNINGS, PROBED, probe
 from ingest_pipeline.media.wav_metadata import MetadataReader
+from ingest_pipeline_tests import wavs
+from ingest_pipeline_tests.media.pictures import corner, encoded
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, info, riff
 
+HEIC = wavs.HEIC
 SAMPLES = Path(__file__).parents[2] / "media"
 
 
@@ -69,7 +73,7 @@ def test_broken_metadata_is_a_warning_and_no_fault() -> None:
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        (b"\xff\xd8\xff\xe0", Probe(kind=Kind.IMAGE, container="jpeg", probed=False)),
+        (HEIC, Probe(kind=Kind.IMAGE, container="heic", probed=False)),
         (b"fLaC", Probe(kind=Kind.AUDIO, container="flac", probed=False)),
         (b"hello", Probe(kind=Kind.OTHER, container="text")),
         (b"\x00\x01", Probe(kind=Kind.OTHER)),
@@ -78,6 +82,26 @@ def test_broken_metadata_is_a_warning_and_no_fault() -> None:
 )
 def test_other_kinds_are_recognised_and_left_alone(content: bytes, wanted: Probe) -> None:
     assert probed(content) == wanted
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "container", "mode"),
+    [
+        (encoded(corner(), "PNG"), Kind.IMAGE, "png", "RGB"),
+        (encoded(corner("CMYK"), "JPEG"), Kind.IMAGE, "jpeg", "CMYK"),
+        (b'<svg xmlns="http://www.w3.org/2000/svg"/>', Kind.OTHER, "text", None),
+        (b"<!doctype html><title>404</title>", Kind.OTHER, "text", None),
+    ],
+)
+def test_an_image_is_one_by_its_content(
+    content: bytes, kind: Kind, container: str, mode: str | None
+) -> None:
+    with ImageReader() as images:
+        found = probe(io.BytesIO(content), len(content), images=images)
+    assert found == probed(content)
+    assert (found.kind, found.container, found.probed) == (kind, container, True)
+    assert (found.image.mode if found.image else None) == mode
+    assert (found.faults, found.warnings) == ((), ())
 
 
 def test_faults_are_those_of_the_walk() -> None:
@@ -95,6 +119,7 @@ def test_the_probed_kinds_are_named() -> None:
         *("audio/wav", "audio/rf64", "audio/bw64"),
         *("video/mp4", "video/mov", "video/3gp", "video/webm", "video/matroska", "video/avi"),
         *("video/mpeg-ts", "video/mpeg-ps", "video/ogg", "video/flv", "video/asf"),
+        *("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"),
     ) == PROBED
 
 
@@ -107,8 +132,9 @@ def test_no_more_than_a_block_is_read_of_what_is_not_probed() -> None:
             self.taken += len(content)
             return content
 
-    file = Counting(b"\x89PNG\r\n\x1a\n" + bytes(200_000))
-    probe(file, 200_008)
+    content = HEIC + bytes(200_000)
+    file = Counting(content)
+    probe(file, len(content))
     assert file.taken == HEAD_BYTES
 
 

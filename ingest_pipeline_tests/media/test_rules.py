@@ -5,7 +5,7 @@ from pydantic import JsonValue
 
 import ingest_pipeline
 from ingest_pipeline.catalog.model import Verdict
-from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason, VideoInfo
+from ingest_pipeline.media.model import AudioInfo, ImageInfo, Kind, Probe, Reason, VideoInfo
 from ingest_pipeline.media.probe import PROBED
 from ingest_pipeline.media.rules import OnReject, RulesError, Source, Sources, judge, load_sources
 
@@ -107,7 +107,7 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
             f"{SOURCE}on_rejct = 1",
             (
                 'source 1 (bucket "b"): unknown key "on_rejct"; '
-                "known: bucket, prefix, kinds, on_reject, watched, audio, video"
+                "known: bucket, prefix, kinds, on_reject, watched, audio, video, image"
             ),
         ),
         (
@@ -268,9 +268,9 @@ THREE_KINDS = SOURCE.replace('["audio"]', '["audio", "video", "image"]')
         ),
         (Probe(kind=Kind.OTHER), Verdict.REJECTED, "kind other, wanted audio, video or image"),
         (
-            Probe(kind=Kind.IMAGE, container="jpeg", probed=False),
+            Probe(kind=Kind.IMAGE, container="heic", probed=False),
             Verdict.UNJUDGED,
-            f"probe image/jpeg, wanted a kind that is probed: {', '.join(PROBED)}",
+            f"probe image/heic, wanted a kind that is probed: {', '.join(PROBED)}",
         ),
     ],
 )
@@ -423,3 +423,89 @@ def test_the_faults_of_a_video_reject_it(tmp_path: Path) -> None:
     fault = Reason(rule="header", found="moov atom not found", wanted="a header that can be read")
     broken = Probe(kind=Kind.VIDEO, container="mp4", faults=(fault,))
     assert judge(broken, video_source(tmp_path, "has_video = true")).reasons == (fault,)
+
+
+# --- images ---------------------------------------------------------------------------------------
+
+
+def image(**changes: JsonValue) -> Probe:
+    info = {"width": 4000, "height": 3000, "mode": "RGB"}
+    found = ImageInfo.model_validate(info | changes)
+    return Probe(kind=Kind.IMAGE, container="jpeg", image=found)
+
+
+def image_source(tmp_path: Path, rules: str) -> Source:
+    text = f'[[source]]\nbucket = "b"\nkinds = ["image"]\n[source.image]\n{rules}\n'
+    return load(tmp_path, text).source[0]
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("format = 'jpeg'", None),
+        ("format = ['png', 'webp']", "format jpeg, wanted png or webp"),
+        ("width = { max = 3999 }", "width 4000, wanted at most 3999"),
+        ("height = 3000", None),
+        ("shortest_side = { min = 3001 }", "shortest_side 3000, wanted at least 3001"),
+        ("longest_side = { max = 4000 }", None),
+        ("longest_side = { max = 1920 }", "longest_side 4000, wanted at most 1920"),
+        ("pixels = { max = 12_000_000 }", None),
+        ("pixels = { max = 11_999_999 }", "pixels 12000000, wanted at most 11999999"),
+        ("frames = 1", None),
+        ("frames = { min = 2 }", "frames 1, wanted at least 2"),
+    ],
+)
+def test_a_rule_of_images_is_met_or_named(tmp_path: Path, rule: str, wanted: str | None) -> None:
+    found = judge(image(), image_source(tmp_path, rule))
+    assert found.verdict is (Verdict.VALID if wanted is None else Verdict.REJECTED)
+    assert [str(reason) for reason in found.reasons] == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("format = 'heic'", 'format: "heic" is not one of bmp, gif, jpeg, png, tiff, webp'),
+        ("pixels = 1.5", "pixels: 1.5 is not a whole number"),
+        (
+            "colour = 'red'",
+            (
+                'unknown rule "colour"; known: format, width, height, shortest_side, '
+                "longest_side, pixels, frames"
+            ),
+        ),
+    ],
+)
+def test_every_mistake_in_a_rule_of_images_has_its_message(
+    tmp_path: Path, rule: str, wanted: str
+) -> None:
+    with pytest.raises(RulesError) as caught:
+        image_source(tmp_path, rule)
+    place = f'{tmp_path / "sources.toml"}: source 1 (bucket "b"): [image]'
+    assert str(caught.value) == f"{place} {wanted}"
+
+
+@pytest.mark.parametrize("bucket", ["ingest", "ingest-photos"])
+def test_the_projects_own_rules_for_images(bucket: str) -> None:
+    sources = load_sources(Path(ingest_pipeline.__file__).with_name("sources.toml"))
+    source = sources.for_object(bucket, "any/key.jpg")
+    assert source is not None
+    assert judge(image(), source).verdict is Verdict.VALID
+    assert [str(reason) for reason in judge(image(width=30_000, height=10), source).reasons] == [
+        "shortest_side 10, wanted at least 16"
+    ]
+    huge = judge(image(width=30_000, height=30_000), source)
+    assert [str(reason) for reason in huge.reasons] == ["pixels 900000000, wanted at most 50000000"]
+
+
+def test_an_image_that_cannot_be_decoded_is_rejected_for_that(tmp_path: Path) -> None:
+    fault = Reason(rule="decodable", found="truncated", wanted="an image that can be decoded")
+    broken = Probe(kind=Kind.IMAGE, container="gif", faults=(fault,))
+    found = judge(broken, image_source(tmp_path, "format = 'png'\nwidth = 5"))
+    assert [reason.rule for reason in found.reasons] == ["decodable", "format"]
+
+
+def test_an_image_too_large_to_be_looked_into_is_left_alone(tmp_path: Path) -> None:
+    fault = Reason(rule="size", found=10**9, wanted="at most 5 bytes")
+    large = Probe(kind=Kind.IMAGE, container="tiff", probed=False, faults=(fault,))
+    found = judge(large, image_source(tmp_path, "width = 5"))
+    assert (found.verdict, found.reasons) == (Verdict.UNJUDGED, (fault,))

@@ -159,6 +159,27 @@ def test_all_events_are_a_table(event_db: EventDb) -> None:
     assert found == [(ID, "a"), (ID, "b"), ("other", "a")]
 
 
+def test_sessions_are_uploaded_together_each_as_if_alone(event_db: EventDb) -> None:
+    event_db.upload(session("a", session_id="before"))
+    together = [
+        session("a", "b", session_id="before"),
+        session("a", "b", session_id="half", is_whole=False),
+        session("b", "c", session_id="half"),
+        session("a", session_id="half"),
+        session(session_id="empty"),
+    ]
+    assert event_db.upload_all(together) == [
+        upload(UploadState.UNCHANGED, 0, "before"),
+        upload(UploadState.PARTIAL, 2, "half"),
+        upload(UploadState.COMPLETED, 1, "half"),
+        upload(UploadState.UNCHANGED, 0, "half"),
+        upload(UploadState.COMPLETED, 0, "empty"),
+    ]
+    assert event_db.event_counts(["before", "half"]) == {"before": 1, "half": 3}
+    assert event_db.complete_sessions(["before", "half", "empty"]) == {"before", "half", "empty"}
+    assert event_db.upload_all([]) == []
+
+
 def test_threads_may_share_it(event_db: EventDb) -> None:
     """Each session is uploaded four times at once, of which one counts."""
     ids = [f"AV11_V236_230717_111649_{number}" for number in range(30)] * 4

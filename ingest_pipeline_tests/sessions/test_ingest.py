@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -165,7 +165,7 @@ def test_a_complete_session_costs_no_call_of_its_own(tree: Tree, db: EventDb) ->
     ingest(tree, db)
     with tree.counting() as calls:
         ingest(tree, db)
-    assert calls == ["ListObjectsV2"] * 5  # the vehicles, the dates of two, their two days
+    assert calls == ["ListObjectsV2"] * 5  # the vehicles, the dates of two, the days of two
 
 
 def test_a_session_costs_two_calls(tree: Tree, db: EventDb) -> None:
@@ -235,12 +235,13 @@ def test_what_vanished_after_it_was_found_is_a_reason(tree: Tree, db: EventDb) -
 class PickyDb(SqlEventDb):
     """Refuses one session and has a bug with another."""
 
-    def upload(self, session: Session) -> Upload:
-        if session.session_id == sample(1).session_id:
+    def upload_all(self, sessions: Sequence[Session]) -> list[Upload]:
+        ids = {session.session_id for session in sessions}
+        if sample(1).session_id in ids:
             raise EventDbError("refused")
-        if session.session_id == sample(2).session_id:
+        if sample(2).session_id in ids:
             raise LookupError("a bug")
-        return super().upload(session)
+        return super().upload_all(sessions)
 
 
 def test_what_the_database_refuses_and_what_nobody_foresaw_are_reasons(
@@ -271,11 +272,11 @@ class CountingDb(SqlEventDb):
         self._proxy = proxy
         self._left = uploads
 
-    def _create_session(self, session_id: str) -> None:
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
         self._left -= 1
         if self._left == 0:
             self._proxy.cut()
-        super()._create_session(session_id)
+        super()._create_sessions(session_ids)
 
 
 def test_a_database_that_goes_away_in_the_middle_ends_the_run_and_the_next_completes_it(
@@ -287,7 +288,7 @@ def test_a_database_that_goes_away_in_the_middle_ends_the_run_and_the_next_compl
     assert url.port
     proxy = Proxy(url.port)
     near = url.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
-    db = CountingDb(near, proxy, uploads=20)
+    db = CountingDb(near, proxy, uploads=2)
     db.connect()
     with pytest.raises(EventDbUnavailableError):
         ingest(tree, db)
@@ -312,11 +313,11 @@ def test_connections_that_are_killed_in_the_middle_do_not_end_the_run(
     class KilledDb(SqlEventDb):
         uploads = 0
 
-        def _create_session(self, session_id: str) -> None:
+        def _create_sessions(self, session_ids: Sequence[str]) -> None:
             self.uploads += 1
-            if self.uploads in {15, 30}:
+            if self.uploads in {1, 3}:
                 sql_server.kill_connections()
-            super()._create_session(session_id)
+            super()._create_sessions(session_ids)
 
     db = KilledDb(sql_server.url)
     db.connect()

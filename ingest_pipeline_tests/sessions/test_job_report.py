@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 
@@ -58,6 +58,16 @@ def test_processed_sessions_are_a_table_with_their_problems() -> None:
 def test_the_summary_counts_what_the_run_worked_on() -> None:
     assert (REPORT.summary.skipped, REPORT.summary.processed, REPORT.summary.total) == (2, 2, 4)
     assert (EMPTY.summary.skipped, EMPTY.summary.processed, EMPTY.summary.total) == (0, 0, 0)
+
+
+def test_sessions_are_counted_by_day_and_vehicle() -> None:
+    folders = ["V1/240201/100000/a", "V1/240201/110000/b", "V2/240201/100000/c", "V1/240202/0/d"]
+    outcomes = (outcome(folder, SessionState.AWAITED) for folder in folders)
+    report = JobReport(timeframe=REPORT.timeframe, outcomes=tuple(outcomes))
+    first, second = date(2024, 2, 1), date(2024, 2, 2)
+    expected = {(first, "V1"): 2, (first, "V2"): 1, (second, "V1"): 1}
+    assert report.by_day_and_vehicle == expected
+    assert EMPTY.by_day_and_vehicle == {}
 
 
 def test_each_is_a_dataframe() -> None:

@@ -3,7 +3,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -71,9 +71,9 @@ class InterruptedDb(SqlEventDb):
         super().__init__(url)
         self._interrupt = interrupt
 
-    def _create_session(self, session_id: str) -> None:
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
         self._interrupt()
-        super()._create_session(session_id)
+        super()._create_sessions(session_ids)
 
 
 def once(work: Callable[[], object]) -> Callable[[], object]:

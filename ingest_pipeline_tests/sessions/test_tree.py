@@ -173,7 +173,18 @@ def test_days_outside_the_timeframe_are_not_listed(tree: Tree) -> None:
     tree.put(each for sample in samples for each in sample.objects())
     with tree.counting() as calls:
         tree.find(Timeframe.of_days(date(2023, 7, 18), date(2023, 7, 19)))
-    assert calls == ["ListObjectsV2"] * 4  # vehicles, dates, and the two dates
+    assert calls == ["ListObjectsV2"] * 3  # vehicles, dates, and the two dates together
+
+
+def test_folders_between_the_days_are_not_listed(tree: Tree) -> None:
+    samples = [session(f"2023-07-{day}T11:16:49") for day in (17, 18, 19, 20)]
+    for sample in samples:
+        tree.put_session(sample)
+    tree.put((f"V236/230718_copy/{number:04}", b"") for number in range(1001))
+    tree.put_one("V236/230719", b"a file, not a folder")
+    with tree.counting() as calls:
+        assert len(tree.find(Timeframe.of_days(date(2023, 7, 17), date(2023, 7, 19)))) == 3
+    assert calls == ["ListObjectsV2"] * 4  # vehicles, dates, the two days before it, the other
 
 
 def test_one_session_is_found_by_its_folder(tree: Tree) -> None:

@@ -1,6 +1,8 @@
 import io
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +14,12 @@ from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.aws.objects import BLOCK
 from ingest_pipeline.catalog.model import ObjectRef, Outcome, Report, Verdict
 from ingest_pipeline.catalog.tables import REPORTS
+from ingest_pipeline.media.image import ImageReader
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.steps.examine import Examiner
 from ingest_pipeline_tests import wavs
+from ingest_pipeline_tests.media import pictures
+from ingest_pipeline_tests.media.pictures import encoded
 from ingest_pipeline_tests.world import World, some_ref
 
 
@@ -91,13 +96,46 @@ def test_half_an_upload_is_rejected(world: World) -> None:
 
 def test_content_counts_and_names_do_not(world: World) -> None:
     refs = [world.put("UPPER.WAV", wavs.valid()), world.put("photo.jpg", wavs.valid())]
-    refs.append(world.put("picture.wav", wavs.PNG))
+    refs += [world.put("picture.wav", wavs.PNG), world.put("picture.png", wavs.HEIC)]
     verdicts = [report.verdict for report in examine(world, *refs)]
-    assert verdicts == [Verdict.VALID, Verdict.VALID, Verdict.UNJUDGED]
+    assert verdicts == [Verdict.VALID, Verdict.VALID, Verdict.VALID, Verdict.UNJUDGED]
 
 
-def test_an_image_is_recognised_and_left_alone(world: World) -> None:
-    report = only(examine(world, world.put("photo.png", wavs.PNG)))
+def test_an_image_is_read_whole_in_two_calls_and_decoded(world: World) -> None:
+    photo = encoded(pictures.photo((2000, 1500)), "PNG")
+    assert len(photo) > 4 * BLOCK
+    refs = [world.put("photo.jpg", photo), world.put("half.png", photo[: len(photo) // 2])]
+    report, half = examine(world, *refs)
+    assert report.probe is not None
+    assert report.probe.image is not None
+    assert (report.probe.image.width, report.probe.image.height) == (2000, 1500)
+    assert (report.verdict, report.outcome) == (Verdict.VALID, Outcome.PENDING)
+    assert (report.calls, report.bytes_read) == (2, len(photo))
+    assert (half.verdict, [reason.rule for reason in half.reasons]) == (
+        Verdict.REJECTED,
+        ["decodable"],
+    )
+
+
+def test_an_image_that_could_not_be_looked_at_fails_alone(world: World, tmp_path: Path) -> None:
+    refs = [world.put("a.png", wavs.PNG), world.put("a.wav", wavs.valid())]
+    with ImageReader(program=tmp_path / "missing.py") as images:
+        examiner = replace(world.system.examiner(), _images=images)
+        failed, valid = examiner.examine(refs)
+    assert (failed.outcome, failed.verdict) == (Outcome.FAILED, Verdict.UNJUDGED)
+    assert valid.verdict is Verdict.VALID
+
+
+def test_an_indexed_image_is_no_recording(world: World) -> None:
+    report = only(world.take_in([world.put("photo.png", wavs.PNG)]))
+    asset = world.asset("photo.png")
+    assert report.outcome is Outcome.INDEXED
+    assert asset is not None
+    assert asset.channel_count is None
+
+
+def test_an_image_of_another_kind_is_recognised_and_left_alone(world: World) -> None:
+    report = only(examine(world, world.put("photo.heic", wavs.HEIC)))
     assert report.probe is not None
     assert (report.probe.kind, report.probe.probed) == (Kind.IMAGE, False)
     assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
@@ -247,7 +285,7 @@ def test_what_failed_is_taken_in_when_it_comes_again(world: World) -> None:
     assert only(world.take_in([ref])).outcome is Outcome.INDEXED
 
 
-@pytest.mark.parametrize("content", [wavs.wrong_rate(), wavs.valid(), wavs.PNG])
+@pytest.mark.parametrize("content", [wavs.wrong_rate(), wavs.valid(), wavs.HEIC])
 def test_what_was_restored_stays_marked_and_is_not_rejected(world: World, content: bytes) -> None:
     ref = world.put("a.wav", content)
     (report,) = examine(world, ref)

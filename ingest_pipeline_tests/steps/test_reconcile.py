@@ -43,6 +43,7 @@ def test_every_settled_object_agrees(world: World) -> None:
             put(world, "rejected.wav", wavs.wrong_rate()),
             put(world, "keep/kept.wav", wavs.wrong_rate()),
             put(world, "photo.png", wavs.PNG),
+            put(world, "photo.heic", wavs.HEIC),
             put(world, "empty.wav", b""),
         ]
     )
@@ -141,7 +142,7 @@ def test_a_row_of_a_version_that_a_picture_replaced_leaves_the_index(world: Worl
     world.take_in([put(world, "a.wav")])
     valid = world.asset("a.wav")
     assert valid is not None
-    world.take_in([put(world, "a.wav", wavs.PNG)])
+    world.take_in([put(world, "a.wav", wavs.HEIC)])
     assert differences(world) == {}
     removed = world.asset("a.wav")
     assert removed is not None
@@ -153,7 +154,7 @@ def test_a_row_of_a_version_that_a_picture_replaced_leaves_the_index(world: Worl
 
 
 @pytest.mark.parametrize(
-    ("content", "outcome"), [(wavs.valid(), Outcome.INDEXED), (wavs.PNG, Outcome.KEPT)]
+    ("content", "outcome"), [(wavs.valid(), Outcome.INDEXED), (wavs.HEIC, Outcome.KEPT)]
 )
 def test_an_order_whose_run_died_after_the_deletion_is_told_to_the_end(
     world: World, content: bytes, outcome: Outcome

@@ -30,13 +30,13 @@ def test_rejected_objects_are_deleted_recoverably(world: World) -> None:
 
 
 def test_only_rejected_objects_are_touched(world: World) -> None:
-    refs = [world.put("valid.wav", wavs.valid()), world.put("photo.png", wavs.PNG)]
+    refs = [world.put("valid.wav", wavs.valid()), world.put("photo.heic", wavs.HEIC)]
     kept = [
         report.becomes(Outcome.KEPT)
         for report in examined(world, world.put("kept.wav", wavs.wrong_rate()))
     ]
     assert reject(world, *examined(world, *refs), *kept) == []
-    assert all(world.content(key) for key in ("valid.wav", "photo.png", "kept.wav"))
+    assert all(world.content(key) for key in ("valid.wav", "photo.heic", "kept.wav"))
 
 
 @pytest.mark.parametrize("newer", [wavs.valid(), wavs.wrong_rate(960), b""])

@@ -138,7 +138,7 @@ def ingest_receipts(
     """
     outcomes = settle(probe_report, valid_asset_index, rejected_objects)
     aws.system.tables.put(REPORTS, outcomes)
-    aws.system.order_renditions(outcomes)
+    aws.system.follow_up(outcomes)
     answered = ingest_messages.held.answer(outcomes)
     open_ones = [report for report in outcomes if not is_settled(report)]
     wrong = wrongly_removed(outcomes)

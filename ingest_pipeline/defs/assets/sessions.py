@@ -7,7 +7,12 @@ from functools import partial
 import dagster as dg
 from pydantic import Field
 
-from ingest_pipeline.defs.metadata import describe_found_sessions, describe_ingested_sessions
+from ingest_pipeline.defs.metadata import (
+    COLUMNS,
+    describe_found_sessions,
+    describe_ingested_sessions,
+    table_columns,
+)
 from ingest_pipeline.defs.partitions import session_days
 from ingest_pipeline.defs.resources import AwsResource, EventDbResource, HeldReceiptsResource
 from ingest_pipeline.sessions.model import SkipReason
@@ -30,6 +35,46 @@ session_bucket = dg.AssetSpec(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"s3"},
+)
+
+# The schedule comes every 20 minutes, but not on Sundays.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)
+)
+
+OUTCOME_COLUMNS = table_columns(
+    ("session_id", "string", "AV11_V236_230717_111649_62100: release, vehicle, start, number"),
+    ("folder", "string", "s3://bucket/prefix of the session; the key of the row"),
+    ("state", "string", "processed, skipped, unchanged or awaited"),
+    ("reason", "string", "why a skipped session gave no events"),
+    ("detail", "string", "the reason in full"),
+    ("events", "int", "events of the session in the database"),
+    ("new_events", "int", "those that the run wrote"),
+    ("timeless_events", "int", "those whose time no log tells"),
+    ("problems", "json", "the audio tags that became no event, with the reason of each"),
+    ("is_complete", "bool", "false: a later run looks at it again"),
+    ("day", "date", "the session's own date, its partition"),
+    ("recorded_at", "timestamp", "when the row was written, UTC"),
+    ("run_id", "string", "of the Dagster run"),
+)
+EVENT_COLUMNS = table_columns(
+    ("vehicle", "string", "from the session id"),
+    ("country", "string", "from the upload report"),
+    ("city", "string", "ND: no report tells it"),
+    ("timestamp", "timestamp", "on the vehicle's clock; empty where no log tells the time"),
+    ("comment", "string", "the driver's, of the whole session"),
+    ("annotation", "string", "what the audio tag's name ends with"),
+    ("sds_provider_id", "string", "empty: filled by other programs"),
+    ("sw_release", "string", "from the session id"),
+    ("session_id", "string", "the session's folder"),
+    ("map_version", "string", "ND: no report tells it"),
+    ("driver", "string", "from the upload report"),
+    ("codriver", "string", "from the upload report"),
+    ("log_slice_link", "string", "s3:// address of the recording"),
+    ("mission", "string", "ND: no report tells it"),
+    ("mission_segment", "string", "empty: filled by other programs"),
+    ("creation_date", "timestamp", "when the row was written, UTC"),
+    ("audio_tag", "string", "the recording's path below the session"),
 )
 
 
@@ -55,6 +100,8 @@ class SessionsConfig(dg.Config):
             owners=OWNERS,
             kinds={"s3", "dynamodb"},
             code_version="1",
+            metadata={COLUMNS: OUTCOME_COLUMNS},
+            freshness_policy=FRESHNESS,
         ),
         dg.AssetSpec(
             "session_events",
@@ -64,10 +111,8 @@ class SessionsConfig(dg.Config):
             owners=OWNERS,
             kinds={"sql"},
             code_version="1",
-            # The schedule comes every 20 minutes, but not on Sundays.
-            freshness_policy=dg.FreshnessPolicy.time_window(
-                warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)
-            ),
+            metadata={COLUMNS: EVENT_COLUMNS},
+            freshness_policy=FRESHNESS,
         ),
     ],
     partitions_def=session_days,

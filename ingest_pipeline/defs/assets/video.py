@@ -1,6 +1,7 @@
 """Videos: the renditions of what is indexed."""
 
 import base64
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -11,6 +12,8 @@ from ingest_pipeline.defs.config import ObjectsConfig
 from ingest_pipeline.defs.metadata import describe_renditions
 from ingest_pipeline.defs.partitions import arrival_days
 from ingest_pipeline.defs.resources import AwsResource, HeldReceiptsResource
+from ingest_pipeline.settings import settings
+from ingest_pipeline.steps.render import wrong_renditions
 
 _LARGEST_PICTURE = 48 * 1024  # bytes; an event with a larger one is slow to load in the UI
 
@@ -24,20 +27,38 @@ _LARGEST_PICTURE = 48 * 1024  # bytes; an event with a larger one is slow to loa
     owners=OWNERS,
     kinds={"ffmpeg", "s3", "dynamodb"},
     code_version="1",
+    check_specs=[
+        dg.AssetCheckSpec(
+            "every_rendition_stands",
+            asset="renditions",
+            description="Each rendition of the batch stands in its bucket, as large as its row "
+            "says, and passed its checks.",
+        )
+    ],
 )
 def renditions(
     context: dg.AssetExecutionContext,
     config: ObjectsConfig,
     aws: AwsResource,
     rendition_messages: HeldReceiptsResource,
-) -> dg.MaterializeResult[None]:
-    """What plays everywhere: each video by each preset, with a poster and thumbnails."""
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """What plays everywhere: each video by each preset, with a poster and thumbnails.
+
+    Where a service transcodes, a run submits the job, and another one publishes what it made.
+    """
     system = aws.system
     renderer = system.renderer(context.run.run_id)
     refs = config.refs() or _indexed_on(aws, context.partition_keys)
-    made = [each for ref in refs for each in renderer.render(ref, context.log.info)]
+    rendered = [each for ref in refs if (each := renderer.render(ref, context.log.info))]
     rendition_messages.held.answer_all()
-    return dg.MaterializeResult(metadata=describe_renditions(made, _picture(aws, made)))
+    made = [rendition for each in rendered for rendition in each.made]
+    yield dg.MaterializeResult(
+        metadata=describe_renditions(rendered, _picture(aws, made), settings().api_url)
+    )
+    wrong = wrong_renditions(system.clients.s3, made)
+    yield dg.AssetCheckResult(
+        check_name="every_rendition_stands", passed=not wrong, metadata={"wrong": wrong}
+    )
 
 
 def _indexed_on(aws: AwsResource, days: list[str]) -> list[ObjectRef]:
@@ -55,11 +76,13 @@ def _ref(asset: Asset) -> ObjectRef:
 
 
 def _picture(aws: AwsResource, made: list[Rendition]) -> str | None:
-    """The first thumbnail as a `data:` address."""
+    """The first poster as a `data:` address, or a thumbnail where it is too large."""
     for rendition in made:
-        for key in rendition.thumbnail_keys[:1]:
-            answer = aws.system.clients.s3.get_object(Bucket=rendition.rendition_bucket, Key=key)
-            picture = answer["Body"].read()
-            if len(picture) <= _LARGEST_PICTURE:
-                return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+        for key in (rendition.poster_key, *rendition.thumbnail_keys[:1]):
+            answer = aws.system.clients.s3.get_object(
+                Bucket=rendition.rendition_bucket, Key=str(key)
+            )
+            if answer["ContentLength"] <= _LARGEST_PICTURE:
+                picture = base64.b64encode(answer["Body"].read()).decode()
+                return f"data:{answer['ContentType']};base64,{picture}"
     return None

@@ -1,0 +1,1 @@
+"""The HTML face: the catalogue, and a page for each object. Rendered here, no build step."""

@@ -1,0 +1,167 @@
+"""Draws the waveforms of audio files, in a process of its own with narrow limits.
+
+Run by path, never imported by the service: it knows soundfile, numpy, Pillow and the standard
+library alone. A request on standard input is the picture's width and height (2 bytes each,
+little-endian), the seconds of CPU that it may take and the length of the file's path (4 bytes
+each), and the path. An answer on standard output is `P` or `E`, a length (4 bytes) and a WebP or
+what is wrong with the file. The end of the input ends the process.
+"""
+
+import math
+import os
+import resource
+import struct
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each of numpy's threads would take memory
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+from PIL import Image, ImageDraw
+
+_REQUEST = struct.Struct("<HHII")
+_ANSWER = struct.Struct("<cI")
+ERROR_CHARS = 200
+
+LANES = 2  # of more channels the first are drawn, and a note says so
+BLOCK_SAMPLES = 256 * 1024  # of all channels, read at a time: 1 MB
+FULL_SCALE = 0.9999  # the largest sample of 16 bits is 0.99997
+CLIP_PIXELS = 4  # of the mark at the edge of a lane
+
+# The colours are seen on white and on black pages: 3 to 1 or more against both.
+_CLEAR, _PEAK, _RMS, _CLIPPED, _NOTE = range(5)
+_PALETTE = np.array(
+    [
+        (0, 0, 0, 0),
+        (86, 151, 214, 255),
+        (37, 108, 184, 255),
+        (220, 70, 60, 255),
+        (128,) * 3 + (255,),
+    ],
+    dtype=np.uint8,
+)
+
+Floats = npt.NDArray[np.float32]
+Pixels = npt.NDArray[np.uint8]
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
+    while len(header := requests.read(_REQUEST.size)) == _REQUEST.size:
+        width, height, cpu_seconds, path_bytes = _REQUEST.unpack(header)
+        path = requests.read(path_bytes).decode()
+        _allow_cpu(cpu_seconds)
+        letter, content = answer(path, width, height)
+        answers.write(_ANSWER.pack(letter, len(content)) + content)
+        answers.flush()
+
+
+def _allow_cpu(seconds: int) -> None:
+    """Allow that much more from now on; all other limits were set before we were started."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+    )
+
+
+def answer(path: str, width: int, height: int) -> tuple[bytes, bytes]:
+    """Draw a file; what libsndfile cannot read is an answer too."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            lanes = measure(file, width)
+            note = f"channels 1 and 2 of {file.channels}" if file.channels > LANES else ""
+    except (soundfile.SoundFileError, EOFError, MemoryError) as error:
+        return b"E", f"{type(error).__name__}: {error}".replace(path, "the file")[
+            :ERROR_CHARS
+        ].encode()
+    return b"P", webp(draw(lanes, width, height), note)
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A channel's lowest, highest and RMS sample in each column of the picture."""
+
+    low: Floats
+    high: Floats
+    rms: Floats
+
+
+def measure(file: soundfile.SoundFile, width: int) -> list[Lane]:
+    """Look at every sample of the channels shown; a very short file has fewer columns.
+
+    Raises:
+        EOFError: the file holds less than its header says.
+    """
+    columns = min(width, file.frames)
+    shown = min(file.channels, LANES)
+    low, high, squares = (np.zeros((shown, columns), np.float32) for _ in range(3))
+    for column in range(columns):
+        start, end = (edge * file.frames // columns for edge in (column, column + 1))
+        for samples in _read(file, end - start):
+            low[:, column] = np.minimum(low[:, column], samples.min(axis=1))
+            high[:, column] = np.maximum(high[:, column], samples.max(axis=1))
+            squares[:, column] += np.einsum("ij,ij->i", samples, samples) / (end - start)
+    return [Lane(*each) for each in zip(low, high, np.sqrt(squares), strict=True)]
+
+
+def _read(file: soundfile.SoundFile, frames: int) -> Iterator[Floats]:
+    """So many frames in blocks, a row a channel, samples of -1 to 1."""
+    most = max(1, BLOCK_SAMPLES // file.channels)
+    while frames:
+        block = file.read(min(frames, most), dtype="float32", always_2d=True)
+        if not len(block):
+            raise EOFError(f"{file.tell()} of {file.frames} frames can be read")
+        frames -= len(block)
+        samples = np.ascontiguousarray(block[:, :LANES].T)  # five times as fast to reduce
+        if file.subtype in {"FLOAT", "DOUBLE"}:  # which hold anything
+            np.nan_to_num(samples, copy=False)
+            np.clip(samples, -1, 1, out=samples)
+        yield samples
+
+
+def draw(lanes: list[Lane], width: int, height: int) -> Pixels:
+    """Draw the lanes below each other: numbers of colours, (height, width)."""
+    return np.concatenate([_lane(lane, width, height // len(lanes)) for lane in lanes])
+
+
+def _lane(lane: Lane, width: int, height: int) -> Pixels:
+    """Draw the peaks, over them the RMS, and marks where a sample is at full scale."""
+    pixels = np.full((height, width), _CLEAR, np.uint8)
+    low, high, rms = (_stretched(values, width) for values in (lane.low, lane.high, lane.rms))
+    half = height / 2 - 1  # a row of space to the neighbours
+    rows = (height / 2 - np.arange(height) - 0.5)[:, np.newaxis] / half  # +-1 at full scale
+    reach = 0.51 / half  # of a row to both sides of its middle
+    pixels[(rows - reach <= high) & (rows + reach >= low)] = _PEAK
+    pixels[np.abs(rows) - reach <= rms] = _RMS
+    pixels[:CLIP_PIXELS, high >= FULL_SCALE] = _CLIPPED
+    pixels[-CLIP_PIXELS:, low <= -FULL_SCALE] = _CLIPPED
+    return pixels
+
+
+def _stretched(values: Floats, width: int) -> Floats:
+    """Repeat the columns of a very short file; one without any sample is silent."""
+    if not len(values):
+        return np.zeros(width, np.float32)
+    return values[np.arange(width) * len(values) // width]
+
+
+def webp(pixels: Pixels, note: str) -> bytes:
+    """Encode without loss: few colours make a few kB."""
+    image = Image.fromarray(_PALETTE[pixels])
+    ImageDraw.Draw(image).text((4, 2), note, fill=tuple(_PALETTE[_NOTE].tolist()))
+    content = BytesIO()
+    image.save(content, "WEBP", lossless=True, exact=False)
+    return content.getvalue()
+
+
+if __name__ == "__main__":
+    main()
