@@ -48,7 +48,6 @@ from ingest_pipeline.steps.redrive import redrive_dead_letters, redrive_object
 from ingest_pipeline.steps.restore import NotRestorableError
 from ingest_pipeline.system import System
 
-_BUCKET = "ingest"
 _DEMO_SECONDS = 120
 _BACKFILLS = {
     "objects": ["probe_report", "valid_asset_index", "rejected_objects", "ingest_receipts"],
@@ -109,7 +108,7 @@ def dev(system: System) -> None:
     try:
         with supervisor.running():
             if system.config.aws == "embedded":
-                for upload in unseen(system, sample_uploads(_BUCKET)):
+                for upload in unseen(system, sample_uploads(system.config.bucket)):
                     put(system, upload)
             _print_addresses(system.config)
             supervisor.watch()
@@ -127,7 +126,7 @@ def demo(system: System) -> None:
     """
     _announce()
     with whole_system(system.config).running():
-        uploaded = [put(system, upload) for upload in sample_uploads(_BUCKET)]
+        uploaded = [put(system, upload) for upload in sample_uploads(system.config.bucket)]
         session_ids = put_sample_sessions(system)
         reports = outcomes(system, uploaded, _DEMO_SECONDS)
         events = event_counts(system, session_ids, _DEMO_SECONDS)
@@ -163,13 +162,15 @@ def aws(system: System) -> None:
 
 @main.command("put")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--bucket", default=_BUCKET, show_default=True)
+@click.option("--bucket", help="Where to; default: INGEST_BUCKET.")
 @click.option("--prefix", default="", help="Put before each key, such as `2026/march/`.")
 @click.option("--wait", default=0, help="Seconds to wait for the outcomes, and print them.")
 @click.pass_obj
-def put_files(system: System, paths: tuple[Path, ...], bucket: str, prefix: str, wait: int) -> None:
+def put_files(
+    system: System, paths: tuple[Path, ...], bucket: str | None, prefix: str, wait: int
+) -> None:
     """Upload files, and the files in folders."""
-    uploads = list(plan_uploads(paths, bucket, prefix))
+    uploads = list(plan_uploads(paths, bucket or system.config.bucket, prefix))
     uploaded = _put_with_progress(system, uploads)
     if wait:
         reports = outcomes(system, uploaded, wait)

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     probe_threads: int = Field(16, ge=1)
     quarantine_bucket: str = "ingest-quarantine"
 
+    bucket: str = "ingest"  # which /assets and /asset speak of, and samples go to
     upload_bucket: str = "ingest-videos"  # where the forms of /presignedurl put videos
     photo_bucket: str = "ingest-photos"  # where the photo clients put images
     rendition_bucket: str = "ingest-renditions"  # of previews, too

@@ -177,9 +177,7 @@ class System:
 
     def enrichment_intake(self) -> Intake:
         """The enrichment sensor's work: a run of 200 photos or recordings takes half a minute."""
-        intake = self._intake(
-            understand_event, self.enrichment_queue, self.enrichment_dead_letters
-        )
+        intake = self._intake(understand_event, self.enrichment_queue, self.enrichment_dead_letters)
         return replace(intake, max_objects=min(200, intake.max_objects))
 
     def previewer(self, run_id: str | None = None) -> Previewer:
@@ -233,6 +231,11 @@ class System:
     def labels_wanted(self) -> Wanted:
         """How many labels of an image, and how sure ones."""
         return Wanted(most=self.config.max_labels, least_confidence=self.config.min_confidence)
+
+    @property
+    def labels_version(self) -> str:
+        """What labels are made by: where it is another one, images are labelled again."""
+        return f"{self.labeler.model}: {self.labels_wanted}"
 
     def image_labelling(self, run_id: str | None = None) -> ImageLabelling:
         """Labels images."""

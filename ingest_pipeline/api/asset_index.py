@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ingest_pipeline.api.keys import fits
-from ingest_pipeline.api.models import BUCKET, NewAsset
+from ingest_pipeline.api.models import NewAsset
 from ingest_pipeline.aws.events import delete_order_body
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Page, Tables
@@ -31,6 +31,7 @@ _NEW_ASSETS = replace(
 class AssetIndex:
     """Finds, lists, adds and removes assets."""
 
+    bucket: str
     tables: Tables
     delete_queue: Queue
 
@@ -38,12 +39,12 @@ class AssetIndex:
         """Find the live row of a key; a key too long for S3 has none."""
         if not fits(file):
             return None
-        asset = self.tables.get(ASSETS, {"bucket": BUCKET, "file": file})
+        asset = self.tables.get(ASSETS, {"bucket": self.bucket, "file": file})
         return asset if asset and not asset.deleted_at else None
 
     def all(self) -> Iterator[Asset]:
         """Every recording in the order of the keys, fetched as they are asked for."""
-        rows = self.tables.query(ASSETS, ASSETS_BY_BUCKET, BUCKET)
+        rows = self.tables.query(ASSETS, ASSETS_BY_BUCKET, self.bucket)
         return (asset for asset in rows if not asset.deleted_at and is_recording(asset))
 
     def page(self, limit: int, cursor: str | None) -> Page[Asset]:
@@ -78,7 +79,7 @@ class AssetIndex:
 
     def _live(self, limit: int, cursor: str | None) -> Page[Asset]:
         return self.tables.page(
-            ASSETS, ASSETS_BY_BUCKET, BUCKET, limit=limit, cursor=cursor, condition=_LIVE
+            ASSETS, ASSETS_BY_BUCKET, self.bucket, limit=limit, cursor=cursor, condition=_LIVE
         )
 
     def add(self, new: NewAsset) -> Asset | None:
@@ -106,7 +107,7 @@ class AssetIndex:
         if asset is None:
             return False
         attributes = {} if asset.version == POSTED else {VERSION_ATTRIBUTE: asset.version}
-        self.delete_queue.send(delete_order_body(BUCKET, file), **attributes)
+        self.delete_queue.send(delete_order_body(self.bucket, file), **attributes)
         now = datetime.now(UTC)
         tombstone = asset.model_copy(update={"judged_at": now, "deleted_at": now})
         self.tables.put(ASSETS, [tombstone])

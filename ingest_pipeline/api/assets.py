@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, StreamingResponse
 from more_itertools import chunked, spy
 
@@ -62,6 +63,9 @@ def post_asset(index: TheAssetIndex, new: NewAsset) -> PublicAsset | Message:
 
     An asset that is there already stays as it is, and the answer says so.
     """
+    if new.bucket != index.bucket:
+        place, message = ("body", "bucket"), f"the bucket must be {index.bucket}"
+        raise RequestValidationError([{"type": "value_error", "loc": place, "msg": message}])
     asset = index.add(new)
     if asset is None:
         return Message(message=f"asset already exists {new.file}")

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 import httpx
 
-from ingest_pipeline.api.models import BUCKET, Health, Part, QueueDepth
+from ingest_pipeline.api.models import Health, Part, QueueDepth
 from ingest_pipeline.catalog.tables import ASSETS
 from ingest_pipeline.system import System
 
@@ -44,8 +44,8 @@ class Monitor:
 
     def _ask_aws(self) -> dict[str, QueueDepth]:
         system = self._system
-        system.clients.s3.head_bucket(Bucket=BUCKET)
-        system.tables.get(ASSETS, {"bucket": BUCKET, "file": "health"})
+        system.clients.s3.head_bucket(Bucket=system.config.bucket)
+        system.tables.get(ASSETS, {"bucket": system.config.bucket, "file": "health"})
         depths = {queue.name: queue.depth() for pair in system.queues for queue in pair}
         return {
             name: QueueDepth(waiting=depth.waiting, in_flight=depth.in_flight)

@@ -187,7 +187,7 @@ class _Graph:
     constants: list[TensorProto] = field(default_factory=list)
     side: int = SIDE  # of the image at this point
 
-    def node(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX's
         output = f"value-{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output

@@ -1,6 +1,7 @@
 """Labels by a model on this machine: EfficientNet-Lite0, and WordNet for what things are kinds of.
 
-It knows ImageNet's 1,000 classes: animals above all, things, food, vehicles. It knows no person.
+It knows ImageNet's 1,000 classes: animals above all, things, food, vehicles. It knows no person,
+and what is no photo of everyday things can fool it: a scan of a retina passes for a worm.
 """
 
 from collections.abc import Iterator, Sequence

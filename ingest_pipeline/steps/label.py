@@ -55,11 +55,6 @@ class ImageLabelling:
     run_id: str | None = None
     tell: Callable[[Sequence[ImageLabels]], None] = _tell_nobody
 
-    @property
-    def version(self) -> str:
-        """What makes rows up to date: another one, and all images are labelled again."""
-        return f"{self.labeler.model}: {self.wanted}"
-
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed images without an up-to-date row."""
         return [ref_of(report) for report in self._unlabelled(reports)]
