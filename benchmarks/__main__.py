@@ -27,6 +27,8 @@ SUBJECTS = (
     "latency",
     "sessions",
     "video",
+    "labels",
+    "catalogue",
 )
 RESULTS = Path(__file__).with_name("results.md")
 

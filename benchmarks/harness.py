@@ -54,6 +54,8 @@ class Sizes:
     year: int = 1_000  # sessions of a backfill over a year
     clip_seconds: int = 60  # of the video that is transcoded
     large_video: int = 1_000_000_000  # bytes
+    photos: int = 200  # of one run
+    catalogue: int = 100_000  # objects
 
 
 QUICK = Sizes(
@@ -64,6 +66,8 @@ QUICK = Sizes(
     batches=(30,),
     repeats=1,
     sessions=30,
+    photos=20,
+    catalogue=2_000,
     year=50,
     clip_seconds=6,
     large_video=100_000_000,

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ingest_pipeline.defs.assets.images import image_labels_by
 from ingest_pipeline.defs.assets.ingest import (
     ingest_bucket,
     ingest_receipts,
@@ -43,6 +44,7 @@ def defs() -> dg.Definitions:
         assets=[
             renditions,
             previews,
+            image_labels_by(aws.system.labels_version),
             enrichment_receipts,
             session_bucket,
             session_assets,

@@ -12,7 +12,13 @@ from more_itertools import chunked
 from ingest_pipeline.aws.objects import ObjectGoneError, open_version
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import ImageLabels, ObjectRef, Outcome, Report
-from ingest_pipeline.catalog.tables import IMAGE_LABELS, REPORTS, image_labels_key, report_key
+from ingest_pipeline.catalog.tables import (
+    ASSETS,
+    IMAGE_LABELS,
+    REPORTS,
+    image_labels_key,
+    report_key,
+)
 from ingest_pipeline.media.image import ImageError, ImageReader, Picture
 from ingest_pipeline.media.labels import (
     Answer,
@@ -106,7 +112,21 @@ class ImageLabelling:
     def _unlabelled(self, reports: Iterable[Report]) -> list[Report]:
         images = _images(reports)
         labelled = {(row.uri, row.version) for row in self._up_to_date(images)}
-        return [report for report in images if (report.uri, report.version) not in labelled]
+        return self._standing(
+            [report for report in images if (report.uri, report.version) not in labelled]
+        )
+
+    def _standing(self, reports: Sequence[Report]) -> list[Report]:
+        """Those that are in the index still: neither replaced nor deleted since their report."""
+        keys = [{"bucket": report.bucket, "file": report.key} for report in reports]
+        standing = {
+            (asset.bucket, asset.file, asset.version)
+            for asset in self.tables.get_many(ASSETS, keys)
+            if asset.deleted_at is None
+        }
+        return [
+            report for report in reports if (report.bucket, report.key, report.version) in standing
+        ]
 
     def _up_to_date(self, images: Iterable[Report]) -> list[ImageLabels]:
         model = self.labeler.model

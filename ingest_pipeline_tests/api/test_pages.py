@@ -407,6 +407,24 @@ def test_what_stands_is_processed_again(pages: httpx.Client, world: World) -> No
     assert (gone.status_code, "Nothing stands under this name" in gone.text) == (409, True)
 
 
+def test_an_object_on_its_way_says_so(pages: httpx.Client, world: World) -> None:
+    world.put("a.wav", wavs.valid())
+    response = pages.get(object_path(world, "a.wav"))
+    assert response.status_code == 200
+    assert '<span class="badge waiting">Waiting</span>' in response.text
+    assert "data-busy" in response.text
+    assert "<audio" not in response.text
+
+
+def test_what_waits_and_what_was_given_up_is_counted(pages: httpx.Client, world: World) -> None:
+    world.send(world.put("a.wav", wavs.valid()), world.put("b.wav", wavs.valid()))
+    world.system.ingest_dead_letters.send("junk")
+    page = pages.get("/").text
+    name = world.settings.ingest_queue
+    assert f'<th scope="row">{name}</th><td>2</td><td>0</td><td>1</td>' in page
+    assert "Dagster does not answer" in page
+
+
 # --- uploads --------------------------------------------------------------------------------------
 
 
@@ -495,6 +513,7 @@ def test_files_are_asked_for_again_and_sent_once(pages: httpx.Client, name: str)
         ("kind", "image (png)", "audio", "This is an image file (png); this bucket takes audio."),
         ("kind", "video", "image", "This is a video file; this bucket takes image."),
         ("size", 0, "at least 1 byte", "The file is empty."),
+        ("size", 10**9, "at most 100000000", "It has 1.0 GB; this bucket takes at most 100 MB."),
         (
             "has_video",
             "false",

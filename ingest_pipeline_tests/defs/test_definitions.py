@@ -39,7 +39,7 @@ def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
 
 def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
     specs = list(defs().resolve_all_asset_specs())
-    assert len(specs) == 11
+    assert len(specs) == 12
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners == ["team:ingest"], spec.key
@@ -57,6 +57,7 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
         "ingest_receipts",
         "renditions",
         "previews",
+        "image_labels",
         "enrichment_receipts",
         "session_reports",
         "session_events",
@@ -81,7 +82,7 @@ def test_jobs_sensors_schedules_and_checks_are_described(
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()
     checks = [graph.get_check_spec(key) for key in graph.asset_check_keys]
-    assert len(checks) == 8
+    assert len(checks) == 9
     described = {
         **{job.name: job.description for job in jobs.values()},
         **{op.name: op.description for op in ops},

@@ -178,10 +178,12 @@ def test_the_reconciliation_finds_dead_letters_and_agreement(
         "bucket_and_tables_agree": True,  # the object is too young to have been missed
         "dead_letter_queues_empty": True,
     }
-    our_world.system.ingest_dead_letters.send("dead")
+    for _, dead_letters in our_world.system.queues:
+        dead_letters.send("dead")
     dead = reconcile(instance)["dead_letter_queues_empty"]
     assert not dead.passed
-    assert dead.metadata[our_world.settings.ingest_dead_letter_queue].value == 1
+    names = [dead_letters.name for _, dead_letters in our_world.system.queues]
+    assert {name: value.value for name, value in dead.metadata.items()} == dict.fromkeys(names, 1)
     assert our_world.content(ref.key)
 
 

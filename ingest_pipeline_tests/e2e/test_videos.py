@@ -1,5 +1,6 @@
 """Videos through the running system: uploaded, indexed, rendered, deleted."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -132,14 +133,17 @@ def runs_of(running: RunningSystem, name: str) -> dict[str, str]:
     }
 
 
-def ffmpegs(running: RunningSystem) -> list[psutil.Process]:
-    """Those that runs have started: they have nothing of the system's environment."""
-    return [
-        child
-        for process in running.processes()
-        for child in process.children()
-        if "ffmpeg" in child.name()
-    ]
+def transcodings(running: RunningSystem) -> list[psutil.Process]:
+    """The ffmpegs that render: children of runs, with nothing of the system's environment."""
+    found = []
+    for process in running.processes():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child for child in process.children() if _renders(child)]
+    return found
+
+
+def _renders(process: psutil.Process) -> bool:
+    return "ffmpeg" in process.name() and "/render-" in process.cwd()
 
 
 def test_a_run_terminated_in_the_ui_leaves_nothing_and_its_video_comes_again(
@@ -148,11 +152,11 @@ def test_a_run_terminated_in_the_ui_leaves_nothing_and_its_video_comes_again(
     wait_for(lambda: renditions(running, "ingest", "video.webm"), 120, "the sample's rendition")
     version = running.put("long.mp4", long_clip.read_bytes())
     wait_for(lambda: "STARTED" in runs_of(running, "long.mp4").values(), 120, "the run")
-    wait_for(lambda: ffmpegs(running), 30, "the transcoding")
-    [ffmpeg] = ffmpegs(running)
+    wait_for(lambda: transcodings(running), 30, "the transcoding")
+    [ffmpeg] = transcodings(running)
     [first] = runs_of(running, "long.mp4")
     folder = Path(ffmpeg.cwd())
-    wait_for(lambda: (folder / "video.mp4").stat().st_size > 0, 30, "the first bytes")
+    wait_for(lambda: any(f.stat().st_size for f in folder.glob("video.mp4")), 30, "the first bytes")
 
     answer = running.graphql(TERMINATE, runs=[first])["terminateRuns"]["terminateRunResults"]
     assert answer == [{"__typename": "TerminateRunSuccess"}]

@@ -45,7 +45,10 @@ def rights(id_: str) -> Iterator[tuple[str, str]]:
         assert statement["Effect"] == "Allow"
         for action in as_list(statement["Action"]):
             for resource in as_list(statement["Resource"]):
-                yield action, resource.get("Fn::Sub") or ".".join(resource["Fn::GetAtt"])
+                if isinstance(resource, str):
+                    yield action, resource
+                else:
+                    yield action, resource.get("Fn::Sub") or ".".join(resource["Fn::GetAtt"])
 
 
 def test_cfn_lint_finds_nothing() -> None:
@@ -250,6 +253,8 @@ def test_nothing_that_holds_data_goes_with_the_stack() -> None:
 def test_a_policy_names_its_actions_and_resources(id_: str) -> None:
     for action, resource in rights(id_):
         assert "*" not in action
+        if action == "rekognition:DetectLabels":  # the service has no resource for it
+            continue
         # Objects have no names beforehand, nor have MediaConvert's queues and jobs.
         assert "*" not in resource.removesuffix("Bucket.Arn}/*").removesuffix(
             ":queues/*"

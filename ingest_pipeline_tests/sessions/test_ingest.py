@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 from botocore.awsrequest import AWSRequest, AWSResponse, HTTPHeaders
@@ -349,3 +350,66 @@ def test_quotes_and_unicode_arrive_as_they_are(tree: Tree, sql_url: str) -> None
     assert only(ingest(tree, db)).state is PROCESSED
     assert {row["comment"] for row in rows(sql_url)} == {comment.replace("\0", "\ufffd")}
     db.close()
+
+
+# Folder of the time, files below the session with their contents, and what a person reads of them.
+_TAGS = "AV_logs/AudioTags/"
+_LOG = "AV_logs/DisplayLogs/a.log"
+ODD: list[tuple[str, dict[str, bytes], dict[str, str | None]]] = [
+    ("000000", {f"{_TAGS}5_1_m.wav": b"", _LOG: b"D, x 00:00:00, frame: 5"}, {"m": "00:00:00"}),
+    (
+        "235959",
+        {f"{_TAGS}5_1_it's.wav": b"", _LOG: b"D, x 23:59:59, frame: 5"},
+        {"it's": "23:59:59"},
+    ),
+    (
+        "030000",
+        {f"{_TAGS}nounderscore.wav": b"", f"{_TAGS}8_ok.wav": b"", f"{_TAGS}7_1_ok.wav": b""},
+        {"ok": None},
+    ),
+    (
+        "040000",
+        {
+            "a/b/c/9_1_near.wav": b"",
+            "a/b/c/10_1_far.wav": b"",
+            "a/AV_logs/DisplayLogs/a.log": b"D, x 04:00:01, frame: 9",
+            _LOG: b"D, x 05:00:00, frame: 9\nD, x 05:00:01, frame: 10",
+        },
+        {"near": "04:00:01", "far": None},
+    ),
+    (
+        "050000",
+        {
+            f"{_TAGS}11_1_comma.wav": b"",
+            f"{_TAGS}12_1_hour.wav": b"",
+            _LOG: b"D x 11:00:00 frame: 11\nD, x 99:00:00, frame: 12\nD, x 11:00:02, frame: 11",
+        },
+        {"comma": None, "hour": None},
+    ),
+    (
+        "070000",
+        {
+            f"{_TAGS}15_1_part.wav": b"",
+            _LOG: b"D, x 1:0:0, frame: 150\r\nD, x 1:0:1, frame: 1.5\r\nD, x 01:00:02, frame: 0015",
+        },
+        {"part": "01:00:02"},
+    ),
+]
+
+
+@pytest.mark.parametrize("vehicle", ["V236", "車両", "V 2+3%"])
+def test_odd_names_and_logs_give_what_a_person_reads(tree: Tree, db: EventDb, vehicle: str) -> None:
+    expected = set()
+    for moment, files, events in ODD:
+        session_id = f"AV 11+x_{vehicle}_230717_{moment}_1"
+        folder = f"{vehicle}/230717/{moment}/{session_id}/"
+        report = {"drive_info": {}, "FileList": [{"file": path} for path in files]}
+        tree.put((folder + path, content) for path, content in files.items())
+        tree.put_one(f"{folder}{session_id}_{REPORT}", json.dumps(report).encode())
+        for annotation, clock in events.items():
+            expected.add((session_id, vehicle, annotation, clock and f"2023-07-17 {clock}"))
+    assert ingest(tree, db).summary.processed == len(ODD)
+    table = db.table()
+    moments = [None if pd.isna(each) else str(each) for each in table["timestamp"]]
+    names = zip(table["session_id"], table["vehicle"], table["annotation"], strict=True)
+    assert {(*name, moment) for name, moment in zip(names, moments, strict=True)} == expected

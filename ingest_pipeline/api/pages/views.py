@@ -102,6 +102,7 @@ class Player(Frozen):
     content_type: str | None = None
     picture: str | None = None  # waveform, poster or thumbnail
     strip: str | None = None
+    no_picture: str | None = None  # why
     width: int | None = None  # of the picture, in pixels
     height: int | None = None
 
@@ -119,6 +120,7 @@ class ObjectView(Frozen):
     versions: tuple[VersionView, ...]
     facts: tuple[Fact, ...]
     labels: tuple[LabelView, ...]
+    no_labels: str | None  # why there are none; None: there are, or nobody looked
     metadata: tuple[Fact, ...]
     player: Player
     download: str | None
@@ -270,8 +272,9 @@ def object_view(story: History, whole: WholeObject | None) -> ObjectView:
         kind_word=words.KINDS[story.kind] if story.kind else None,
         now=_version(story),
         versions=tuple(_versions(story)),
-        facts=tuple(_facts(story, report)),
+        facts=(*_facts(story, report), *(_rendition_facts(whole) if whole else ())),
         labels=tuple(_labels(whole)) if whole else (),
+        no_labels=_no_labels(whole) if whole else None,
         metadata=tuple(_metadata(report)) if report else (),
         player=_player(whole) if whole else Player(element="none"),
         download=_content_href(report, "&download=true") if report else None,
@@ -397,6 +400,21 @@ def _labels(whole: WholeObject) -> Iterator[LabelView]:
             )
 
 
+def _no_labels(whole: WholeObject) -> str | None:
+    if not whole.labels or any(row.labels for row in whole.labels):
+        return None
+    row = whole.labels[0]
+    if row.reason:
+        return words.sentence(row.reason)
+    return f"Nothing that is certain by {row.min_confidence:g} % or more."
+
+
+def _rendition_facts(whole: WholeObject) -> Iterator[Fact]:
+    for each in whole.renditions:
+        value = f"{each.width} x {each.height} pixels, {words.size(each.size)}"
+        yield Fact(name=f"Rendition {each.preset}", value=value)
+
+
 def _player(whole: WholeObject) -> Player:
     report, preview = whole.report, whole.preview
     kind = report.probe.kind if report.probe else None
@@ -410,6 +428,7 @@ def _player(whole: WholeObject) -> Player:
         content_type=type_,
         picture=picture,
         strip=strip,
+        no_picture=words.sentence(preview.reason) if preview and preview.reason else None,
         width=measures[0],
         height=measures[1],
     )

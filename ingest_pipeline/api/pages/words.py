@@ -82,6 +82,16 @@ def _has_video(found: str, _wanted: str) -> str:
     return "There is no moving picture in it; this bucket takes videos."
 
 
+def _size(found: str, wanted: str) -> str:
+    if found == "0":
+        return "The file is empty."
+    return f"It has {_bytes(found)}; this bucket takes {_bytes(wanted)}."
+
+
+def _bytes(text: str) -> str:
+    return _each_number(text.removesuffix(" bytes"), lambda count: size(int(count)))
+
+
 def _hertz(text: str) -> str:
     return _each_number(text, lambda hertz: f"{hertz / 1000:g}") + " kHz"
 
@@ -116,9 +126,9 @@ _SENTENCES: dict[str, _Sentence] = {
     "frame_rate": _value("Frame rate"),
     "has_video": _has_video,
     "kind": _kind,
-    "size": lambda _found, _wanted: "The file is empty.",
+    "size": _size,
     "complete": _broken("Part of the file is missing; the upload was probably cut off"),
-    "decodable": _broken("The file is damaged and cannot be played"),
+    "decodable": _broken("The file is damaged and cannot be opened"),
     "header": _broken("The beginning of the file is damaged"),
     "form": _broken("The file says it is a WAV and is none"),
     "fmt": _broken("The description of the audio is damaged"),
@@ -130,6 +140,7 @@ _SENTENCES: dict[str, _Sentence] = {
     "probe": lambda found, _wanted: f"Files of this kind ({found}) are not looked into yet.",
     "readable": lambda found, _wanted: f"It could not be read: {found}",
     "deletable": lambda found, _wanted: f"It could not be taken out of its bucket: {found}",
+    "previewable": lambda found, _wanted: f"No picture could be made of it: {found}",
     "transcodable": lambda found, _wanted: f"No rendition could be made of it: {found}",
     "present": lambda found, _wanted: f"{found[:1].upper()}{found[1:]}.",
     "examined": lambda found, _wanted: f"{found[:1].upper()}{found[1:]}.",

@@ -50,11 +50,11 @@ function update(fresh) {
   const old = document.querySelector(`[data-live="${fresh.dataset.live}"]`);
   if (!old || sent(old) === fresh.outerHTML) return;
   const media = old.querySelector("audio, video");
-  if (media && !media.paused) return; // nobody's playing is interrupted
+  if (media && (!media.paused || media.currentTime)) return; // nobody loses their place
   for (const details of fresh.querySelectorAll("details")) details.open = Boolean(old.querySelector("details[open]"));
+  const focused = old.contains(document.activeElement) && document.activeElement;
   const cards = old.querySelector("[data-cards]"), freshCards = fresh.querySelector("[data-cards]");
   if (cards && freshCards) keepCards(cards, freshCards);
-  const focused = old.contains(document.activeElement) && document.activeElement;
   const html = sent(fresh);
   old.replaceWith(fresh);
   shownHtml.set(fresh, html);
@@ -78,7 +78,7 @@ function sent(element) {
 }
 
 export function textOf(card) {
-  const parts = [...card.querySelectorAll(".name, .badge, .reason")];
+  const parts = [...card.querySelectorAll(".whole, .badge, .reason")];
   return parts.map((part) => part.textContent.trim()).join(", ");
 }
 

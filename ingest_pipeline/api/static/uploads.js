@@ -6,25 +6,33 @@ const AT_ONCE = 3;
 const section = document.getElementById("uploads");
 const list = section.querySelector("ul");
 const template = document.getElementById("upload");
-const waiting = new Set(); // what was put in and has no final outcome yet: {item, key, etag}
+const queue = []; // {file, item}: not begun yet
+const waiting = new Set(); // {item, key, etag}: stored, without a final outcome yet
 let underWay = 0;
-const queue = [];
+
+addEventListener("beforeunload", (event) => {
+  if (underWay) event.preventDefault(); // the browser asks whether to leave
+});
 
 /** Whether any upload is under way or without its outcome. */
 export function isWaiting() {
-  return waiting.size > 0 || underWay > 0 || queue.length > 0;
+  return waiting.size + underWay > 0;
 }
 
 /** Put files in; resolves when all are stored or have failed. */
 export async function putIn(files) {
   section.hidden = false;
-  await Promise.all(files.map((file) => new Promise((done) => queue.push({ file, item: newItem(file), done, }) && next())));
+  queue.push(...files.map((file) => ({ file, item: newItem(file) })));
+  await Promise.all(Array.from({ length: AT_ONCE - underWay }, work));
 }
 
-async function next() {
-  if (underWay >= AT_ONCE || !queue.length) return;
-  const { file, item, done } = queue.shift();
+async function work() {
   underWay += 1;
+  while (queue.length) await upload(queue.shift());
+  underWay -= 1;
+}
+
+async function upload({ file, item }) {
   try {
     const { url, key } = await invite(file);
     tell(item, "Uploading");
@@ -36,9 +44,6 @@ async function next() {
     item.querySelector("progress").hidden = true;
     tell(item, error.message);
   }
-  underWay -= 1;
-  done();
-  next();
 }
 
 async function invite(file) {
@@ -74,8 +79,9 @@ function put(file, url, progress) {
 export async function lookAtUploads() {
   await Promise.all([...waiting].map(lookAt));
   for (const item of [...list.children]) {
-    const shown = item.dataset.id && document.querySelector(`[data-cards] [data-id="${CSS.escape(item.dataset.id)}"]`);
-    if (shown && !item.hasAttribute("data-busy")) remove(item, shown);
+    const isSettled = item.dataset.id && !item.hasAttribute("data-busy");
+    const shown = isSettled && document.querySelector(`[data-cards] [data-id="${CSS.escape(item.dataset.id)}"]`);
+    if (shown) remove(item, shown);
   }
 }
 

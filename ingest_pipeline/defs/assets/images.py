@@ -5,16 +5,15 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from ingest_pipeline.catalog.model import Asset, ImageLabels, ObjectRef
-from ingest_pipeline.catalog.tables import ASSETS, BY_DAY
+from ingest_pipeline.catalog.model import ImageLabels, ObjectRef
 from ingest_pipeline.defs.assets.ingest import OWNERS
+from ingest_pipeline.defs.assets.previews import GROUP, objects_of
 from ingest_pipeline.defs.config import ObjectsConfig
 from ingest_pipeline.defs.metadata import describe_labels
 from ingest_pipeline.defs.partitions import arrival_days
 from ingest_pipeline.defs.resources import AwsResource
 from ingest_pipeline.steps.label import ImageLabelling, LabellingError
 
-GROUP = "enrichment"
 _CHECK = "every_image_has_labels_on_record"
 _LARGEST_PICTURE = 16 * 1024  # bytes; an event with a larger one is slow to load in the UI
 
@@ -44,34 +43,25 @@ def image_labels_by(code_version: str) -> dg.AssetsDefinition:
     ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
         """What each image shows, with what that is a kind of, and what the model said before."""
         labelling = aws.system.image_labelling(context.run.run_id)
-        refs = config.refs() or _indexed_on(aws, context.partition_keys)
-        try:
-            made = labelling.label(refs)
-        except LabellingError as error:
-            yield _check(passed=False, words=str(error))
-            raise
+        refs = objects_of(context, config, aws)
+        failure = _failure(labelling, refs)
         rows = labelling.rows(refs)
-        yield _check(passed=True, words=f"{len(rows)} images")
-        yield dg.MaterializeResult(
-            metadata=describe_labels(rows, len(made), _picture(labelling, rows))
+        made = sum(1 for row in rows if row.run_id == context.run.run_id)
+        yield dg.MaterializeResult(metadata=describe_labels(rows, made, _picture(labelling, rows)))
+        yield dg.AssetCheckResult(
+            check_name=_CHECK, passed=failure is None, metadata={"failed": failure or "none"}
         )
 
     return image_labels
 
 
-def _check(*, passed: bool, words: str) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(check_name=_CHECK, passed=passed, metadata={"found": words})
-
-
-def _indexed_on(aws: AwsResource, days: list[str]) -> list[ObjectRef]:
-    rows = (row for day in days for row in aws.system.tables.query(ASSETS, BY_DAY, day))
-    return [_ref(row) for row in rows if row.deleted_at is None]
-
-
-def _ref(asset: Asset) -> ObjectRef:
-    return ObjectRef(
-        bucket=asset.bucket, key=asset.file, version=asset.version, arrived=asset.last_modified
-    )
+def _failure(labelling: ImageLabelling, refs: list[ObjectRef]) -> str | None:
+    """Label, and say what failed: the run's last step keeps the messages of what lacks labels."""
+    try:
+        labelling.label(refs)
+    except LabellingError as error:
+        return str(error)
+    return None
 
 
 def _picture(labelling: ImageLabelling, rows: list[ImageLabels]) -> str | None:
