@@ -173,11 +173,12 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _fail_orphaned_runs(home: Path) -> None:
-    """Mark runs failed whose processes ended with the last Dagster.
+def _ready_instance(home: Path) -> None:
+    """Mark runs failed whose processes ended with the last Dagster, and limit the pools.
 
-    Each would hold one of the two places until the monitor's two hours are over; its messages
-    come again by themselves.
+    Each such run would hold one of the two places until the monitor's two hours are over; its
+    messages come again by themselves. Dagster itself notes a pool's limit when the pool is first
+    used: on a fresh instance the first two renditions ran side by side for some seconds.
     """
     import dagster as dg  # noqa: PLC0415 - 0.6 s that the other commands need not wait
 
@@ -187,6 +188,7 @@ def _fail_orphaned_runs(home: Path) -> None:
         dg.DagsterRunStatus.CANCELING,
     ]
     with dg.DagsterInstance.from_config(str(home)) as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("transcode")
         for run in instance.get_runs(dg.RunsFilter(statuses=in_progress)):
             instance.report_run_failed(run, "its process ended with the system's last stop")
 
@@ -211,7 +213,7 @@ def whole_system(config: Settings) -> Supervisor:
                 *("--log-level", "warning"),  # every skipped tick is a line otherwise
             ],
             partial(_answers, f"http://127.0.0.1:{config.ui_port}/server_info"),
-            partial(_fail_orphaned_runs, home),
+            partial(_ready_instance, home),
         ),
         Part(
             "api",

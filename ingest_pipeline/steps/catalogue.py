@@ -45,7 +45,7 @@ from ingest_pipeline.media.model import Frozen, Kind
 
 PAGE = 48  # cards: whole rows of 2, 3, 4 and 6
 _CALLS = 30  # that look for the rows of a page
-_FIRST_READ, _MOST_READ = 100, 1000  # rows of a call: more when few of them match
+_FEW_READ, _MANY_READ, _MOST_READ = 100, 400, 1000  # rows of a call: more where few match
 _COUNTED = 500  # of today's newest objects
 _HIDDEN = (Outcome.DELETED, Outcome.SUPERSEDED)  # unless asked for
 _LISTING = "all"
@@ -60,6 +60,11 @@ class Search(Frozen):
     outcome: Outcome | None = None  # None: all but what is deleted or has a newer version
     first: date | None = None  # days of arrival, in UTC
     last: date | None = None
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether many objects of a day may not match."""
+        return bool(self.name or self.label or self.kind or self.outcome)
 
     def fits(self, report: Report) -> bool:
         """Whether a report is looked for, as far as it can tell by itself."""
@@ -169,8 +174,13 @@ class Catalogue:
         if place and days[:1] == [place.day]:
             start[0] = place
         if not search.label:
-            return _Walk(self.tables, REPORTS, _place_of_report, _condition(search), start)
-        labels = _Walk(self.tables, IMAGE_LABELS, _place_of_labels, _shows(search.label), start)
+            limit = _MANY_READ if search.is_narrow else _FEW_READ
+            wanted = _condition(search)
+            return _Walk(self.tables, REPORTS, _place_of_report, wanted, start=start, limit=limit)
+        shows = _shows(search.label)
+        labels = _Walk(
+            self.tables, IMAGE_LABELS, _place_of_labels, shows, start=start, limit=_MANY_READ
+        )
         return _LabelledWalk(self.tables, labels, search)
 
     def _days(self, search: Search, last: str | None) -> list[str]:
@@ -275,13 +285,15 @@ class _Walk(Generic[Row]):
         table: Table[Row],
         place_of: Callable[[Row], Mapping[str, str]],
         condition: Condition,
+        *,
         start: list[_Place],
+        limit: int,
     ) -> None:
         self._tables = tables
         self._table = table
         self._place_of = place_of
         self._condition = condition
-        self._rows = self._walk(start)
+        self._rows = self._walk(start, limit)
         self.place = start[0] if start else None  # where to go on; None at the end
         self.is_spent = False  # whether it ended for having made all its calls
 
@@ -289,8 +301,8 @@ class _Walk(Generic[Row]):
         """The next rows; none at the end."""
         return list(islice(self._rows, count))
 
-    def _walk(self, start: list[_Place]) -> Iterator[Row]:
-        calls, limit = 0, _FIRST_READ
+    def _walk(self, start: list[_Place], limit: int) -> Iterator[Row]:
+        calls = 0
         for (day, cursor), next_day in zip(start, [*start[1:], None], strict=False):
             self.place = _Place(day, cursor)
             while self.place and self.place.day == day:
