@@ -110,6 +110,17 @@ def test_a_hash_has_a_salt_of_its_own_and_does_not_tell_the_password() -> None:
     assert ":" not in one
 
 
+def test_a_password_that_fitted_opens_no_other_door(tmp_path: Path) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"alice:{hash_password('one')}\nbob:{hash_password('two')}\n")
+    users = load_users(file)
+    assert [users.knows("alice", "one") for _ in range(2)] == [True, True]
+    assert not users.knows("alice", "two")
+    assert not users.knows("bob", "one")
+    assert not users.knows("carol", "one")
+    assert [users.knows("alice", "three") for _ in range(2)] == [False, False]
+
+
 def test_the_command_makes_a_line_that_lets_in(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["carol"], input="pa:ss wörd\npa:ss wörd\n")
     assert done.exit_code == 0

@@ -1,6 +1,6 @@
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import count
 
@@ -34,6 +34,7 @@ class Past:
         self.year = next(_free_years)
         self.world = world
         self.catalogue = Catalogue(world.tables)
+        self.days: set[str] = set()
 
     def report(self, key: str, day: int = 1, *, second: int = 0, **fields: object) -> Report:
         """A report of an object that arrived on that day of the year."""
@@ -54,7 +55,14 @@ class Past:
 
     def write(self, *reports: Report) -> None:
         self.world.tables.put(REPORTS, reports)
-        self.world.tables.put(DAYS, [ArrivalDay(day=report.day) for report in reports])
+        days = {report.day for report in reports}
+        self.world.tables.put(DAYS, [ArrivalDay(day=day) for day in days])
+        self.days |= days
+
+    def forget(self) -> None:
+        """Leave no day behind that other tests would walk over."""
+        for day in self.days:
+            self.world.tables.delete(DAYS, DAYS.key(ArrivalDay(day=day)))
 
     def page(self, cursor: str | None = None, /, **search: object) -> CataloguePage:
         bounds = {"first": date(self.year, 1, 1), "last": date(self.year, 12, 31)}
@@ -75,8 +83,10 @@ def keys(page: CataloguePage) -> list[str]:
 
 
 @pytest.fixture
-def past(world: World) -> Past:
-    return Past(world)
+def past(world: World) -> Iterator[Past]:
+    past = Past(world)
+    yield past
+    past.forget()
 
 
 # --- pages ----------------------------------------------------------------------------------------
