@@ -12,7 +12,7 @@ from ingest_pipeline.aws.mediaconvert import MediaConvert
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import POSTED, ArrivalDay, ObjectRef, Report
+from ingest_pipeline.catalog.model import POSTED, ArrivalDay, ImageLabels, ObjectRef, Report
 from ingest_pipeline.catalog.tables import ASSETS, BY_DAY, DAYS, REPORTS, report_key
 from ingest_pipeline.media.labels import Labeler, Wanted
 from ingest_pipeline.media.local_labeler import LocalLabeler
@@ -196,7 +196,7 @@ class System:
         return self._unenriched(self.tables.get_many(REPORTS, keys))
 
     def _unenriched(self, reports: Sequence[Report]) -> list[ObjectRef]:
-        makers = (self.previewer(),)
+        makers = (self.previewer(), self.image_labelling())
         lacking = (ref for maker in makers for ref in maker.missing(reports))
         return list(unique_everseen(lacking, key=lambda ref: (ref.uri, ref.version)))
 
@@ -240,8 +240,21 @@ class System:
     def image_labelling(self, run_id: str | None = None) -> ImageLabelling:
         """Labels images."""
         return ImageLabelling(
-            self.clients.s3, self.tables, self.labeler, self.labels_wanted, run_id
+            self.clients.s3,
+            self.tables,
+            self.labeler,
+            self.labels_wanted,
+            run_id,
+            self._show_labels,
         )
+
+    def _show_labels(self, rows: Sequence[ImageLabels]) -> None:
+        """Put labels into the posts of their images; an image whose post is gone goes, too."""
+        posts = self.posts()
+        for row in rows:
+            labels = [label.name for label in row.labels]
+            if not posts.attach(row.bucket, row.key, labels, row.version):
+                posts.orphaned(row.key, row.version)
 
     def session_intake(self) -> Intake:
         """The session sensor's work."""

@@ -158,7 +158,7 @@ def _enrichment_run(batch: Batch) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=batch.id,
         partition_key=batch.group,
-        run_config=_config_of(batch, "previews", "enrichment_receipts"),
+        run_config=_config_of(batch, "previews", "image_labels", "enrichment_receipts"),
         tags=_tags(batch),
     )
 

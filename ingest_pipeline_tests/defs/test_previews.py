@@ -1,6 +1,7 @@
 """Enrichment in Dagster: what its sensor asks for, and what its runs make, show and answer."""
 
 import json
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -12,7 +13,7 @@ from ingest_pipeline.catalog.tables import PREVIEWS, report_key
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.config import ObjectConfig
 from ingest_pipeline.defs.resources import BATCH_TAG
-from ingest_pipeline.media import waveform
+from ingest_pipeline.media.waveform import WaveformDrawer
 from ingest_pipeline.steps import receipts as receipts_module
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.defs.runs import metadata, passed_checks, run, run_as_requested
@@ -66,7 +67,7 @@ def test_an_object_that_fails_in_passing_comes_again_alone(
     sound, _ = ingested(our_world, instance, sound=wavs.valid(), photo=encoded(photo(), "PNG"))
     (request,) = requests(instance, "enrichment_sensor")
     with monkeypatch.context() as without_child:
-        without_child.setattr(waveform.sys, "executable", "/no/such/python")
+        without_child.setattr(WaveformDrawer.__init__, "__defaults__", (Path("/no/such/program"),))
         failed = run_as_requested(instance, JOB, request)
     assert not failed.success
     assert not passed_checks(failed)["every_object_has_its_preview"]

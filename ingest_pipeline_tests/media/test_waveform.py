@@ -55,7 +55,8 @@ def drawn(drawer: WaveformDrawer, path: Path) -> Pixels:
 
 def heights(lane: Pixels) -> npt.NDArray[np.int64]:
     """How many pixels of each column are not clear."""
-    return (lane[:, :, 3] > 0).sum(axis=0)
+    opaque: npt.NDArray[np.int64] = np.count_nonzero(lane[:, :, 3], axis=0)
+    return opaque
 
 
 def test_a_lane_is_as_high_as_its_signal_and_the_rms_within_it(

@@ -16,6 +16,7 @@ from ingest_pipeline.catalog.tables import (
     report_key,
 )
 from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.media.waveform import WaveformDrawer
 from ingest_pipeline.steps import preview as preview_module
 from ingest_pipeline.steps.preview import Previewed, picture_key
 from ingest_pipeline_tests import wavs
@@ -171,7 +172,7 @@ def test_what_fails_in_passing_is_told_and_made_the_next_time(
     image = put(world, "photo.png", encoded(photo(), "PNG"))
     with monkeypatch.context() as without_child:
         program = Path("/no/such/program")
-        drawer = preview_module.WaveformDrawer(program)
+        drawer = WaveformDrawer(program)
         previewer = preview_module.Previewer(
             world.clients.s3, world.tables, world.settings.rendition_bucket, _drawer=drawer
         )

@@ -51,7 +51,7 @@ def previews(
 
 
 @dg.asset(
-    deps=["previews"],
+    deps=["previews", "image_labels"],
     partitions_def=arrival_days,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name=GROUP,
