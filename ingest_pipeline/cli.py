@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_pipeline.aws.objects import ObjectGoneError, ObjectReplacedError
-from ingest_pipeline.catalog.model import Rendition, Report
+from ingest_pipeline.catalog.model import ImageLabels, Rendition, Report
 from ingest_pipeline.catalog.tables import BY_DAY, REPORTS
 from ingest_pipeline.cli_sessions import sessions
 from ingest_pipeline.local.backfill import BackfillError, launch_backfill, watch_backfill
@@ -26,6 +26,7 @@ from ingest_pipeline.local.samples import (
     Upload,
     Uploaded,
     event_counts,
+    image_labels,
     outcomes,
     plan_uploads,
     put,
@@ -121,8 +122,8 @@ def dev(system: System) -> None:
 def demo(system: System) -> None:
     """Start everything, take in the samples, print what became of each, and stop.
 
-    Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes, or
-    the video no rendition.
+    Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes,
+    the video no rendition, or the photo no labels.
     """
     _announce()
     with whole_system(system.config).running():
@@ -131,12 +132,16 @@ def demo(system: System) -> None:
         reports = outcomes(system, uploaded, _DEMO_SECONDS)
         events = event_counts(system, session_ids, _DEMO_SECONDS)
         made = renditions(system, reports, _DEMO_SECONDS)
+        labelled = image_labels(system, reports, _DEMO_SECONDS)
     _print_reports(reports)
     _print_renditions(system, made)
+    _print_labels(labelled)
     _print_sessions(session_ids, events)
     _exit_unless_complete(reports, uploaded)
     if unmade := {report.uri for report in videos(reports)} - {each.uri for each in made}:
         raise click.ClickException(f"no rendition in time: {', '.join(unmade)}")
+    if not any(each.labels for each in labelled):
+        raise click.ClickException("no labels of the photo in time")
     if missing := [session for session in session_ids if session not in events]:
         raise click.ClickException(f"not in the event database in time: {', '.join(missing)}")
 
@@ -353,6 +358,12 @@ def _print_renditions(system: System, made: Iterable[Rendition]) -> None:
         _console.print(Text(f"{each.key} -> {each.rendition_key}: {size}"))
         link = f"  plays for an hour, while `make dev` runs: {links.rendition(each)}"
         _console.print(Text(link), soft_wrap=True)
+
+
+def _print_labels(labelled: Iterable[ImageLabels]) -> None:
+    for each in labelled:
+        seen = ", ".join(f"{label.name} {label.confidence:.0f} %" for label in each.labels)
+        _console.print(Text(f"{each.key} shows {seen or each.reason or 'nothing that is sure'}"))
 
 
 def _print_sessions(session_ids: Sequence[str], events: Mapping[str, int]) -> None:

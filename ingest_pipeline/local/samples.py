@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ingest_pipeline.catalog.model import Rendition, Report, object_uri
+from ingest_pipeline.catalog.model import ImageLabels, Rendition, Report, object_uri
 from ingest_pipeline.catalog.tables import (
+    IMAGE_LABELS,
     RENDITIONS,
     RENDITIONS_BY_OBJECT,
     REPORTS,
     REPORTS_BY_OBJECT,
+    image_labels_key,
     report_key,
 )
 from ingest_pipeline.media.model import Kind
@@ -120,6 +122,17 @@ def renditions(system: System, reports: Iterable[Report], timeout: float) -> lis
         for rendition in system.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, report.uri)
         if rendition.version == report.version
     ]
+
+
+def image_labels(system: System, reports: Iterable[Report], timeout: float) -> list[ImageLabels]:
+    """What is seen on the indexed images among these, waiting until none of it is missing."""
+    labelling = system.image_labelling()
+    indexed = list(reports)
+    deadline = time.monotonic() + timeout
+    while labelling.missing(indexed) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    keys = [image_labels_key(each.uri, each.version, system.labeler.model) for each in indexed]
+    return system.tables.get_many(IMAGE_LABELS, keys)
 
 
 def put_sample_sessions(system: System) -> list[str]:
