@@ -1,14 +1,17 @@
 """What the UI shows of a batch: counts, costs, and a table of its objects."""
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from types import UnionType
+from typing import Annotated, Union, get_args, get_origin
 from urllib.parse import quote, urlencode
 
 import dagster as dg
 
 from ingest_pipeline.catalog.model import Asset, ImageLabels, Preview, Rendition, Report
-from ingest_pipeline.media.model import Label, VideoInfo
+from ingest_pipeline.media.model import Frozen, Label, VideoInfo
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.plot import sessions_picture
 from ingest_pipeline.steps.render import Rendered
@@ -133,8 +136,27 @@ def describe_previews(
 
 def _story(row: Report | Preview, api_url: str) -> str:
     """A link to all that is known of an object."""
-    history = f"{api_url}/object/{quote(row.bucket)}/{quote(row.key)}/history"
-    return f"[{_literal(f'{row.bucket}/{row.key}')}]({history})"
+    page = f"{api_url}/catalogue/{row.bucket}?{urlencode({'key': row.key})}"
+    return f"[{_literal(f'{row.bucket}/{row.key}')}]({page})"
+
+
+def columns_of(row: type[Frozen]) -> dg.TableSchema:
+    """The columns of a table: the fields of its rows."""
+    fields = row.model_fields.items()
+    return dg.TableSchema(
+        [dg.TableColumn(name, _type_name(each.annotation)) for name, each in fields]
+    )
+
+
+def _type_name(annotation: object) -> str:
+    """A type as a person writes it: `tuple[Reason, ...] | None`."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type_name(parts[0])
+    if origin in (Union, UnionType):
+        return " | ".join(map(_type_name, parts))
+    name = str(annotation) if parts or not isinstance(annotation, type) else annotation.__name__
+    return re.sub(r"[a-z_]\w*\.", "", name).replace("NoneType", "None")
 
 
 def table_columns(*columns: tuple[str, str, str]) -> dg.TableSchema:

@@ -8,12 +8,14 @@ import pytest
 
 from ingest_pipeline.catalog.model import FIRST_DAY
 from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.metadata import COLUMNS
 from ingest_pipeline.defs.partitions import arrival_days, session_days
 from ingest_pipeline_tests.embedded import free_port
 
 LOAD = """
 import sys
 from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.metadata import COLUMNS
 
 repository = defs().get_repository_def()
 assert repository.get_all_jobs()
@@ -65,6 +67,25 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
     for key in made:
         assert graph.get(key).partitions_def in {arrival_days, session_days}
         assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_assets_that_are_tables_tell_their_columns() -> None:
+    told = {
+        spec.key.to_user_string(): [column.name for column in schema.columns]
+        for spec in defs().resolve_all_asset_specs()
+        if (schema := spec.metadata.get(COLUMNS))
+    }
+    assert told.keys() == {
+        "probe_report",
+        "valid_asset_index",
+        "rejected_objects",
+        "renditions",
+        "previews",
+        "image_labels",
+        "session_reports",
+        "session_events",
+    }
+    assert told["valid_asset_index"][:2] == ["bucket", "file"]
 
 
 def test_jobs_sensors_schedules_and_checks_are_described(

@@ -54,7 +54,7 @@ def test_a_run_that_indexes_asks_for_previews_and_another_makes_and_shows_them(
     assert (shown["previews"], shown["without"]) == (2, 0)
     assert shown["kinds"] == {"audio": 1, "image": 1}
     assert str(shown["pictures"]).count("](data:image/webp;base64,") == 2
-    assert f"/object/{our_world.bucket}/sound/history) | audio | 960x160 |" in str(shown["table"])
+    assert f"/catalogue/{our_world.bucket}?key=sound) | audio | 960x160 |" in str(shown["table"])
     assert len(str(shown["pictures"])) < 30_000
     assert passed_checks(result)["every_object_has_its_preview"]
     assert metadata(result, "enrichment_receipts") == {"objects": 2, "messages": 2}

@@ -9,7 +9,7 @@ from ingest_pipeline.catalog.model import ImageLabels, ObjectRef
 from ingest_pipeline.defs.assets.ingest import OWNERS
 from ingest_pipeline.defs.assets.previews import GROUP, objects_of
 from ingest_pipeline.defs.config import ObjectsConfig
-from ingest_pipeline.defs.metadata import describe_labels
+from ingest_pipeline.defs.metadata import COLUMNS, columns_of, describe_labels
 from ingest_pipeline.defs.partitions import arrival_days
 from ingest_pipeline.defs.resources import AwsResource
 from ingest_pipeline.steps.label import ImageLabelling, LabellingError
@@ -23,6 +23,7 @@ def image_labels_by(code_version: str) -> dg.AssetsDefinition:
 
     @dg.asset(
         deps=["valid_asset_index"],
+        metadata={COLUMNS: columns_of(ImageLabels)},
         partitions_def=arrival_days,
         backfill_policy=dg.BackfillPolicy.single_run(),
         group_name=GROUP,

@@ -9,7 +9,13 @@ from ingest_pipeline.catalog.model import Asset, ObjectRef, Report
 from ingest_pipeline.catalog.tables import ASSETS, REPORTS
 from ingest_pipeline.defs.config import ObjectsConfig
 from ingest_pipeline.defs.io_managers import TABLE
-from ingest_pipeline.defs.metadata import describe_assets, describe_outcomes, describe_reports
+from ingest_pipeline.defs.metadata import (
+    COLUMNS,
+    columns_of,
+    describe_assets,
+    describe_outcomes,
+    describe_reports,
+)
 from ingest_pipeline.defs.partitions import arrival_days
 from ingest_pipeline.defs.resources import AwsResource, HeldReceiptsResource
 from ingest_pipeline.settings import settings
@@ -28,6 +34,7 @@ ingest_bucket = dg.AssetSpec(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"s3"},
+    metadata={"catalogue": dg.MetadataValue.url(settings().api_url)},
 )
 
 
@@ -36,7 +43,7 @@ ingest_bucket = dg.AssetSpec(
     backfill_policy=_ONE_RUN,
     deps=[ingest_bucket],
     io_manager_key="dynamodb_io_manager",
-    metadata={TABLE: REPORTS.name},
+    metadata={TABLE: REPORTS.name, COLUMNS: columns_of(Report)},
     group_name=GROUP,
     owners=OWNERS,
     kinds={"python", "dynamodb"},
@@ -67,7 +74,7 @@ def _arrived_on(aws: AwsResource, days: list[str]) -> list[ObjectRef]:
     partitions_def=arrival_days,
     backfill_policy=_ONE_RUN,
     io_manager_key="dynamodb_io_manager",
-    metadata={TABLE: ASSETS.name},
+    metadata={TABLE: ASSETS.name, COLUMNS: columns_of(Asset)},
     group_name=GROUP,
     owners=OWNERS,
     kinds={"python", "dynamodb"},
@@ -95,6 +102,7 @@ def delete_rejected_objects(
 @dg.graph_asset(
     partitions_def=arrival_days,
     backfill_policy=_ONE_RUN,
+    metadata={COLUMNS: columns_of(Report)},
     group_name=GROUP,
     owners=OWNERS,
     kinds={"s3", "dynamodb"},

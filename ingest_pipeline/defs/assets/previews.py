@@ -9,7 +9,7 @@ import dagster as dg
 from ingest_pipeline.catalog.model import ObjectRef, Preview
 from ingest_pipeline.defs.assets.ingest import OWNERS
 from ingest_pipeline.defs.config import ObjectsConfig
-from ingest_pipeline.defs.metadata import describe_previews
+from ingest_pipeline.defs.metadata import COLUMNS, columns_of, describe_previews
 from ingest_pipeline.defs.partitions import arrival_days
 from ingest_pipeline.defs.resources import AwsResource, HeldReceiptsResource
 from ingest_pipeline.settings import settings
@@ -21,6 +21,7 @@ _LARGEST_PICTURE = 16 * 1024  # bytes; an event with many larger ones is slow to
 
 @dg.asset(
     deps=["valid_asset_index", "renditions"],
+    metadata={COLUMNS: columns_of(Preview)},
     partitions_def=arrival_days,
     backfill_policy=dg.BackfillPolicy.single_run(),
     group_name=GROUP,

@@ -9,7 +9,7 @@ from ingest_pipeline.catalog.model import Asset, ObjectRef, Rendition
 from ingest_pipeline.catalog.tables import ASSETS, BY_DAY
 from ingest_pipeline.defs.assets.ingest import OWNERS
 from ingest_pipeline.defs.config import ObjectsConfig
-from ingest_pipeline.defs.metadata import describe_renditions
+from ingest_pipeline.defs.metadata import COLUMNS, columns_of, describe_renditions
 from ingest_pipeline.defs.partitions import arrival_days
 from ingest_pipeline.defs.resources import AwsResource, HeldReceiptsResource
 from ingest_pipeline.settings import settings
@@ -22,6 +22,7 @@ _LARGEST_PICTURE = 48 * 1024  # bytes; an event with a larger one is slow to loa
     deps=["valid_asset_index"],
     partitions_def=arrival_days,
     backfill_policy=dg.BackfillPolicy.single_run(),
+    metadata={COLUMNS: columns_of(Rendition)},
     pool="transcode",
     group_name="video",
     owners=OWNERS,
