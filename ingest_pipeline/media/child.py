@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,7 +32,28 @@ class Limits:
     cpu_seconds: int | None = None  # ends a hang whose parent died and so cannot kill it
 
 
-class LimitedChild:
+class Closing(ABC):
+    """A context manager that closes itself on leaving."""
+
+    @abstractmethod
+    def close(self) -> object:
+        """End what runs."""
+
+    def __enter__(self) -> Self:
+        """Give itself; nothing is started yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+
+class LimitedChild(Closing):
     """A child process with pipes; a context manager, on leaving it nothing of the child is left.
 
     With `dies_with_thread` the kernel kills it when the thread that started it ends, be it by
@@ -75,19 +97,6 @@ class LimitedChild:
         except OSError:
             self._remove_directory()
             raise
-
-    def __enter__(self) -> Self:
-        """Give itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     @property
     def stdin(self) -> IO[bytes]:

@@ -12,10 +12,9 @@ import sys
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from ingest_pipeline.media.child import LimitedChild, Limits, read_all
+from ingest_pipeline.media.child import Closing, LimitedChild, Limits, read_all
 from ingest_pipeline.media.model import Frozen, ImageInfo, Kind, Probe, Reason
 from ingest_pipeline.media.wav import SeekableFile
 
@@ -50,7 +49,7 @@ class Picture(Frozen):
     content_type: str
 
 
-class ImageReader:
+class ImageReader(Closing):
     """Decodes images in one child process, started when first needed.
 
     Safe to share between threads; they take turns. A context manager: on leaving it the child is
@@ -66,19 +65,6 @@ class ImageReader:
         self._lock = threading.Lock()
         self._large = threading.Lock()
         self._child: _Child | None = None
-
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def close(self) -> None:
         """End the child; a later call starts another."""

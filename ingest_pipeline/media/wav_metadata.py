@@ -13,12 +13,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from pydantic import JsonValue
 
-from ingest_pipeline.media.child import LimitedChild, Limits, read_all
+from ingest_pipeline.media.child import Closing, LimitedChild, Limits, read_all
 from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.media.sniff import printable
 from ingest_pipeline.media.wav import Chunk, ReadBudgetError, SeekableFile
@@ -41,7 +39,7 @@ class Metadata:
     warnings: tuple[str, ...] = ()
 
 
-class MetadataReader:
+class MetadataReader(Closing):
     """Reads the metadata of WAV files in one child process, started when first needed.
 
     Safe to share between threads; they take turns. A context manager: on leaving it the child
@@ -58,19 +56,6 @@ class MetadataReader:
         self._program = program
         self._lock = threading.Lock()
         self._child: _Child | None = None
-
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def close(self) -> None:
         """End the child; a later `read` starts another."""

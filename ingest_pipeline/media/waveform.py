@@ -5,10 +5,8 @@ import struct
 import sys
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from ingest_pipeline.media.child import LimitedChild, Limits, read_all
+from ingest_pipeline.media.child import Closing, LimitedChild, Limits, read_all
 from ingest_pipeline.media.image import Picture
 
 WIDTH = 960  # pixels
@@ -34,7 +32,7 @@ class WaveformDrawerError(RuntimeError):
     """Drawing failed for reasons that are not the file's: try again later."""
 
 
-class WaveformDrawer:
+class WaveformDrawer(Closing):
     """Draws waveforms in one child process, started when first needed.
 
     Safe to share between threads; they take turns. A context manager: on leaving it the child
@@ -46,19 +44,6 @@ class WaveformDrawer:
         self._program = program
         self._lock = threading.Lock()
         self._child: LimitedChild | None = None
-
-    def __enter__(self) -> Self:
-        """Start nothing yet."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def close(self) -> None:
         """End the child; a later `draw` starts another."""

@@ -147,7 +147,7 @@ def test_a_newer_version_takes_the_place_and_a_late_older_one_does_not(world: Wo
 
 
 def test_a_file_that_cannot_be_drawn_has_a_reason_and_loses_no_neighbour(world: World) -> None:
-    # Our walker takes 24 bits in words of 4 bytes of any channels; libsndfile does not take 53.
+    # A report that says audio of what libsndfile cannot open.
     bad = world.put("bad.wav", b"no audio any more")
     good = put(world, "good.wav", wavs.valid())
     (report,) = world.take_in([world.put("model.wav", wavs.valid(96))])
