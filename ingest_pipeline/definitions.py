@@ -13,7 +13,11 @@ from ingest_pipeline.defs.assets.ingest import (
 from ingest_pipeline.defs.assets.previews import enrichment_receipts, previews
 from ingest_pipeline.defs.assets.sessions import session_assets, session_bucket
 from ingest_pipeline.defs.assets.video import renditions
-from ingest_pipeline.defs.checks import bucket_and_tables_agree, dead_letter_queues_empty
+from ingest_pipeline.defs.checks import (
+    bucket_and_tables_agree,
+    dead_letter_queues_empty,
+    indexed_objects_are_enriched,
+)
 from ingest_pipeline.defs.io_managers import DynamoDBIOManager
 from ingest_pipeline.defs.jobs import (
     delete_objects,
@@ -54,7 +58,11 @@ def defs() -> dg.Definitions:
             rejected_objects,
             ingest_receipts,
         ],
-        asset_checks=[bucket_and_tables_agree, dead_letter_queues_empty],
+        asset_checks=[
+            bucket_and_tables_agree,
+            indexed_objects_are_enriched,
+            dead_letter_queues_empty,
+        ],
         jobs=[
             ingest_objects,
             delete_objects,

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 
-from more_itertools import unique_everseen
+from more_itertools import chunked, unique_everseen
 
 from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.aws.events import ParsedBody, ingest_body
 from ingest_pipeline.aws.mediaconvert import MediaConvert
-from ingest_pipeline.aws.queues import Message, Queue
+from ingest_pipeline.aws.queues import Depth, Message, Queue
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalog.model import POSTED, ArrivalDay, ImageLabels, ObjectRef, Report
@@ -36,6 +37,8 @@ from ingest_pipeline.steps.render_mediaconvert import MediaConvertEngine, unders
 from ingest_pipeline.steps.restore import Restorer
 from ingest_pipeline.steps.session_events import understand_report
 from ingest_pipeline.steps.take_in import take_in
+
+_TOGETHER = 500  # reports looked at in one go
 
 
 class System:
@@ -219,6 +222,29 @@ class System:
         self.order_renditions(outcomes)
         self.order_enrichment(outcomes)
         self.tables.put(DAYS, [ArrivalDay(day=day) for day in {each.day for each in outcomes}])
+
+    def ask_again(self, days: Iterable[str], grace: timedelta) -> int:
+        """Ask again for what the indexed objects of these days lack; of how many.
+
+        An order, or the run that had it, was lost. What waits in a queue is not: while it is not
+        empty, nothing is asked for.
+        """
+        before = datetime.now(UTC) - grace
+        settled = (
+            report
+            for day in days
+            for report in self.tables.query(REPORTS, BY_DAY, day)
+            if report.judged_at < before and self.sources.for_object(report.bucket, report.key)
+        )
+        orders = [
+            order
+            for queue, order in (
+                (self.rendition_queue, self.order_renditions),
+                (self.enrichment_queue, self.order_enrichment),
+            )
+            if queue.depth() == Depth(waiting=0, in_flight=0)
+        ]
+        return sum(order(some) for some in chunked(settled, _TOGETHER) for order in orders)
 
     @cached_property
     def labeler(self) -> Labeler:

@@ -1,6 +1,6 @@
 """Asset checks that look at the whole, not at one batch."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -30,6 +30,22 @@ def bucket_and_tables_agree(aws: AwsResource) -> dg.AssetCheckResult:
             "sent again": sent,
             "the first": [f"{each.ref.uri}: {each.problem}" for each in found[:_SHOWN]],
         },
+    )
+
+
+@dg.asset_check(
+    asset="ingest_bucket",
+    description="What is indexed of the last two days has its preview, labels and renditions, or "
+    "a reason; what lacks some is asked for again.",
+)
+def indexed_objects_are_enriched(aws: AwsResource) -> dg.AssetCheckResult:
+    now = datetime.now(UTC)
+    days = [(now - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in (0, 1)]
+    asked = aws.system.ask_again(days, _GRACE)
+    return dg.AssetCheckResult(
+        passed=asked == 0,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"asked for again": asked},
     )
 
 

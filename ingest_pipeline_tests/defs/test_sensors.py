@@ -14,7 +14,7 @@ from ingest_pipeline.defs.resources import BATCH_TAG, AwsResource
 from ingest_pipeline.settings import settings
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.defs.runs import objects_config, run_as_requested
-from ingest_pipeline_tests.world import World, some_ref
+from ingest_pipeline_tests.world import World, bodies, some_ref
 
 
 def tick(instance: dg.DagsterInstance, name: str = "s3_ingest_sensor") -> SensorExecutionData:
@@ -176,6 +176,7 @@ def test_the_reconciliation_finds_dead_letters_and_agreement(
     checks = reconcile(instance)
     assert {name: check.passed for name, check in checks.items()} == {
         "bucket_and_tables_agree": True,  # the object is too young to have been missed
+        "indexed_objects_are_enriched": True,
         "dead_letter_queues_empty": True,
     }
     for _, dead_letters in our_world.system.queues:
@@ -185,6 +186,20 @@ def test_the_reconciliation_finds_dead_letters_and_agreement(
     names = [dead_letters.name for _, dead_letters in our_world.system.queues]
     assert {name: value.value for name, value in dead.metadata.items()} == dict.fromkeys(names, 1)
     assert our_world.content(ref.key)
+
+
+def test_the_reconciliation_asks_again_for_what_an_indexed_object_lacks(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_pipeline.defs.checks._GRACE", timedelta(0))
+    ref = our_world.put("a.wav", wavs.valid())
+    our_world.take_in([ref])
+    check = reconcile(instance)["indexed_objects_are_enriched"]
+    assert (check.passed, check.metadata["asked for again"].value) == (False, 1)
+    assert reconcile(instance)["indexed_objects_are_enriched"].passed, "what waits is not lost"
+    assert [json.loads(body) for body in bodies(our_world.system.enrichment_queue)] == [
+        json.loads(ingest_body(ref))
+    ]
 
 
 def test_the_reconciliation_sends_what_was_missed(
