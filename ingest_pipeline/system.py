@@ -204,14 +204,16 @@ class System:
         return list(unique_everseen(lacking, key=lambda ref: (ref.uri, ref.version)))
 
     def indexed_on(self, days: Iterable[str]) -> Iterator[ObjectRef]:
-        """The objects that are indexed and arrived on these days."""
+        """The objects of our sources that are indexed and arrived on these days."""
         rows = (row for day in days for row in self.tables.query(ASSETS, BY_DAY, day))
         return (
             ObjectRef(
                 bucket=row.bucket, key=row.file, version=row.version, arrived=row.last_modified
             )
             for row in rows
-            if row.deleted_at is None and row.version != POSTED
+            if row.deleted_at is None
+            and row.version != POSTED
+            and self.sources.for_object(row.bucket, row.file)
         )
 
     def follow_up(self, outcomes: Sequence[Report]) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from ingest_pipeline.catalog.model import Asset, ObjectRef, Rendition
-from ingest_pipeline.catalog.tables import ASSETS, BY_DAY
+from ingest_pipeline.catalog.model import Rendition
 from ingest_pipeline.defs.assets.ingest import OWNERS
+from ingest_pipeline.defs.assets.previews import objects_of
 from ingest_pipeline.defs.config import ObjectsConfig
 from ingest_pipeline.defs.metadata import COLUMNS, columns_of, describe_renditions
 from ingest_pipeline.defs.partitions import arrival_days
@@ -49,7 +49,7 @@ def renditions(
     """
     system = aws.system
     renderer = system.renderer(context.run.run_id)
-    refs = config.refs() or _indexed_on(aws, context.partition_keys)
+    refs = objects_of(context, config, aws)
     rendered = [each for ref in refs if (each := renderer.render(ref, context.log.info))]
     rendition_messages.held.answer_all()
     made = [rendition for each in rendered for rendition in each.made]
@@ -59,20 +59,6 @@ def renditions(
     wrong = wrong_renditions(system.clients.s3, made)
     yield dg.AssetCheckResult(
         check_name="every_rendition_stands", passed=not wrong, metadata={"wrong": wrong}
-    )
-
-
-def _indexed_on(aws: AwsResource, days: list[str]) -> list[ObjectRef]:
-    rows = (row for day in days for row in aws.system.tables.query(ASSETS, BY_DAY, day))
-    return [_ref(row) for row in rows if row.deleted_at is None]
-
-
-def _ref(asset: Asset) -> ObjectRef:
-    return ObjectRef(
-        bucket=asset.bucket,
-        key=asset.file,
-        version=asset.version,
-        arrived=asset.last_modified,
     )
 
 
