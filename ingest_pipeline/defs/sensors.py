@@ -23,6 +23,7 @@ from ingest_pipeline.steps.intake import Intake
 # second look only, and tick every 10 s.
 _DAEMON_LOOP_SECONDS = 5
 _INTERVAL = max(1, settings().tick_seconds - _DAEMON_LOOP_SECONDS + 1)
+_LATER = {"dagster/priority": "-1"}  # no outcome waits for a picture
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 
 
@@ -137,7 +138,7 @@ def _rendition_run(batch: Batch) -> dg.RunRequest:
         run_key=batch.id,
         partition_key=batch.group,
         run_config=_config_of(batch, "renditions", "previews"),
-        tags=_tags(batch),
+        tags=_tags(batch) | _LATER,
     )
 
 
@@ -159,7 +160,7 @@ def _enrichment_run(batch: Batch) -> dg.RunRequest:
         run_key=batch.id,
         partition_key=batch.group,
         run_config=_config_of(batch, "previews", "image_labels", "enrichment_receipts"),
-        tags=_tags(batch),
+        tags=_tags(batch) | _LATER,
     )
 
 

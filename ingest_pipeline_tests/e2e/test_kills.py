@@ -42,7 +42,7 @@ def test_kill_in_the_middle_of_200_objects(
     _kill(running, words)
 
     for key, version in zip(keys, versions, strict=True):
-        running.outcome(key, version, seconds=300)
+        running.outcome(key, version, seconds=420)
     wait_for(running.queue_is_empty, 120, "the queue")
     for number, key in enumerate(keys):
         expected = Outcome.INDEXED if is_valid(number) else Outcome.REJECTED
