@@ -14,7 +14,7 @@ from ingest_pipeline.api.dependencies import TheMonitor, TheSystem
 from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.identity import Operator, operator
 from ingest_pipeline.api.keys import ObjectKey
-from ingest_pipeline.api.models import BUCKET, Hello
+from ingest_pipeline.api.models import Hello
 from ingest_pipeline.api.pages import views, words
 from ingest_pipeline.api.pages.rendering import PageRoute, page, static_files
 from ingest_pipeline.api.pages.strip import Strip
@@ -299,15 +299,16 @@ def invite_upload(system: TheSystem, upload: NewUpload) -> UploadLink:
         raise HTTPException(
             413, f"it has {words.size(upload.size)}; at most {words.size(most)} are taken"
         )
-    link = Links(system.clients.s3).upload(BUCKET, upload.name, upload.size)
+    link = Links(system.clients.s3).upload(system.config.bucket, upload.name, upload.size)
     return UploadLink(url=link, key=upload.name)
 
 
 @guarded.get("/uploads")
 def show_upload(request: Request, system: TheSystem, key: _Key, etag: _Version) -> Response:
     """What has become of an upload so far, as a card."""
-    card = Catalogue(system.tables).upload(BUCKET, key, etag)
-    view = views.card_view(card) if card else views.waiting_card(BUCKET, key)
+    bucket = system.config.bucket
+    card = Catalogue(system.tables).upload(bucket, key, etag)
+    view = views.card_view(card) if card else views.waiting_card(bucket, key)
     return page(request, "upload.html", card=view)
 
 
