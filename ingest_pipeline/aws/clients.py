@@ -85,6 +85,7 @@ def connect(config: Settings) -> Clients:
         signature_version="s3v4",  # boto3 presigns with SigV2 otherwise
         s3={"addressing_style": "path"} if config.aws == "embedded" else {},
         parameter_validation=False,  # a quarter of the time of a batch of rows; types are checked
+        user_agent="ingest_pipeline",  # botocore puts its own together for every call, 0.1 ms each
         connect_timeout=5,
         read_timeout=30,
         request_checksum_calculation="when_required",
