@@ -229,14 +229,17 @@ class System:
         """Ask again for what the indexed objects of these days lack; of how many.
 
         An order, or the run that had it, was lost. What waits in a queue is not: while it is not
-        empty, nothing is asked for.
+        empty, nothing is asked for. Nor is what was tried and cannot be transcoded, of which the
+        report has the reason: it would be tried every hour.
         """
         before = datetime.now(UTC) - grace
         settled = (
             report
             for day in days
             for report in self.tables.query(REPORTS, BY_DAY, day)
-            if report.judged_at < before and self.sources.for_object(report.bucket, report.key)
+            if report.judged_at < before
+            and not report.reasons
+            and self.sources.for_object(report.bucket, report.key)
         )
         orders = [
             order

@@ -8,12 +8,14 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from ingest_pipeline.aws.events import delete_order_body, ingest_body
 from ingest_pipeline.aws.queues import Depth
 from ingest_pipeline.catalog.model import FIRST_DAY, ObjectRef, Outcome
-from ingest_pipeline.catalog.tables import RECEIPTS
+from ingest_pipeline.catalog.tables import RECEIPTS, REPORTS
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.resources import BATCH_TAG, AwsResource
+from ingest_pipeline.media.model import Reason
 from ingest_pipeline.settings import settings
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.defs.runs import objects_config, run_as_requested
+from ingest_pipeline_tests.media.clips import big_buck_bunny
 from ingest_pipeline_tests.world import World, bodies, some_ref
 
 
@@ -200,6 +202,21 @@ def test_the_reconciliation_asks_again_for_what_an_indexed_object_lacks(
     assert [json.loads(body) for body in bodies(our_world.system.enrichment_queue)] == [
         json.loads(ingest_body(ref))
     ]
+
+
+def test_the_reconciliation_tries_no_video_again_that_cannot_be_transcoded(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_pipeline.defs.checks._GRACE", timedelta(0))
+    (report,) = our_world.take_in([our_world.put("a.mp4", big_buck_bunny().read_bytes())])
+    assert (
+        reconcile(instance)["indexed_objects_are_enriched"].metadata["asked for again"].value == 1
+    )
+    assert len(bodies(our_world.system.rendition_queue)) == 1
+    reason = Reason(rule="transcodable", found="no frame", wanted="a rendition")
+    our_world.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=(reason,))])
+    assert reconcile(instance)["indexed_objects_are_enriched"].passed
+    assert bodies(our_world.system.rendition_queue) == []
 
 
 def test_the_reconciliation_sends_what_was_missed(

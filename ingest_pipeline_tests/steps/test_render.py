@@ -125,11 +125,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
 
 
 def configured(world: World, **changes: Any) -> System:
-    """A system with queues and a bucket of renditions of the test's own."""
+    """A system with queues of transcodings and a bucket of renditions of the test's own."""
     name = world.bucket.removeprefix("world-")
     queues = {
-        "rendition_queue": f"renditions-{name}",
-        "rendition_dead_letter_queue": f"renditions-dead-{name}",
         "transcode_queue": f"transcode-{name}",
         "transcode_dead_letter_queue": f"transcode-dead-{name}",
     }
