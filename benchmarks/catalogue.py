@@ -14,9 +14,21 @@ import httpx
 from more_itertools import chunked
 
 from benchmarks.harness import BUCKET, Figure, Sizes, embedded_aws, running_api
-from ingest_pipeline.catalog.model import ArrivalDay, Asset, Outcome, Preview, Report, Verdict
-from ingest_pipeline.catalog.tables import ASSETS, DAYS, PREVIEWS, REPORTS
 from ingest_pipeline.media.model import Kind, Probe, Reason
+from ingest_pipeline.records.model import (
+    ArrivalDay,
+    Asset,
+    Outcome,
+    Preview,
+    Report,
+    Verdict,
+)
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    DAYS,
+    PREVIEWS,
+    REPORTS,
+)
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 

@@ -125,7 +125,7 @@ def running_api(config: Settings) -> Iterator[None]:
 def running_system(**overrides: int) -> Iterator[Settings]:
     """A fresh `ingest-pipeline dev`, its samples taken in already."""
     with _home(overrides) as config:
-        command = ["-m", "ingest_pipeline.cli", "dev"]
+        command = ["-m", "ingest_pipeline.cli.main", "dev"]
         with _process(config, "dev", command, lambda log: "Ctrl-C" in log.read_text()):
             system = System(config)
             wait_until(lambda: _is_idle(system), 120)

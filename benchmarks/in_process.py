@@ -8,7 +8,7 @@ import dagster as dg
 
 from benchmarks.harness import upload
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.sensors import s3_ingest_sensor
+from ingest_pipeline.defs.ingest.sensors import s3_ingest_sensor
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 

@@ -15,11 +15,14 @@ import numpy as np
 from more_itertools import chunked
 
 from benchmarks.harness import BUCKET, Figure, Sizes, embedded_aws, in_child
-from ingest_pipeline.aws.objects import list_newest_versions
-from ingest_pipeline.media.efficientnet import EfficientNet
-from ingest_pipeline.media.image import ImageReader
-from ingest_pipeline.media.labels import Wanted
-from ingest_pipeline.media.local_labeler import SIDE, LocalLabeler
+from ingest_pipeline.aws.objects.listing import list_newest_versions
+from ingest_pipeline.media.image.reader import ImageReader
+from ingest_pipeline.media.labels.efficientnet import EfficientNet
+from ingest_pipeline.media.labels.labeler import Wanted
+from ingest_pipeline.media.labels.local import (
+    SIDE,
+    LocalLabeler,
+)
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 

@@ -21,7 +21,7 @@ from benchmarks.harness import (
     wait_until,
     wav,
 )
-from ingest_pipeline.catalog.tables import ASSETS
+from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
 _PHASES = 5  # the files come at other moments of the sensors' five seconds

@@ -13,9 +13,13 @@ from benchmarks.harness import (
     in_child,
     upload,
 )
-from ingest_pipeline.aws.objects import BLOCK, RangedObject, list_newest_versions
-from ingest_pipeline.catalog.model import ObjectRef
+from ingest_pipeline.aws.objects.listing import list_newest_versions
+from ingest_pipeline.aws.objects.ranged import (
+    BLOCK,
+    RangedObject,
+)
 from ingest_pipeline.media.probe import probe
+from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 

@@ -38,12 +38,12 @@ from benchmarks.harness import (
     running_system,
 )
 from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
-from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.pipeline.sessions import SessionIngest
+from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.ingest import ingest_timeframe
 from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.sessions.tree import Timeframe, find_sessions
 from ingest_pipeline.settings import settings
-from ingest_pipeline.steps.session_events import SessionIngest
 from ingest_pipeline.system import System
 
 if TYPE_CHECKING:

@@ -23,14 +23,20 @@ from typing import Any
 import dagster as dg
 
 from benchmarks.harness import BUCKET, Figure, Sizes, embedded_aws, in_child
-from ingest_pipeline.aws.objects import list_newest_versions
-from ingest_pipeline.catalog.model import ObjectRef
-from ingest_pipeline.catalog.tables import RENDITIONS, RENDITIONS_BY_OBJECT
+from ingest_pipeline.aws.objects.listing import list_newest_versions
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.config import ObjectConfig
-from ingest_pipeline.media.ffmpeg import find_ffmpeg
-from ingest_pipeline.media.presets import load_presets
-from ingest_pipeline.media.transcode import _input_arguments, _rendition_arguments
+from ingest_pipeline.defs.common.config import ObjectConfig
+from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
+from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.media.video.transcode import (
+    _input_arguments,
+    _rendition_arguments,
+)
+from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.records.tables import (
+    RENDITIONS,
+    RENDITIONS_BY_OBJECT,
+)
 from ingest_pipeline.settings import Settings, settings
 from ingest_pipeline.system import System
 

@@ -2,41 +2,54 @@
 
 import dagster as dg
 
-from ingest_pipeline.defs.assets.images import image_labels_by
-from ingest_pipeline.defs.assets.ingest import (
+from ingest_pipeline.defs.common.io_managers import DynamoDBIOManager
+from ingest_pipeline.defs.common.resources import (
+    AwsResource,
+    EventDbResource,
+    HeldReceiptsResource,
+)
+from ingest_pipeline.defs.enrichment.image_labels import image_labels_by
+from ingest_pipeline.defs.enrichment.jobs import enrich_objects
+from ingest_pipeline.defs.enrichment.previews import (
+    enrichment_receipts,
+    previews,
+)
+from ingest_pipeline.defs.enrichment.sensors import enrichment_sensor
+from ingest_pipeline.defs.ingest.assets import (
     ingest_bucket,
     ingest_receipts,
     probe_report,
     rejected_objects,
     valid_asset_index,
 )
-from ingest_pipeline.defs.assets.previews import enrichment_receipts, previews
-from ingest_pipeline.defs.assets.sessions import session_assets, session_bucket
-from ingest_pipeline.defs.assets.video import renditions
-from ingest_pipeline.defs.checks import (
+from ingest_pipeline.defs.ingest.jobs import (
+    delete_objects,
+    ingest_objects,
+)
+from ingest_pipeline.defs.ingest.sensors import (
+    s3_delete_sensor,
+    s3_ingest_sensor,
+)
+from ingest_pipeline.defs.maintenance.checks import (
     bucket_and_tables_agree,
     dead_letter_queues_empty,
     indexed_objects_are_enriched,
 )
-from ingest_pipeline.defs.io_managers import DynamoDBIOManager
-from ingest_pipeline.defs.jobs import (
-    delete_objects,
-    enrich_objects,
-    ingest_objects,
-    ingest_sessions,
-    reconcile,
-    render_videos,
-)
-from ingest_pipeline.defs.resources import AwsResource, EventDbResource, HeldReceiptsResource
-from ingest_pipeline.defs.schedules import recent_sessions, reconcile_hourly
-from ingest_pipeline.defs.sensors import (
-    enrichment_sensor,
+from ingest_pipeline.defs.maintenance.jobs import reconcile
+from ingest_pipeline.defs.maintenance.schedules import reconcile_hourly
+from ingest_pipeline.defs.renditions.assets import renditions
+from ingest_pipeline.defs.renditions.jobs import render_videos
+from ingest_pipeline.defs.renditions.sensors import (
     rendition_sensor,
-    s3_delete_sensor,
-    s3_ingest_sensor,
-    session_sensor,
     transcode_sensor,
 )
+from ingest_pipeline.defs.sessions.assets import (
+    session_assets,
+    session_bucket,
+)
+from ingest_pipeline.defs.sessions.jobs import ingest_sessions
+from ingest_pipeline.defs.sessions.schedules import recent_sessions
+from ingest_pipeline.defs.sessions.sensors import session_sensor
 from ingest_pipeline.settings import settings
 
 

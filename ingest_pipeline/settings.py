@@ -85,7 +85,7 @@ class Settings(BaseSettings):
 
     rendition_queue: str = "s3-rendition-messages"
     rendition_dead_letter_queue: str = "s3-rendition-messages-dead"
-    presets: Path = Path(__file__).resolve().parent / "media" / "presets.toml"
+    presets: Path = Path(__file__).resolve().parent / "media" / "video" / "presets.toml"
 
     transcoder: Annotated[
         Literal["ffmpeg", "mediaconvert"], BeforeValidator(_no_closed_service)

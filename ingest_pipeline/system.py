@@ -9,34 +9,67 @@ from more_itertools import chunked, unique_everseen
 
 from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.aws.events import ParsedBody, ingest_body
-from ingest_pipeline.aws.mediaconvert import MediaConvert
+from ingest_pipeline.aws.mediaconvert.service import MediaConvert
 from ingest_pipeline.aws.queues import Depth, Message, Queue
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.catalog.model import POSTED, ArrivalDay, ImageLabels, ObjectRef, Report
-from ingest_pipeline.catalog.tables import ASSETS, BY_DAY, DAYS, REPORTS, report_key
-from ingest_pipeline.media.labels import Labeler, Wanted
-from ingest_pipeline.media.local_labeler import LocalLabeler
-from ingest_pipeline.media.presets import load_presets
-from ingest_pipeline.media.rules import Sources, load_sources
+from ingest_pipeline.catalogue.history import (
+    History,
+    history,
+)
+from ingest_pipeline.catalogue.posts import Posts
+from ingest_pipeline.media.labels.labeler import (
+    Labeler,
+    Wanted,
+)
+from ingest_pipeline.media.labels.local import LocalLabeler
+from ingest_pipeline.media.rules.sources import (
+    Sources,
+    load_sources,
+)
+from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.pipeline.enrich.label import ImageLabelling
+from ingest_pipeline.pipeline.enrich.preview import Previewer
+from ingest_pipeline.pipeline.enrich.transcode import (
+    Engine,
+    Renderer,
+)
+from ingest_pipeline.pipeline.enrich.transcode_ffmpeg import FfmpegEngine
+from ingest_pipeline.pipeline.enrich.transcode_mediaconvert import (
+    MediaConvertEngine,
+    understand_job_event,
+)
+from ingest_pipeline.pipeline.ingest.delete import (
+    Deleter,
+    understand_order,
+)
+from ingest_pipeline.pipeline.ingest.pipeline import take_in
+from ingest_pipeline.pipeline.ingest.reconcile import Reconciler
+from ingest_pipeline.pipeline.ingest.reject import Rejector
+from ingest_pipeline.pipeline.ingest.restore import Restorer
+from ingest_pipeline.pipeline.ingest.validate import Examiner
+from ingest_pipeline.pipeline.queue.batching import by_month
+from ingest_pipeline.pipeline.queue.consumer import (
+    Intake,
+    understand_event,
+)
+from ingest_pipeline.pipeline.queue.leases import HeldReceipts
+from ingest_pipeline.pipeline.sessions import understand_report
+from ingest_pipeline.records.model import (
+    POSTED,
+    ArrivalDay,
+    ImageLabels,
+    ObjectRef,
+    Report,
+)
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    BY_DAY,
+    DAYS,
+    REPORTS,
+    report_key,
+)
 from ingest_pipeline.settings import Settings
-from ingest_pipeline.steps.batching import by_month
-from ingest_pipeline.steps.examine import Examiner
-from ingest_pipeline.steps.history import History, history
-from ingest_pipeline.steps.intake import Intake, understand_event
-from ingest_pipeline.steps.label import ImageLabelling
-from ingest_pipeline.steps.orders import Deleter, understand_order
-from ingest_pipeline.steps.posts import Posts
-from ingest_pipeline.steps.preview import Previewer
-from ingest_pipeline.steps.receipts import HeldReceipts
-from ingest_pipeline.steps.reconcile import Reconciler
-from ingest_pipeline.steps.reject import Rejector
-from ingest_pipeline.steps.render import Engine, Renderer
-from ingest_pipeline.steps.render_ffmpeg import FfmpegEngine
-from ingest_pipeline.steps.render_mediaconvert import MediaConvertEngine, understand_job_event
-from ingest_pipeline.steps.restore import Restorer
-from ingest_pipeline.steps.session_events import understand_report
-from ingest_pipeline.steps.take_in import take_in
 
 _TOGETHER = 500  # reports looked at in one go
 

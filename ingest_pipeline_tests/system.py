@@ -13,10 +13,16 @@ import httpx
 import psutil
 
 from ingest_pipeline.api.auth import hash_password
-from ingest_pipeline.catalog.model import Outcome, Report
-from ingest_pipeline.catalog.tables import REPORTS, REPORTS_BY_OBJECT
+from ingest_pipeline.records.model import (
+    Outcome,
+    Report,
+    is_settled,
+)
+from ingest_pipeline.records.tables import (
+    REPORTS,
+    REPORTS_BY_OBJECT,
+)
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
-from ingest_pipeline.steps.receipts import is_settled
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.api.serving import ALICE
 from ingest_pipeline_tests.embedded import free_port
@@ -72,7 +78,7 @@ class RunningSystem:
         self._users.write_text(f"{user}:{hash_password(password)}\n", encoding="utf-8")
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ingest_pipeline.cli", "dev"],
+                [sys.executable, "-m", "ingest_pipeline.cli.main", "dev"],
                 cwd=PROJECT_ROOT,
                 env=self.environment,
                 stdout=log,
@@ -112,7 +118,7 @@ class RunningSystem:
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run an `ingest-pipeline` command."""
         return subprocess.run(
-            [sys.executable, "-m", "ingest_pipeline.cli", *arguments],
+            [sys.executable, "-m", "ingest_pipeline.cli.main", *arguments],
             cwd=PROJECT_ROOT,
             env=self.environment,
             capture_output=True,

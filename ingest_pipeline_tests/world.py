@@ -8,12 +8,20 @@ from uuid import uuid4
 from botocore.exceptions import ClientError
 
 from ingest_pipeline.aws.events import ingest_body
-from ingest_pipeline.aws.objects import object_state
+from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.catalog.model import Asset, ObjectRef, Report
-from ingest_pipeline.catalog.tables import ASSETS, REPORTS, report_key
-from ingest_pipeline.steps.index import index_rows
-from ingest_pipeline.steps.settle import settle
+from ingest_pipeline.pipeline.ingest.finalize import settle
+from ingest_pipeline.pipeline.ingest.index import index_rows
+from ingest_pipeline.records.model import (
+    Asset,
+    ObjectRef,
+    Report,
+)
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    REPORTS,
+    report_key,
+)
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.embedded import EmbeddedAws
 

@@ -6,12 +6,18 @@ from datetime import UTC, datetime
 
 from ingest_pipeline.api.keys import fits
 from ingest_pipeline.api.models import NewAsset
-from ingest_pipeline.aws.events import delete_order_body
+from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Page, Tables
-from ingest_pipeline.catalog.model import POSTED, Asset
-from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET, Condition
-from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
+from ingest_pipeline.records.model import (
+    POSTED,
+    Asset,
+)
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    ASSETS_BY_BUCKET,
+    Condition,
+)
 
 # The contract's assets are recordings; videos and images stand in the same index.
 _LIVE = Condition("attribute_not_exists(deleted_at) AND attribute_exists(channel_count)")

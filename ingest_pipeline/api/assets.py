@@ -15,7 +15,7 @@ from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.keys import IN_PATH
 from ingest_pipeline.api.models import Message, NewAsset, PublicAsset
 from ingest_pipeline.api.paging import NEXT_PAGE, next_page
-from ingest_pipeline.catalog.model import Asset
+from ingest_pipeline.records.model import Asset
 
 _MOST = 1000  # assets of a page, and of a piece of the whole
 

@@ -6,8 +6,8 @@ from fastapi import Depends, Query, Request
 
 from ingest_pipeline.api.asset_index import AssetIndex
 from ingest_pipeline.api.health import Monitor
-from ingest_pipeline.steps.posts import Posts
-from ingest_pipeline.steps.responses import Responses
+from ingest_pipeline.catalogue.posts import Posts
+from ingest_pipeline.catalogue.responses import Responses
 from ingest_pipeline.system import System
 
 

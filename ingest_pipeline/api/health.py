@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import httpx
 
 from ingest_pipeline.api.models import Health, Part, QueueDepth
-from ingest_pipeline.catalog.tables import ASSETS
+from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
 _SECONDS = 2.0  # that an answer may take

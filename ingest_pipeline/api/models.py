@@ -5,9 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest_pipeline.api.keys import ObjectKey
-from ingest_pipeline.catalog.model import Asset, Outcome, Report, Timestamp
+from ingest_pipeline.catalogue.history import run_url
 from ingest_pipeline.media.model import Kind, Reason
-from ingest_pipeline.steps.history import run_url
+from ingest_pipeline.records.model import (
+    Asset,
+    Outcome,
+    Report,
+)
+from ingest_pipeline.values import Timestamp
 
 BUCKET = "ingest"  # as the contract has it; another name is a setting
 

@@ -8,8 +8,14 @@ from ingest_pipeline.api.dependencies import Cursor, Limit, TheSystem
 from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.keys import IN_PATH, ObjectKey
 from ingest_pipeline.api.models import BUCKET, Message, Rejection, Rejections
-from ingest_pipeline.catalog.tables import REJECTIONS, REPORTS
-from ingest_pipeline.steps.history import UNKNOWN, History
+from ingest_pipeline.catalogue.history import (
+    UNKNOWN,
+    History,
+)
+from ingest_pipeline.records.tables import (
+    REJECTIONS,
+    REPORTS,
+)
 
 _BUCKET_NAME = {
     "min_length": 3,

@@ -16,8 +16,11 @@ from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.identity import Caller
 from ingest_pipeline.api.models import InvalidPost, Message, NewPhoto, NewPost, PublicPost
 from ingest_pipeline.api.paging import NEXT_PAGE, next_page
-from ingest_pipeline.catalog.model import Post
-from ingest_pipeline.steps.posts import Posts, Upload
+from ingest_pipeline.catalogue.posts import (
+    Posts,
+    Upload,
+)
+from ingest_pipeline.records.model import Post
 
 # To pages of any origin: the web client lies elsewhere. Who asks is told by a header that no
 # browser adds by itself.

@@ -13,8 +13,11 @@ from ingest_pipeline.api.dependencies import Cursor, Limit, TheResponses
 from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.models import Message, Video
 from ingest_pipeline.api.paging import NEXT_PAGE, next_page
-from ingest_pipeline.catalog.model import VideoResponse
-from ingest_pipeline.steps.responses import Responses, UploadForm
+from ingest_pipeline.catalogue.responses import (
+    Responses,
+    UploadForm,
+)
+from ingest_pipeline.records.model import VideoResponse
 
 OPEN_PATHS = ("/videos", "/presignedurl/")  # to pages of any origin
 

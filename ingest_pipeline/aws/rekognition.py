@@ -9,7 +9,12 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ingest_pipeline.aws.clients import Clients
-from ingest_pipeline.media.labels import Answer, Seen, StoredImage, Wanted
+from ingest_pipeline.media.labels.labeler import (
+    Answer,
+    Seen,
+    StoredImage,
+    Wanted,
+)
 from ingest_pipeline.media.model import Label, Reason
 
 MOST_BYTES = 15 * 1024 * 1024  # of an image in S3

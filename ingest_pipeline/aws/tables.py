@@ -15,7 +15,12 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from more_itertools import chunked
 
-from ingest_pipeline.catalog.tables import Condition, Index, Row, Table
+from ingest_pipeline.records.tables import (
+    Condition,
+    Index,
+    Row,
+    Table,
+)
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient

@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from ingest_pipeline.catalog.model import ImageLabels, Rendition, Report, object_uri
-from ingest_pipeline.catalog.tables import (
+from ingest_pipeline.media.model import Kind
+from ingest_pipeline.records.model import (
+    ImageLabels,
+    Rendition,
+    Report,
+    is_settled,
+)
+from ingest_pipeline.records.tables import (
     IMAGE_LABELS,
     RENDITIONS,
     RENDITIONS_BY_OBJECT,
@@ -16,12 +22,11 @@ from ingest_pipeline.catalog.tables import (
     image_labels_key,
     report_key,
 )
-from ingest_pipeline.media.model import Kind
-from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.settings import PROJECT_ROOT
-from ingest_pipeline.steps.receipts import is_settled
 from ingest_pipeline.system import System
+from ingest_pipeline.values import object_uri
 
 SAMPLES = PROJECT_ROOT / "media"
 _SAMPLE_SUFFIXES = {".wav", ".webm", ".jpg"}

@@ -225,7 +225,7 @@ def whole_system(config: Settings) -> Supervisor:
         (config.state / "aws" / "ready").unlink(missing_ok=True)
         aws = Part(
             "aws",
-            [python, "-m", "ingest_pipeline.cli", "aws"],
+            [python, "-m", "ingest_pipeline.cli.main", "aws"],
             (config.state / "aws" / "ready").exists,
         )
         parts.insert(0, aws)

@@ -2,13 +2,9 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import Field, JsonValue
 
-
-class Frozen(BaseModel):
-    """A value: immutable, and closed to fields that nobody declared."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from ingest_pipeline.values import Frozen
 
 
 class Kind(StrEnum):
@@ -124,6 +120,8 @@ class Probe(Frozen):
     audio: AudioInfo | None = None
     video: VideoInfo | None = None
     image: ImageInfo | None = None
-    metadata: dict[str, JsonValue] = {}  # bext, ixml, info, cues, ... where present
+    metadata: dict[str, JsonValue] = Field(
+        default_factory=dict
+    )  # bext, ixml, info, cues, ... where present
     faults: tuple[Reason, ...] = ()  # what is wrong whatever the source's rules, or why not probed
     warnings: tuple[str, ...] = ()  # what is odd and no reason to refuse

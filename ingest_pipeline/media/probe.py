@@ -1,11 +1,24 @@
 """Finds out what a file is from as little of it as possible."""
 
-from ingest_pipeline.media.image import FORMATS, ImageReader
+from ingest_pipeline.media.audio.metadata import (
+    Metadata,
+    MetadataReader,
+)
+from ingest_pipeline.media.audio.wav import (
+    CONTAINERS,
+    walk,
+)
+from ingest_pipeline.media.files import SeekableFile
+from ingest_pipeline.media.image.reader import (
+    FORMATS,
+    ImageReader,
+)
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.sniff import sniff
-from ingest_pipeline.media.video import DEMUXERS, probe_video
-from ingest_pipeline.media.wav import CONTAINERS, SeekableFile, walk
-from ingest_pipeline.media.wav_metadata import Metadata, MetadataReader
+from ingest_pipeline.media.video.probe import (
+    DEMUXERS,
+    probe_video,
+)
 
 HEAD_BYTES = 64 * 1024  # one block of a ranged object
 MAX_WARNINGS = 50  # a hostile file gives a thousand, and all of a probe goes into one table row

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.model import Event, TagProblem
+from ingest_pipeline.values import Frozen
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

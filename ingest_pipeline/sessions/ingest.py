@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked
 
-from ingest_pipeline.sessions.event_db import (
+from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
     EventDbUnavailableError,

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
-from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.names import parse_date
 from ingest_pipeline.sessions.tree import FolderProblem, Timeframe
+from ingest_pipeline.values import Frozen
 
 if TYPE_CHECKING:
     import pandas as pd

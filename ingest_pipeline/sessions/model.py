@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from ingest_pipeline.media.model import Frozen
+from ingest_pipeline.values import Frozen
 
 ND = "ND"  # a value that nobody determined
 NOT_FOUND = "Not found"  # the time of an event that no log tells

@@ -3,7 +3,7 @@
 import re
 from datetime import date, datetime, time
 
-from ingest_pipeline.media.model import Frozen
+from ingest_pipeline.values import Frozen
 
 # [0-9] and not \d, which takes the digits of any script.
 _DATE_OR_TIME = re.compile(r"[0-9]{6}")

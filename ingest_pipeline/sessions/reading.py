@@ -7,8 +7,6 @@ from urllib.parse import quote
 
 from more_itertools import map_reduce
 
-from ingest_pipeline.catalog.model import object_uri
-from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.display_logs import Log, frame_times
 from ingest_pipeline.sessions.model import (
     ND,
@@ -35,6 +33,7 @@ from ingest_pipeline.sessions.report import (
     parse_report,
 )
 from ingest_pipeline.sessions.tree import FoundSession, StoredFile
+from ingest_pipeline.values import Frozen, object_uri
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -1,8 +1,11 @@
 """The row that each session has in DynamoDB: what became of it, and in which run."""
 
-from ingest_pipeline.catalog.model import Timestamp
-from ingest_pipeline.catalog.tables import Condition, Table
+from ingest_pipeline.records.tables import (
+    Condition,
+    Table,
+)
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState
+from ingest_pipeline.values import Timestamp
 
 
 class SessionRow(SessionOutcome):

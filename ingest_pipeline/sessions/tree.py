@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
-from ingest_pipeline.catalog.model import object_uri
-from ingest_pipeline.media.model import Frozen
 from ingest_pipeline.sessions.names import (
     MalformedNameError,
     is_audio_tag,
@@ -19,6 +17,7 @@ from ingest_pipeline.sessions.names import (
     parse_date,
     parse_time,
 )
+from ingest_pipeline.values import Frozen, object_uri
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -13,11 +13,10 @@ import httpx
 import pytest
 
 from ingest_pipeline.api.asset_index import AssetIndex
-from ingest_pipeline.aws.events import delete_order_body
+from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body
 from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.catalog.model import Asset
-from ingest_pipeline.catalog.tables import ASSETS
-from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
+from ingest_pipeline.records.model import Asset
+from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
 NOW = datetime.now(UTC)

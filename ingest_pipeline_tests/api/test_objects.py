@@ -6,9 +6,13 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from ingest_pipeline.catalog.model import Outcome, Report, Verdict
-from ingest_pipeline.catalog.tables import REPORTS
 from ingest_pipeline.media.model import Kind, Probe, Reason
+from ingest_pipeline.records.model import (
+    Outcome,
+    Report,
+    Verdict,
+)
+from ingest_pipeline.records.tables import REPORTS
 from ingest_pipeline.system import System
 
 NOW = datetime.now(UTC)

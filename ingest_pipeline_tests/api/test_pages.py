@@ -11,12 +11,20 @@ from pydantic import SecretStr
 
 from ingest_pipeline.api.auth import hash_password
 from ingest_pipeline.api.pages import words
-from ingest_pipeline.aws.objects import object_state
-from ingest_pipeline.catalog.model import ObjectRef, Outcome, Preview, Report
-from ingest_pipeline.catalog.tables import PREVIEWS, REPORTS
+from ingest_pipeline.aws.objects.state import object_state
+from ingest_pipeline.catalogue.pages import PAGE
 from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+    Preview,
+    Report,
+)
+from ingest_pipeline.records.tables import (
+    PREVIEWS,
+    REPORTS,
+)
 from ingest_pipeline.settings import Settings
-from ingest_pipeline.steps.catalogue import PAGE
 from ingest_pipeline.system import System
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.api.serving import ALICE, serving

@@ -12,8 +12,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import FilePayload, Page, expect
 
 from ingest_pipeline.api.models import BUCKET
-from ingest_pipeline.aws.objects import object_state
-from ingest_pipeline.catalog.model import ObjectRef
+from ingest_pipeline.aws.objects.state import object_state
+from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 from ingest_pipeline_tests import wavs

@@ -12,13 +12,15 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from ingest_pipeline.aws.events import parse_delete_order
-from ingest_pipeline.aws.objects import object_state
-from ingest_pipeline.catalog.model import Post
-from ingest_pipeline.catalog.tables import POSTS
+from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, parse_delete_order
+from ingest_pipeline.aws.objects.state import object_state
+from ingest_pipeline.catalogue.posts import (
+    Posts,
+    readable_name,
+)
 from ingest_pipeline.local.samples import SAMPLES
-from ingest_pipeline.steps.orders import VERSION_ATTRIBUTE
-from ingest_pipeline.steps.posts import Posts, readable_name
+from ingest_pipeline.records.model import Post
+from ingest_pipeline.records.tables import POSTS
 from ingest_pipeline.system import System
 
 BUCKET = "ingest-photos"

@@ -12,8 +12,16 @@ from xml.etree import ElementTree as ET
 import httpx
 import pytest
 
-from ingest_pipeline.catalog.model import Asset, Rendition, VideoResponse
-from ingest_pipeline.catalog.tables import ASSETS, RENDITIONS, RESPONSES
+from ingest_pipeline.records.model import (
+    Asset,
+    Rendition,
+    VideoResponse,
+)
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    RENDITIONS,
+    RESPONSES,
+)
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.api.serving import ALICE, serving
 from ingest_pipeline_tests.embedded import EmbeddedAws

@@ -14,7 +14,8 @@ from ingest_pipeline.aws.events import (
     parse_delete_order,
     parse_ingest_body,
 )
-from ingest_pipeline.catalog.model import FIRST_DAY, ObjectRef
+from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.values import FIRST_DAY
 
 TIME = "2026-03-01T12:00:00.000Z"
 ARRIVED = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -6,7 +6,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.aws.rekognition import MOST_BYTES, RekognitionLabeler
-from ingest_pipeline.media.labels import Answer, Seen, Wanted
+from ingest_pipeline.media.labels.labeler import (
+    Answer,
+    Seen,
+    Wanted,
+)
 from ingest_pipeline.media.model import Label, Reason
 from ingest_pipeline.settings import Settings
 from ingest_pipeline_tests.embedded import free_port

@@ -14,8 +14,15 @@ from pydantic import JsonValue
 
 from ingest_pipeline.aws import tables as tables_module
 from ingest_pipeline.aws.tables import InvalidCursorError, Tables, ThrottledError, cursor_behind
-from ingest_pipeline.catalog.model import Asset, Outcome, ReceiptBatch, Report, Verdict
-from ingest_pipeline.catalog.tables import (
+from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
+from ingest_pipeline.records.model import (
+    Asset,
+    Outcome,
+    ReceiptBatch,
+    Report,
+    Verdict,
+)
+from ingest_pipeline.records.tables import (
     ASSETS,
     ASSETS_BY_BUCKET,
     BY_DAY,
@@ -26,7 +33,6 @@ from ingest_pipeline.catalog.tables import (
     Condition,
     report_key,
 )
-from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
 from ingest_pipeline_tests.world import World, some_ref
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 123456, tzinfo=UTC)

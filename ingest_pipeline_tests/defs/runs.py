@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
-from ingest_pipeline.catalog.model import ObjectRef
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.config import ObjectConfig
+from ingest_pipeline.defs.common.config import ObjectConfig
+from ingest_pipeline.records.model import ObjectRef
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"

@@ -6,7 +6,7 @@ import httpx
 import psutil
 import pytest
 
-from ingest_pipeline.catalog.model import Outcome
+from ingest_pipeline.records.model import Outcome
 from ingest_pipeline_tests.media.riff import data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
 
@@ -26,7 +26,7 @@ def is_valid(number: int) -> bool:
         ("daemon", ("dagster._daemon",)),
         ("run", ("multiprocessing.spawn",)),
         ("code-server", ("--heartbeat",)),
-        ("embedded-aws", ("ingest_pipeline.cli", "aws")),
+        ("embedded-aws", ("ingest_pipeline.cli.main", "aws")),
     ],
 )
 def test_kill_in_the_middle_of_200_objects(

@@ -15,9 +15,12 @@ import psutil
 import pytest
 import sqlalchemy as sa
 
-from ingest_pipeline.catalog.tables import ASSETS, ASSETS_BY_BUCKET
 from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
-from ingest_pipeline.sessions.databases import open_event_db
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    ASSETS_BY_BUCKET,
+)
+from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
 from ingest_pipeline_tests.system import RunningSystem, wait_for
 

@@ -9,8 +9,14 @@ import httpx
 import psutil
 import pytest
 
-from ingest_pipeline.catalog.model import Outcome, Rendition
-from ingest_pipeline.catalog.tables import RENDITIONS, RENDITIONS_BY_OBJECT
+from ingest_pipeline.records.model import (
+    Outcome,
+    Rendition,
+)
+from ingest_pipeline.records.tables import (
+    RENDITIONS,
+    RENDITIONS_BY_OBJECT,
+)
 from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
 from ingest_pipeline_tests.system import RunningSystem, wait_for
 

@@ -13,7 +13,11 @@ import httpx
 import pytest
 
 from ingest_pipeline.aws.events import ingest_body
-from ingest_pipeline.catalog.model import ObjectRef, Outcome, Verdict
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+    Verdict,
+)
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
 

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest_pipeline.catalog.tables import RENDITIONS, RESPONSES
 from ingest_pipeline.local.server import TEMPLATE
+from ingest_pipeline.records.tables import (
+    RENDITIONS,
+    RESPONSES,
+)
 from ingest_pipeline.settings import Settings
 
 DOCUMENT = yaml.safe_load(TEMPLATE.read_text())

@@ -5,9 +5,9 @@ import io
 import subprocess
 from pathlib import Path
 
-from ingest_pipeline.media.ffmpeg import find_ffmpeg
 from ingest_pipeline.media.model import Probe, VideoInfo
 from ingest_pipeline.media.probe import probe
+from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast")
 AAC = ("-c:a", "aac")

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest_pipeline.media.image import ImageReader
+from ingest_pipeline.media.audio.metadata import MetadataReader
+from ingest_pipeline.media.image.reader import ImageReader
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.probe import HEAD_BYTES, MAX_WARNINGS, PROBED, probe
-from ingest_pipeline.media.wav_metadata import MetadataReader
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media.pictures import corner, encoded
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, info, riff

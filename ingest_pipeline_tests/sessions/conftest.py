@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from ingest_pipeline.sessions.databases import open_event_db
-from ingest_pipeline.sessions.event_db import EventDb
+from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline_tests.embedded import EmbeddedAws
 from ingest_pipeline_tests.sessions.servers import SERVERS, Server, server
 from ingest_pipeline_tests.sessions.trees import Tree

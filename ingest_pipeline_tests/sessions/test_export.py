@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ingest_pipeline.sessions.event_db import EventDb
+from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.export import export, write_table
 from ingest_pipeline.sessions.model import Event, Session
 

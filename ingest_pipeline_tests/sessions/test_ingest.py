@@ -13,18 +13,18 @@ from botocore.awsrequest import AWSRequest, AWSResponse, HTTPHeaders
 from urllib3 import HTTPResponse
 
 from ingest_pipeline.aws.clients import connect
-from ingest_pipeline.sessions.databases import open_event_db
-from ingest_pipeline.sessions.event_db import (
+from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
     EventDbUnavailableError,
     Upload,
 )
+from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.event_db.sql import SqlEventDb
 from ingest_pipeline.sessions.ingest import ingest_session, ingest_sessions, ingest_timeframe
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import Session, SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
-from ingest_pipeline.sessions.sql_event_db import SqlEventDb
 from ingest_pipeline_tests.embedded import EmbeddedAws
 from ingest_pipeline_tests.sessions.proxy import Proxy
 from ingest_pipeline_tests.sessions.servers import Server, query

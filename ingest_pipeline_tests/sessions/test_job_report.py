@@ -88,7 +88,7 @@ def test_an_empty_table_has_its_columns(name: str) -> None:
 def test_pandas_is_loaded_only_for_tables() -> None:
     program = (
         "import sys, ingest_pipeline.sessions.ingest, ingest_pipeline.sessions.export\n"
-        "import ingest_pipeline.sessions.databases\n"
+        "import ingest_pipeline.sessions.event_db.open\n"
         "sys.exit(bool({'pandas', 'dagster'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT_ROOT, check=False)

@@ -14,9 +14,9 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ingest_pipeline.aws.tables import InvalidCursorError, ThrottledError
-from ingest_pipeline.media.model import Frozen
-from ingest_pipeline.steps.links import Links
+from ingest_pipeline.catalogue.links import Links
 from ingest_pipeline.system import System
+from ingest_pipeline.values import Frozen
 
 _log = logging.getLogger(__name__)
 _TEMPLATES = Environment(
@@ -68,9 +68,6 @@ def _storage_origins(system: System) -> tuple[str, ...]:
     links = Links(system.clients.s3)
     buckets = (*system.sources.buckets, system.config.rendition_bucket)
     return tuple(dict.fromkeys(map(links.origin, buckets)))
-
-
-# --- errors ---------------------------------------------------------------------------------------
 
 
 class Problem(Frozen):
@@ -137,9 +134,6 @@ def _refused(error: HTTPException) -> Problem:
 def _invalid(error: RequestValidationError) -> Problem:
     parts = [f"{each['loc'][-1]}: {each['msg']}" for each in error.errors()]
     return Problem(status=400, title="That cannot be asked", text="; ".join(parts) + ".")
-
-
-# --- static files ---------------------------------------------------------------------------------
 
 
 class StaticFile(Frozen):

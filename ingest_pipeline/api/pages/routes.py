@@ -15,29 +15,35 @@ from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.identity import Operator, operator
 from ingest_pipeline.api.keys import ObjectKey
 from ingest_pipeline.api.models import Hello
-from ingest_pipeline.api.pages import views, words
+from ingest_pipeline.api.pages import cards, views, words
 from ingest_pipeline.api.pages.rendering import PageRoute, page, static_files
 from ingest_pipeline.api.pages.strip import Strip
-from ingest_pipeline.aws.objects import (
+from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     ObjectReplacedError,
     object_state,
-    open_version,
 )
-from ingest_pipeline.catalog.model import Report, object_uri
-from ingest_pipeline.catalog.tables import (
+from ingest_pipeline.aws.objects.versions import open_version
+from ingest_pipeline.catalogue.history import UNKNOWN
+from ingest_pipeline.catalogue.links import (
+    VALID_SECONDS,
+    Links,
+    Use,
+)
+from ingest_pipeline.catalogue.pages import Catalogue
+from ingest_pipeline.catalogue.walk import Search
+from ingest_pipeline.pipeline.ingest.restore import NotRestorableError
+from ingest_pipeline.pipeline.queue.redrive import redrive_object
+from ingest_pipeline.records.model import Report
+from ingest_pipeline.records.tables import (
     PREVIEWS,
     RENDITIONS,
     REPORTS,
     rendition_key,
     report_key,
 )
-from ingest_pipeline.steps.catalogue import Catalogue, Search
-from ingest_pipeline.steps.history import UNKNOWN
-from ingest_pipeline.steps.links import VALID_SECONDS, Links, Use
-from ingest_pipeline.steps.redrive import redrive_object
-from ingest_pipeline.steps.restore import NotRestorableError
 from ingest_pipeline.system import System
+from ingest_pipeline.values import object_uri
 
 _NOTICES = {
     "restored": "It is back in its bucket, is looked at once more, and is left alone from now on.",
@@ -108,12 +114,12 @@ def home(request: Request, system: TheSystem, monitor: TheMonitor) -> Response |
         "catalogue.html",
         search=search,
         is_filtered=search != Search(),
-        kinds=views.kind_chips(search),
-        outcomes=views.outcome_chips(search),
-        cards=list(map(views.card_view, found.cards)),
+        kinds=cards.kind_chips(search),
+        outcomes=cards.outcome_chips(search),
+        cards=list(map(cards.card_view, found.cards)),
         is_first=asked.cursor is None,
-        first_href=views.query_of(search),
-        next_href=views.query_of(search, cursor=found.cursor) if found.cursor else None,
+        first_href=cards.query_of(search),
+        next_href=cards.query_of(search, cursor=found.cursor) if found.cursor else None,
         searched_to=found.searched_to,
         strip=Strip.of(system, monitor),
     )
@@ -191,9 +197,6 @@ def _object_page(
         notice=notice,
         problem=problem,
     )
-
-
-# --- what a browser fetches from S3 ---------------------------------------------------------------
 
 
 @guarded.get("/content/{bucket}")
@@ -274,9 +277,6 @@ def _lead_to(link: str) -> Response:
     return RedirectResponse(link, 307, {"Cache-Control": f"private, max-age={VALID_SECONDS // 2}"})
 
 
-# --- uploads --------------------------------------------------------------------------------------
-
-
 class NewUpload(BaseModel):
     """A file that a person wants to put in."""
 
@@ -308,11 +308,8 @@ def show_upload(request: Request, system: TheSystem, key: _Key, etag: _Version) 
     """What has become of an upload so far, as a card."""
     bucket = system.config.bucket
     card = Catalogue(system.tables).upload(bucket, key, etag)
-    view = views.card_view(card) if card else views.waiting_card(bucket, key)
+    view = cards.card_view(card) if card else cards.waiting_card(bucket, key)
     return page(request, "upload.html", card=view)
-
-
-# --- files of the pages ---------------------------------------------------------------------------
 
 
 @guarded.get("/static/{name}")

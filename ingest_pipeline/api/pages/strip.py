@@ -7,10 +7,13 @@ from threading import Lock
 from ingest_pipeline.api.health import Monitor
 from ingest_pipeline.api.models import Health
 from ingest_pipeline.api.pages import words
-from ingest_pipeline.catalog.model import Outcome
-from ingest_pipeline.media.model import Frozen
-from ingest_pipeline.steps.catalogue import Catalogue, Today
+from ingest_pipeline.catalogue.pages import (
+    Catalogue,
+    Today,
+)
+from ingest_pipeline.records.model import Outcome
 from ingest_pipeline.system import System
+from ingest_pipeline.values import Frozen
 
 _FRESH_SECONDS = 2.0  # many pages look at once, each every few seconds
 _SHOWN = (Outcome.INDEXED, Outcome.REJECTED, Outcome.KEPT)

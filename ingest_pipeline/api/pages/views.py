@@ -5,14 +5,30 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from ingest_pipeline.api.pages import words
-from ingest_pipeline.catalog.model import Outcome, Preview, Report
-from ingest_pipeline.media.model import AudioInfo, Frozen, ImageInfo, Kind, Probe, VideoInfo
-from ingest_pipeline.steps.catalogue import Card, Search, WholeObject
-from ingest_pipeline.steps.history import WAITING, History, VersionStory
-from ingest_pipeline.steps.links import content_type
+from ingest_pipeline.api.pages.facts import Fact, facts_of, metadata_facts, rendition_facts
+from ingest_pipeline.catalogue.history import (
+    WAITING,
+    History,
+    VersionStory,
+)
+from ingest_pipeline.catalogue.links import content_type
+from ingest_pipeline.catalogue.pages import (
+    WholeObject,
+)
+from ingest_pipeline.media.model import (
+    Kind,
+)
+from ingest_pipeline.records.model import (
+    Outcome,
+    Preview,
+    Report,
+)
+from ingest_pipeline.values import Frozen
 
-_BUSY = {Outcome.PENDING, Outcome.FAILED, WAITING}  # what changes by itself, soon
+BUSY = {Outcome.PENDING, Outcome.FAILED, WAITING}  # what changes by itself, soon
+
 _REMOVED = {Outcome.REJECTED, Outcome.DELETED}
+
 _PLAYED_BY_BROWSERS = {"video/mp4", "video/webm", "video/ogg"}
 
 
@@ -26,42 +42,6 @@ class Moment(Frozen):
     def of(cls, when: datetime) -> "Moment":
         """Show a time."""
         return cls(text=words.moment(when), iso=when.isoformat())
-
-
-class CardView(Frozen):
-    """An object in the grid."""
-
-    id: str  # tells cards apart from one look at the page to the next
-    bucket: str
-    key: str  # as it can be shown
-    folder: str
-    head: str  # of the name; may be shortened
-    tail: str
-    href: str
-    kind: str
-    kind_word: str
-    outcome: str
-    outcome_word: str
-    reason: str | None
-    facts: tuple[str, ...]
-    picture: str | None
-    arrived: Moment | None
-    is_busy: bool
-
-
-class Chip(Frozen):
-    """A choice of a filter: a link to the page with it."""
-
-    text: str
-    href: str
-    is_chosen: bool
-
-
-class Fact(Frozen):
-    """A line of an object's facts."""
-
-    name: str
-    value: str
 
 
 class ReasonView(Frozen):
@@ -130,131 +110,19 @@ class ObjectView(Frozen):
     can_process: bool
 
 
-# --- cards ----------------------------------------------------------------------------------------
-
-
 def object_href(bucket: str, key: str) -> str:
     """The address of an object's page. The key is no path: browsers would resolve dots in it."""
     return f"/catalogue/{bucket}?{urlencode({'key': key}, quote_via=quote)}"
 
 
-def card_view(card: Card) -> CardView:
-    """Show a card."""
-    report = card.report
-    kind = report.probe.kind if report.probe else Kind.OTHER
-    folder, head, tail = words.name_parts(report.key)
-    preview = card.preview
-    return CardView(
-        id=f"{report.uri}#{report.version}",
-        bucket=report.bucket,
-        key=words.visible(report.key),
-        folder=folder,
-        head=head,
-        tail=tail,
-        href=object_href(report.bucket, report.key),
-        kind=kind.value,
-        kind_word=words.KINDS[kind],
-        outcome=report.outcome.value,
-        outcome_word=words.OUTCOMES[report.outcome],
-        reason=_first_reason(report),
-        facts=tuple(_card_facts(report)),
-        picture=_picture(preview) if preview else None,
-        arrived=Moment.of(report.last_modified or report.judged_at),
-        is_busy=report.outcome in _BUSY,
-    )
-
-
-def waiting_card(bucket: str, key: str) -> CardView:
-    """Show an upload that no run has looked at yet."""
-    folder, head, tail = words.name_parts(key)
-    return CardView(
-        id=f"s3://{bucket}/{key}",
-        bucket=bucket,
-        key=words.visible(key),
-        folder=folder,
-        head=head,
-        tail=tail,
-        href=object_href(bucket, key),
-        kind=Kind.OTHER.value,
-        kind_word="File",
-        outcome=WAITING,
-        outcome_word=words.OUTCOMES[WAITING],
-        reason=None,
-        facts=(),
-        picture=None,
-        arrived=None,
-        is_busy=True,
-    )
-
-
-def _first_reason(report: Report) -> str | None:
-    if report.outcome is Outcome.INDEXED or not report.reasons:
-        return None
-    return words.sentence(report.reasons[0])
-
-
-def _card_facts(report: Report) -> Iterator[str]:
-    probe = report.probe
-    if probe and probe.audio:
-        yield words.duration(float(probe.audio.duration))
-    if probe and probe.video:
-        if probe.video.duration_seconds is not None:
-            yield words.duration(probe.video.duration_seconds)
-        if probe.video.width and probe.video.height:
-            yield f"{probe.video.width} x {probe.video.height}"
-    if probe and probe.image:
-        yield f"{probe.image.width} x {probe.image.height}"
-    if report.size is not None:
-        yield words.size(report.size)
-
-
-def _picture(preview: Preview) -> str | None:
+def picture_of(preview: Preview) -> str | None:
+    """Our address of a preview's picture."""
     return _picture_href(preview, "preview") if preview.preview_key else None
 
 
 def _picture_href(preview: Preview, which: str) -> str:
     query = {"key": preview.key, "version": preview.version, "which": which}
     return f"/pictures/{preview.bucket}?{urlencode(query, quote_via=quote)}"
-
-
-# --- filters --------------------------------------------------------------------------------------
-
-
-def query_of(search: Search, **changes: str | None) -> str:
-    """The address of the catalogue with a search, changed as said."""
-    asked = search.model_dump(mode="json", exclude_none=True) | changes
-    query = {name: value for name, value in asked.items() if value}
-    return f"/?{urlencode(query, quote_via=quote)}" if query else "/"
-
-
-def kind_chips(search: Search) -> list[Chip]:
-    """The choices of a kind."""
-    kinds = {"": "Everything", **{k.value: words.KINDS[k] for k in Kind if k is not Kind.EMPTY}}
-    return [
-        Chip(
-            text=text,
-            href=query_of(search, kind=kind or None),
-            is_chosen=kind == (search.kind or ""),
-        )
-        for kind, text in kinds.items()
-    ]
-
-
-def outcome_chips(search: Search) -> list[Chip]:
-    """The choices of an outcome."""
-    shown = (Outcome.INDEXED, Outcome.REJECTED, Outcome.KEPT, Outcome.PENDING, Outcome.DELETED)
-    outcomes = {"": "Any outcome", **{each.value: words.OUTCOMES[each] for each in shown}}
-    return [
-        Chip(
-            text=text,
-            href=query_of(search, outcome=outcome or None),
-            is_chosen=outcome == (search.outcome or ""),
-        )
-        for outcome, text in outcomes.items()
-    ]
-
-
-# --- one object -----------------------------------------------------------------------------------
 
 
 def object_view(story: History, whole: WholeObject | None) -> ObjectView:
@@ -272,14 +140,14 @@ def object_view(story: History, whole: WholeObject | None) -> ObjectView:
         kind_word=words.KINDS[story.kind] if story.kind else None,
         now=_version(story),
         versions=tuple(_versions(story)),
-        facts=(*_facts(story, report), *(_rendition_facts(whole) if whole else ())),
+        facts=(*facts_of(story, report), *(rendition_facts(whole) if whole else ())),
         labels=tuple(_labels(whole)) if whole else (),
         no_labels=_no_labels(whole) if whole else None,
-        metadata=tuple(_metadata(report)) if report else (),
+        metadata=tuple(metadata_facts(report)) if report else (),
         player=_player(whole) if whole else Player(element="none"),
         download=_content_href(report, "&download=true") if report else None,
         record=f"/object/{story.bucket}/{quote(story.key, safe='')}/history",
-        is_busy=story.outcome in _BUSY or bool(whole and _lacks_rendition(whole)),
+        is_busy=story.outcome in BUSY or bool(whole and _lacks_rendition(whole)),
         can_restore=story.outcome in _REMOVED,
         can_process=standing,
     )
@@ -310,86 +178,6 @@ def _version(story: VersionStory) -> VersionView:
     )
 
 
-def _facts(story: History, report: Report | None) -> Iterator[Fact]:
-    yield Fact(name="Bucket", value=story.bucket)
-    if story.report.size is not None:
-        yield Fact(
-            name="Size", value=f"{words.size(story.report.size)} ({story.report.size:,} bytes)"
-        )
-    if story.report.last_modified:
-        yield Fact(name="Arrived", value=f"{words.moment(story.report.last_modified)} UTC")
-    probe = report.probe if report else None
-    if probe is None:
-        return
-    if probe.container:
-        yield Fact(name="Format", value=probe.container)
-    if probe.codec:
-        yield Fact(name="Coding", value=probe.codec)
-    yield from _content_facts(probe)
-    for warning in probe.warnings:
-        yield Fact(name="Note", value=words.visible(warning))
-
-
-def _content_facts(probe: Probe) -> Iterator[Fact]:
-    if probe.audio:
-        yield from _audio_facts(probe.audio)
-    if probe.video:
-        yield from _video_facts(probe.video)
-    if probe.image:
-        yield from _image_facts(probe.image)
-
-
-def _audio_facts(audio: AudioInfo) -> Iterator[Fact]:
-    yield Fact(name="Length", value=words.duration(float(audio.duration)))
-    yield Fact(name="Sample rate", value=f"{audio.sample_rate / 1000:g} kHz")
-    yield Fact(name="Bits per sample", value=str(audio.bits_per_sample))
-    yield Fact(name="Channels", value=_channels(audio.channel_count, audio.channel_layout))
-    yield Fact(name="Frames", value=f"{audio.frame_count:,}")
-
-
-def _video_facts(video: VideoInfo) -> Iterator[Fact]:
-    if video.duration_seconds is not None:
-        yield Fact(name="Length", value=words.duration(video.duration_seconds))
-    if video.width and video.height:
-        yield Fact(name="Picture", value=f"{video.width} x {video.height} pixels")
-    if video.frame_rate:
-        yield Fact(name="Frame rate", value=f"{video.frame_rate:g} a second")
-    if video.audio_codec:
-        yield Fact(name="Sound", value=video.audio_codec)
-
-
-def _image_facts(image: ImageInfo) -> Iterator[Fact]:
-    yield Fact(name="Picture", value=f"{image.width} x {image.height} pixels")
-    yield Fact(name="Colours", value=image.mode)
-    if image.frames > 1:
-        yield Fact(name="Frames", value=f"{image.frames:,}")
-    if image.captured_at:
-        yield Fact(name="Taken", value=words.visible(image.captured_at))
-    if image.camera:
-        yield Fact(name="Camera", value=words.visible(image.camera))
-
-
-def _channels(count: int, layout: tuple[str, ...] | None) -> str:
-    return f"{count} ({', '.join(layout)})" if layout else str(count)
-
-
-def _metadata(report: Report) -> Iterator[Fact]:
-    """What the file says of itself, nested values as their path."""
-    if report.probe:
-        yield from _flat(report.probe.metadata, ())
-
-
-def _flat(value: object, path: tuple[str, ...]) -> Iterator[Fact]:
-    if isinstance(value, dict):
-        for name, each in value.items():
-            yield from _flat(each, (*path, str(name)))
-    elif isinstance(value, list):
-        for number, each in enumerate(value, start=1):
-            yield from _flat(each, (*path, str(number)))
-    elif value not in {None, ""}:
-        yield Fact(name=words.visible(" / ".join(path)), value=words.visible(str(value)))
-
-
 def _labels(whole: WholeObject) -> Iterator[LabelView]:
     for row in whole.labels:
         for label in row.labels:
@@ -409,16 +197,10 @@ def _no_labels(whole: WholeObject) -> str | None:
     return f"Nothing that is certain by {row.min_confidence:g} % or more."
 
 
-def _rendition_facts(whole: WholeObject) -> Iterator[Fact]:
-    for each in whole.renditions:
-        value = f"{each.width} x {each.height} pixels, {words.size(each.size)}"
-        yield Fact(name=f"Rendition {each.preset}", value=value)
-
-
 def _player(whole: WholeObject) -> Player:
     report, preview = whole.report, whole.preview
     kind = report.probe.kind if report.probe else None
-    picture = _picture(preview) if preview else None
+    picture = picture_of(preview) if preview else None
     strip = _picture_href(preview, "strip") if preview and preview.strip_key else None
     measures = (preview.width, preview.height) if preview else (None, None)
     element, source, type_ = _source(whole, kind)

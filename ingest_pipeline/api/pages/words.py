@@ -4,9 +4,12 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from ingest_pipeline.catalog.model import Outcome
+from ingest_pipeline.catalogue.history import (
+    UNKNOWN,
+    WAITING,
+)
 from ingest_pipeline.media.model import Kind, Reason
-from ingest_pipeline.steps.history import UNKNOWN, WAITING
+from ingest_pipeline.records.model import Outcome
 
 OUTCOMES: dict[str, str] = {
     Outcome.INDEXED: "Valid",
@@ -145,9 +148,6 @@ _SENTENCES: dict[str, _Sentence] = {
     "present": lambda found, _wanted: f"{found[:1].upper()}{found[1:]}.",
     "examined": lambda found, _wanted: f"{found[:1].upper()}{found[1:]}.",
 }
-
-
-# --- numbers --------------------------------------------------------------------------------------
 
 
 def size(count: int) -> str:

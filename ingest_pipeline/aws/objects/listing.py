@@ -1,0 +1,69 @@
+"""What lies in a bucket, page by page."""
+
+from collections.abc import Container, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ingest_pipeline.records.model import (
+    ObjectRef,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The newest version of a key; `deleted` when a delete marker stands above it."""
+
+    ref: ObjectRef
+    deleted: bool
+
+
+def list_objects(s3: "S3Client", bucket: str, days: Container[str]) -> Iterator[ObjectRef]:
+    """What stands in a bucket now and was last written on these days (UTC), page by page.
+
+    Listings tell no versions: the probe finds them out.
+    """
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    for page in pages:
+        for entry in page.get("Contents", []):
+            ref = ObjectRef(
+                bucket=bucket,
+                key=entry["Key"],
+                etag=entry["ETag"].strip('"'),
+                size=entry["Size"],
+                arrived=entry["LastModified"],
+            )
+            if ref.day in days:
+                yield ref
+
+
+def list_keys(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
+    """The keys that stand below a prefix now, in their order."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
+
+
+def list_newest_versions(s3: "S3Client", bucket: str) -> Iterator[Standing]:
+    """The newest version of every key, in the order of the keys (by their UTF-8 bytes)."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)
+    deleted: set[str] = set()
+    last_key = None
+    for page in pages:
+        deleted.update(m["Key"] for m in page.get("DeleteMarkers", []) if m["IsLatest"])
+        for entry in page.get("Versions", []):
+            if entry["Key"] == last_key:  # an older version: the newest comes first
+                continue
+            last_key = entry["Key"]
+            version = entry["VersionId"]
+            ref = ObjectRef(
+                bucket=bucket,
+                key=last_key,
+                version=None if version == "null" else version,
+                etag=entry["ETag"].strip('"'),
+                size=entry["Size"],
+                arrived=entry["LastModified"],
+            )
+            yield Standing(ref, deleted=last_key in deleted)
+            deleted.discard(last_key)

@@ -1,0 +1,86 @@
+"""What stands at a key now."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from ingest_pipeline.records.model import (
+    Report,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+class ObjectGoneError(Exception):
+    """Nothing stands at the key any more."""
+
+
+class ObjectReplacedError(Exception):
+    """Another version than the expected one stands at the key."""
+
+
+@dataclass(frozen=True)
+class ObjectState:
+    """What S3 says of the version at hand."""
+
+    version: str | None  # None in an unversioned bucket
+    etag: str
+    size: int
+    last_modified: datetime
+
+
+def whole_size(response: Any) -> int:  # noqa: ANN401 - boto3's shapes
+    """The object's size, also where the answer is a range of it."""
+    if "ContentRange" in response:
+        return int(response["ContentRange"].rpartition("/")[2])
+    return int(response["ContentLength"])
+
+
+def state_of(response: Any, size: int) -> ObjectState:  # noqa: ANN401 - boto3's shapes
+    """What an answer says of its object."""
+    version = response.get("VersionId")
+    return ObjectState(
+        version=None if version == "null" else version,
+        etag=response["ETag"].strip('"'),
+        size=size,
+        last_modified=response["LastModified"],
+    )
+
+
+def translated(error: ClientError) -> Exception:
+    """S3's error as ours, where it means that an object is gone or replaced."""
+    if error_code(error) in {"NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed"}:
+        return ObjectGoneError(str(error))
+    if error_code(error) in {"PreconditionFailed", "412"}:
+        return ObjectReplacedError(str(error))
+    return error
+
+
+def error_code(error: ClientError) -> str:
+    """S3's own word for an error."""
+    return error.response["Error"]["Code"]
+
+
+def object_state(s3: "S3Client", bucket: str, key: str) -> ObjectState:
+    """What stands at a key now.
+
+    Raises:
+        ObjectGoneError: nothing does.
+    """
+    try:
+        response = s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        raise translated(error) from error
+    return state_of(response, response["ContentLength"])
+
+
+def is_current(s3: "S3Client", report: Report) -> bool:
+    """Whether a version is what stands at its key."""
+    try:
+        standing = object_state(s3, report.bucket, report.key)
+    except ObjectGoneError:
+        return False
+    return report.version in {standing.version, standing.etag}

@@ -1,0 +1,1 @@
+"""What is asked and shown: pages, histories, links, posts and responses."""

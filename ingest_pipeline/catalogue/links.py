@@ -1,0 +1,120 @@
+"""Links by which a browser fetches from S3, or puts there, what it may: signed, for an hour.
+
+What is fetched comes with a type that we chose by its content: never one that a browser runs.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlsplit
+
+from ingest_pipeline.media.model import Kind
+from ingest_pipeline.records.model import (
+    Preview,
+    Rendition,
+    Report,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+VALID_SECONDS = 3600
+_UNKNOWN_TYPE = "application/octet-stream"
+_TYPES = {
+    (Kind.AUDIO, "wav"): "audio/wav",
+    (Kind.AUDIO, "rf64"): "audio/wav",
+    (Kind.AUDIO, "bw64"): "audio/wav",
+    (Kind.AUDIO, "flac"): "audio/flac",
+    (Kind.AUDIO, "mp3"): "audio/mpeg",
+    (Kind.AUDIO, "mp2"): "audio/mpeg",
+    (Kind.AUDIO, "aac"): "audio/aac",
+    (Kind.AUDIO, "m4a"): "audio/mp4",
+    (Kind.AUDIO, "ogg"): "audio/ogg",
+    (Kind.VIDEO, "ogg"): "video/ogg",
+    (Kind.VIDEO, "mp4"): "video/mp4",
+    (Kind.VIDEO, "3gp"): "video/mp4",
+    (Kind.VIDEO, "mov"): "video/quicktime",
+    (Kind.VIDEO, "webm"): "video/webm",
+    (Kind.VIDEO, "matroska"): "video/x-matroska",
+    (Kind.IMAGE, "jpeg"): "image/jpeg",
+    (Kind.IMAGE, "png"): "image/png",
+    (Kind.IMAGE, "gif"): "image/gif",
+    (Kind.IMAGE, "webp"): "image/webp",
+    (Kind.IMAGE, "avif"): "image/avif",
+    (Kind.IMAGE, "bmp"): "image/bmp",
+}
+
+
+def content_type(report: Report) -> str | None:
+    """The type under which a browser may show or play an object; None: for download only."""
+    probe = report.probe
+    return _TYPES.get((probe.kind, probe.container or "")) if probe else None
+
+
+@dataclass(frozen=True)
+class Use:
+    """What a browser shall do with an object: the headers it comes with."""
+
+    content_type: str
+    disposition: str
+
+    @classmethod
+    def of(cls, report: Report, *, download: bool) -> "Use":
+        """Show it where that is safe, unless it is to be saved; saved it has its own name."""
+        shown_as = content_type(report)
+        if shown_as and not download:
+            return cls(shown_as, "inline")
+        name = quote(report.key.rpartition("/")[2], safe="")
+        return cls(_UNKNOWN_TYPE, f"attachment; filename*=UTF-8''{name}")
+
+
+@dataclass(frozen=True)
+class Links:
+    """Makes links; making one asks nobody."""
+
+    s3: "S3Client"
+
+    def content(self, report: Report, use: Use) -> str:
+        """A link to what stands at an object's key."""
+        return self._get(
+            report.bucket,
+            report.key,
+            ResponseContentType=use.content_type,
+            ResponseContentDisposition=use.disposition,
+        )
+
+    def rendition(self, rendition: Rendition) -> str:
+        """A link to a rendition."""
+        return self._get(
+            rendition.rendition_bucket,
+            rendition.rendition_key,
+            ResponseContentType=rendition.content_type,
+        )
+
+    def picture(self, preview: Preview, key: str) -> str:
+        """A link to a picture of a preview, which a browser may keep: a version has one."""
+        return self._get(
+            preview.preview_bucket,
+            key,
+            ResponseContentType=preview.content_type or _UNKNOWN_TYPE,
+            ResponseCacheControl="private, max-age=604800, immutable",
+        )
+
+    def upload(self, bucket: str, key: str, size: int) -> str:
+        """A link at which a browser puts a file of exactly `size` bytes."""
+        return self.s3.generate_presigned_url(
+            "put_object",
+            Params={"Bucket": bucket, "Key": key, "ContentLength": size},
+            ExpiresIn=VALID_SECONDS,
+        )
+
+    def origin(self, bucket: str) -> str:
+        """The origin, `https://host:port`, of all links to a bucket."""
+        url = urlsplit(self._get(bucket, "any"))
+        return f"{url.scheme}://{url.netloc}"
+
+    def _get(self, bucket: str, key: str, **options: Any) -> str:  # noqa: ANN401 - boto3's
+        return self.s3.generate_presigned_url(
+            "get_object",
+            Params={"Bucket": bucket, "Key": key, **options},
+            ExpiresIn=VALID_SECONDS,
+        )

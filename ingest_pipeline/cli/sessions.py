@@ -1,0 +1,177 @@
+"""`ingest-pipeline sessions`: driving sessions from the command line."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from ingest_pipeline.pipeline.sessions import SessionIngest
+from ingest_pipeline.sessions.download import download_tags
+from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.export import write_table
+from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
+from ingest_pipeline.sessions.names import parse_date
+from ingest_pipeline.sessions.reading import read_session
+from ingest_pipeline.sessions.sample import sample_sessions
+from ingest_pipeline.sessions.tree import (
+    FolderProblem,
+    FoundSession,
+    Timeframe,
+    find_session,
+    find_sessions,
+)
+from ingest_pipeline.system import System
+
+
+@click.group()
+def sessions() -> None:
+    """Driving sessions of voice-annotated events."""
+
+
+@sessions.command("list")
+@click.option("--days", default=7, show_default=True, help="How many days back, today included.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+@click.pass_obj
+def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FBT001
+    """The sessions in the bucket, and whether their events are in the database."""
+    timeframe = Timeframe.last_days(days, datetime.now(UTC).date())
+    found = list(find_sessions(system.clients.s3, system.config.session_bucket, timeframe))
+    uploaded = [each for each in found if isinstance(each, FoundSession)]
+    with _event_db(system) as database:
+        complete = database.complete_sessions(each.session_id for each in uploaded)
+    rows = [
+        {
+            "session": each.session_id,
+            "folder": each.uri,
+            "report": bool(each.reports),
+            "audio_tags": len(each.audio_tags),
+            "complete": each.session_id in complete,
+        }
+        for each in uploaded
+    ]
+    if as_json:
+        json.dump(rows, sys.stdout, indent=2, ensure_ascii=False)
+        click.echo()
+        return
+    table = Table("session", "report", "audio tags", "complete")
+    for row in rows:
+        cells = (row["session"], row["report"], row["audio_tags"], row["complete"])
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    Console().print(table)
+
+
+@sessions.command()
+@click.argument("folder")
+@click.pass_obj
+def ingest(system: System, folder: str) -> None:
+    """Take in one session now: FOLDER is `VEHICLE/YYMMDD/HHMMSS/SESSION`, with or without s3://.
+
+    Exits with 1 unless its events are in the database.
+    """
+    found = _found(system, folder)
+    day = parse_date(found.prefix.split("/")[1])
+    with _event_db(system) as database:
+        step = SessionIngest(
+            system.clients.s3, system.tables, database, partial(system.take_in, None)
+        )
+        (outcome,) = step.ingest([found], Timeframe.of_days(day, day)).outcomes
+    click.echo(f"{outcome.session_id}: {outcome.state} {outcome.reason or ''} {outcome.detail}")
+    for problem in outcome.problems:
+        click.echo(f"  {problem.audio_tag}: {problem.reason}")
+    if outcome.state not in {SessionState.PROCESSED, SessionState.UNCHANGED}:
+        sys.exit(1)
+
+
+@sessions.command()
+@click.argument("folder")
+@click.option(
+    "--to",
+    "target",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="They come to DIRECTORY/SESSION/<path of the recording below the session>.",
+)
+@click.pass_obj
+def download(system: System, folder: str, target: Path) -> None:
+    """Bring the recordings of a session's events onto this machine; FOLDER as for `ingest`.
+
+    Exits with 1 unless all of them are there.
+    """
+    found = _found(system, folder)
+    s3 = system.clients.s3
+    try:
+        reading = read_session(s3, found)
+    except SessionSkippedError as error:
+        raise click.ClickException(f"{found.uri}: {error}") from error
+    with Progress(console=Console(stderr=True)) as progress:
+        bar = progress.add_task(found.session_id, total=len(reading.events))
+        done = download_tags(
+            s3,
+            found.bucket,
+            reading.events,
+            target,
+            lambda number, _total: progress.update(bar, completed=number),
+        )
+    for event in done.events:
+        click.echo(event.local_path)
+    problems = (*reading.problems, *done.problems)
+    for problem in problems:
+        click.echo(f"{problem.audio_tag}: {problem.reason}", err=True)
+    if problems:
+        sys.exit(1)
+
+
+@sessions.command()
+@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.pass_obj
+def export(system: System, output: Path) -> None:
+    """Write all events of the database as a table; the suffix decides: .csv or .parquet."""
+    with _event_db(system) as database:
+        table = database.table()
+    try:
+        write_table(table, output)
+    except (OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{len(table)} events in {output}")
+
+
+@sessions.command()
+@click.option("--count", default=20, show_default=True)
+@click.option("--first-day", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.option("--days", default=7, show_default=True)
+@click.pass_obj
+def sample(system: System, count: int, first_day: datetime, days: int) -> None:
+    """Put made-up sessions into the bucket, to try things on."""
+    made = sample_sessions(count, first_day=date.fromisoformat(f"{first_day:%Y-%m-%d}"), days=days)
+    for number, session in enumerate(made, start=1):
+        for key, body in session.objects():
+            system.clients.s3.put_object(Bucket=system.config.session_bucket, Key=key, Body=body)
+        click.echo(f"{number}: {session.prefix}")
+
+
+def _found(system: System, folder: str) -> FoundSession:
+    bucket = system.config.session_bucket
+    prefix = folder.removeprefix(f"s3://{bucket}/").strip("/") + "/"
+    found = find_session(system.clients.s3, bucket, prefix)
+    if isinstance(found, FolderProblem):
+        raise click.ClickException(f"{found.folder}: {found.reason}")
+    return found
+
+
+@contextmanager
+def _event_db(system: System) -> Iterator[EventDb]:
+    database = open_event_db(system.config.event_db_url, system.clients.dynamodb)
+    try:
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,3 @@
+"""Who answers for the assets."""
+
+OWNERS = ["team:ingest"]

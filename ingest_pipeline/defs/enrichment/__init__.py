@@ -1,0 +1,1 @@
+"""Dagster: previews and labels of what is indexed."""

@@ -1,0 +1,1 @@
+"""Dagster: what looks at the whole, and mends it."""

@@ -1,0 +1,1 @@
+"""Dagster: what videos are transcoded to."""

@@ -1,0 +1,198 @@
+"""Vehicle sessions: session_reports -> session_events, found and ingested in one pass."""
+
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import partial
+
+import dagster as dg
+from pydantic import Field
+
+from ingest_pipeline.defs.common.metadata import (
+    COLUMNS,
+    table_columns,
+)
+from ingest_pipeline.defs.common.partitions import session_days
+from ingest_pipeline.defs.common.resources import (
+    AwsResource,
+    EventDbResource,
+    HeldReceiptsResource,
+)
+from ingest_pipeline.defs.sessions.metadata import (
+    describe_found_sessions,
+    describe_ingested_sessions,
+)
+from ingest_pipeline.pipeline.sessions import (
+    SessionIngest,
+    missing_events,
+)
+from ingest_pipeline.sessions.model import SkipReason
+from ingest_pipeline.sessions.tree import (
+    FolderProblem,
+    FoundSession,
+    Timeframe,
+    find_session,
+    find_sessions,
+)
+from ingest_pipeline.settings import settings
+
+GROUP = "sessions"
+OWNERS = ["team:ingest"]
+
+session_bucket = dg.AssetSpec(
+    "session_bucket",
+    description="Driving sessions as vehicles upload them, a folder each.",
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"s3"},
+)
+
+# The schedule comes every 20 minutes, but not on Sundays.
+FRESHNESS = dg.FreshnessPolicy.time_window(
+    warn_window=timedelta(hours=26), fail_window=timedelta(hours=50)
+)
+
+OUTCOME_COLUMNS = table_columns(
+    ("session_id", "string", "AV11_V236_230717_111649_62100: release, vehicle, start, number"),
+    ("folder", "string", "s3://bucket/prefix of the session; the key of the row"),
+    ("state", "string", "processed, skipped, unchanged or awaited"),
+    ("reason", "string", "why a skipped session gave no events"),
+    ("detail", "string", "the reason in full"),
+    ("events", "int", "events of the session in the database"),
+    ("new_events", "int", "those that the run wrote"),
+    ("timeless_events", "int", "those whose time no log tells"),
+    ("problems", "json", "the audio tags that became no event, with the reason of each"),
+    ("is_complete", "bool", "false: a later run looks at it again"),
+    ("day", "date", "the session's own date, its partition"),
+    ("recorded_at", "timestamp", "when the row was written, UTC"),
+    ("run_id", "string", "of the Dagster run"),
+)
+EVENT_COLUMNS = table_columns(
+    ("vehicle", "string", "from the session id"),
+    ("country", "string", "from the upload report"),
+    ("city", "string", "ND: no report tells it"),
+    ("timestamp", "timestamp", "on the vehicle's clock; empty where no log tells the time"),
+    ("comment", "string", "the driver's, of the whole session"),
+    ("annotation", "string", "what the audio tag's name ends with"),
+    ("sds_provider_id", "string", "empty: filled by other programs"),
+    ("sw_release", "string", "from the session id"),
+    ("session_id", "string", "the session's folder"),
+    ("map_version", "string", "ND: no report tells it"),
+    ("driver", "string", "from the upload report"),
+    ("codriver", "string", "from the upload report"),
+    ("log_slice_link", "string", "s3:// address of the recording"),
+    ("mission", "string", "ND: no report tells it"),
+    ("mission_segment", "string", "empty: filled by other programs"),
+    ("creation_date", "timestamp", "when the row was written, UTC"),
+    ("audio_tag", "string", "the recording's path below the session"),
+)
+
+
+class SessionsConfig(dg.Config):
+    """The sessions of a run; none are all whose date lies in the run's partitions."""
+
+    folders: list[str] = Field(
+        default=[],
+        examples=[["V236/230717/111649/AV11_V236_230717_111649_62100/"]],
+        description="Session folders, as prefixes in the session bucket that end in a slash. "
+        "Empty: every session of the partition's days, which is how a backfill works.",
+    )
+
+
+@dg.multi_asset(
+    name="ingest_session_events",
+    specs=[
+        dg.AssetSpec(
+            "session_reports",
+            deps=[session_bucket],
+            description="The sessions that were found, and whether their upload report landed.",
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"s3", "dynamodb"},
+            code_version="1",
+            metadata={COLUMNS: OUTCOME_COLUMNS},
+            freshness_policy=FRESHNESS,
+        ),
+        dg.AssetSpec(
+            "session_events",
+            deps=["session_reports"],
+            description="The voice-annotated events of the sessions, in the event database.",
+            group_name=GROUP,
+            owners=OWNERS,
+            kinds={"sql"},
+            code_version="1",
+            metadata={COLUMNS: EVENT_COLUMNS},
+            freshness_policy=FRESHNESS,
+        ),
+    ],
+    partitions_def=session_days,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+    check_specs=[
+        dg.AssetCheckSpec(
+            "files_are_there",
+            asset="session_reports",
+            description="Every recording that a report lists stands in the bucket.",
+        ),
+        dg.AssetCheckSpec(
+            "events_are_in_the_database",
+            asset="session_events",
+            description="The database holds as many events of a session as its report gives.",
+        ),
+    ],
+)
+def session_assets(
+    context: dg.AssetExecutionContext,
+    config: SessionsConfig,
+    aws: AwsResource,
+    event_db: EventDbResource,
+    session_messages: HeldReceiptsResource,
+) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    """Find, ingest, record; what a killed run had written stays, and the next one goes on."""
+    system, run_id = aws.system, context.run.run_id
+    timeframe = _timeframe(context.partition_keys)
+    with event_db.opened() as database:
+        ingest = SessionIngest(
+            system.clients.s3, system.tables, database, partial(system.take_in, run_id), run_id
+        )
+        report = ingest.ingest(_found(aws, config, timeframe), timeframe)
+        counts = database.event_counts(report.processed_ids)
+    if not any(outcome.reason is SkipReason.UNREADABLE for outcome in report.outcomes):
+        session_messages.held.answer_all()  # else all come again: what is done is passed over
+
+    missing_files = [
+        f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
+        for outcome in report.outcomes
+        for problem in outcome.problems
+    ]
+    wrong = missing_events(report, counts)
+    yield dg.MaterializeResult(
+        asset_key="session_reports", metadata=describe_found_sessions(report)
+    )
+    yield dg.AssetCheckResult(
+        asset_key="session_reports",
+        check_name="files_are_there",
+        passed=not missing_files,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"number": len(missing_files), "the first": missing_files[:20]},
+    )
+    yield dg.MaterializeResult(
+        asset_key="session_events", metadata=describe_ingested_sessions(report)
+    )
+    yield dg.AssetCheckResult(
+        asset_key="session_events",
+        check_name="events_are_in_the_database",
+        passed=not wrong,
+        metadata={"number": len(wrong), "the first": wrong[:20]},
+    )
+
+
+def _timeframe(days: list[str]) -> Timeframe:
+    return Timeframe.of_days(date.fromisoformat(min(days)), date.fromisoformat(max(days)))
+
+
+def _found(
+    aws: AwsResource, config: SessionsConfig, timeframe: Timeframe
+) -> Iterator[FoundSession | FolderProblem]:
+    s3, bucket = aws.system.clients.s3, settings().session_bucket
+    if config.folders:
+        return (find_session(s3, bucket, folder) for folder in config.folders)
+    return find_sessions(s3, bucket, timeframe)

@@ -1,0 +1,38 @@
+"""What the UI shows of sessions."""
+
+import base64
+from collections import Counter
+
+import dagster as dg
+
+from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, markdown
+from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.plot import sessions_picture
+
+
+def describe_found_sessions(report: JobReport) -> Metadata:
+    """How many sessions were found, a picture by day and vehicle, and the folders that are none."""
+    problems = [f"{each.folder}: {each.reason}" for each in report.problems]
+    described: Metadata = {
+        "sessions": dg.MetadataValue.int(len(report.outcomes)),
+        "states": dg.MetadataValue.json(Counter(each.state for each in report.outcomes)),
+        "folders that are no date or time": dg.MetadataValue.json(problems[:SHOWN]),
+    }
+    if report.by_day_and_vehicle:
+        content = base64.b64encode(sessions_picture(report.by_day_and_vehicle)).decode()
+        picture = f"![sessions by day and vehicle](data:image/png;base64,{content})"
+        described["by day and vehicle"] = dg.MetadataValue.md(picture)
+    return described
+
+
+def describe_ingested_sessions(report: JobReport) -> Metadata:
+    """The job's three tables and its summary."""
+    summary = report.summary
+    counts = ((summary.skipped, summary.processed, summary.total),)
+    return {
+        "events": dg.MetadataValue.int(sum(each.new_events for each in report.outcomes)),
+        "summary": markdown(("Skipped", "Processed", "Total"), counts),
+        "no events": markdown(report.no_events.columns, report.no_events.rows),
+        "skipped": markdown(report.skipped.columns, report.skipped.rows),
+        "processed": markdown(report.processed.columns, report.processed.rows),
+    }

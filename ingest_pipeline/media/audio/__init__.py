@@ -1,0 +1,1 @@
+"""Sound: probed, described, drawn."""

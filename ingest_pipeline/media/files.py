@@ -1,0 +1,23 @@
+"""Files as the probes read them: seekable, perhaps with a budget of reads."""
+
+from typing import Protocol
+
+
+class SeekableFile(Protocol):
+    """What a file must offer to be walked; `read` gives fewer bytes only at the end."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read up to `size` bytes from the position, all of them where it is negative."""
+        ...
+
+    def seek(self, offset: int, /) -> int:
+        """Move the position to a byte counted from the start."""
+        ...
+
+
+class ReadBudgetError(Exception):
+    """A file object refuses to fetch more: a sound header needs 3 blocks, a hostile one any."""
+
+    def __init__(self, blocks: int) -> None:
+        """`blocks` is the number that may be fetched for one file."""
+        super().__init__(f"more than {blocks} blocks")

@@ -1,0 +1,1 @@
+"""Pictures: probed and made small, in a limited child."""

@@ -1,0 +1,370 @@
+"""Decodes images with Pillow, in a process of its own with narrow limits.
+
+Run by path, never imported by the service: it knows Pillow and the standard library alone. A
+request on standard input is what is wanted (4 bytes: `look`, `tiny` or `rgb `), a number (the
+side of a picture in pixels) and a length (4 bytes each, little-endian), and a file of that length.
+An answer on standard output is the lengths of JSON and of a body, the JSON and the body:
+
+    look   {"info": {...}, "undecoded": null, "warnings": [...]}, as `media.image` declares it
+    tiny   {"width": 320, "height": 240}, and a WebP
+    rgb    {}, and side x side x 3 bytes
+    or     {"error": "..."}, {"out_of_memory": "..."}
+
+The end of the input ends the process. The arguments are the most pixels that are decoded and the
+seconds of computing that a file may take.
+"""
+
+import contextlib
+import io
+import json
+import math
+import os
+import re
+import resource
+import struct
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import NamedTuple, cast
+
+# Each plugin is named, for otherwise Pillow imports all of its forty on the first TIFF.
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageCms,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
+
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        JpegImagePlugin.JpegImageFile,
+        PngImagePlugin.PngImageFile,
+        WebPImagePlugin.WebPImageFile,
+        GifImagePlugin.GifImageFile,
+        TiffImagePlugin.TiffImageFile,
+        BmpImagePlugin.BmpImageFile,
+    )
+)
+
+TEXT_BYTES = 16 * 1024 * 1024  # of a PNG's compressed text; editors' histories exceed Pillow's 1 MB
+WARNINGS = 10  # of a file
+WORDS = 200  # characters of a text in an answer
+CAMERA_CHARS = 100
+
+_REQUEST = struct.Struct("<4sII")
+_ANSWER = struct.Struct("<II")
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    most_pixels, seconds = map(int, sys.argv[1:])
+    Image.MAX_IMAGE_PIXELS = most_pixels
+    Image.WARN_POSSIBLE_FORMATS = True  # or nobody says why a file could not be opened
+    PngImagePlugin.MAX_TEXT_CHUNK = TEXT_BYTES
+    requests = sys.stdin.buffer
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
+    while len(header := requests.read(_REQUEST.size)) == _REQUEST.size:
+        wanted, number, length = _REQUEST.unpack(header)
+        allow_cpu(seconds)
+        answer = answer_to(wanted, number, requests.read(length))
+        facts = json.dumps(answer.facts).encode()
+        answers.write(_ANSWER.pack(len(facts), len(answer.body)) + facts + answer.body)
+        answers.flush()
+
+
+class Answer(NamedTuple):
+    """What goes back: JSON, and bytes where a picture was asked for."""
+
+    facts: Mapping[str, object]
+    body: bytes = b""
+
+
+def answer_to(wanted: bytes, number: int, content: bytes) -> Answer:
+    """Do what is wanted of a file; whatever Pillow raises is an answer, too."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            answer = ANSWERS[wanted](content, number)
+        except MemoryError:
+            return Answer({"out_of_memory": "more memory than a picture may take"})
+        except UnidentifiedImageError:
+            return Answer({"error": said(caught[-1].message if caught else "not identified")})
+        except Exception as error:  # noqa: BLE001 - Pillow raises anything: OSError, SyntaxError, ...
+            return Answer({"error": said(str(error) or type(error).__name__)})
+    told = list(dict.fromkeys(said(warning.message) for warning in caught))[:WARNINGS]
+    return Answer({**answer.facts, "warnings": told}, answer.body)
+
+
+def said(words: object) -> str:
+    """Make words of a decoder fit for an answer."""
+    return " ".join(str(words).split())[:WORDS]
+
+
+def allow_cpu(seconds: int) -> None:
+    """Allow that much more from now on; all other limits were set before we were started."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    soft = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(
+        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
+    )
+
+
+_TRANSPOSED = {  # how each orientation of EXIF is turned upright
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_LYING = (5, 6, 7, 8)  # the orientations that exchange width and height
+_END_OF_JPEG = b"\xff\xd9"
+
+
+def opened(content: bytes) -> ImageFile.ImageFile:
+    """Open a file without decoding it."""
+    return Image.open(io.BytesIO(content), formats=FORMATS)
+
+
+def decoded(content: bytes, smaller: int = 1, mode: str | None = None) -> ImageFile.ImageFile:
+    """Decode the first frame, a JPEG up to so many times `smaller` where that saves time."""
+    image = opened(content)
+    image.draft(mode, (max(1, image.width // smaller), max(1, image.height // smaller)))
+    try:
+        image.load()
+    except OSError:
+        if image.format != "JPEG" or not lacks_only_its_end(content):
+            raise
+        warnings.warn("the marker of the image's end is missing", stacklevel=1)
+        return decoded(content + _END_OF_JPEG, smaller, mode)
+    return image
+
+
+def lacks_only_its_end(content: bytes) -> bool:
+    """Whether a cut JPEG holds the whole picture: then it is the same whatever stands behind it.
+
+    Told of JPEGs of one scan only: a progressive one may lack whole scans and show nothing of it.
+    """
+    if content.endswith(_END_OF_JPEG) or opened(content).info.get("progressive"):
+        return False
+    other_data = bytes(range(1, 255)) * 4
+    ends = (_END_OF_JPEG, other_data + _END_OF_JPEG)
+    first, second = (opened(content + end) for end in ends)
+    return first.tobytes() == second.tobytes()
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF's orientation, 1 where there is none that means anything."""
+    try:
+        found = exif_of(image).get(_ORIENTATION)
+    except Exception:  # noqa: BLE001 - garbage where EXIF should be
+        return 1
+    return found if found in _TRANSPOSED else 1
+
+
+def exif_of(image: Image.Image) -> Image.Exif:
+    """EXIF as far as it has been read: the method of PNG's own would decode the whole picture."""
+    return Image.Image.getexif(image)
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Turn a decoded image; Pillow has done so with a TIFF."""
+    orientation = orientation_of(image)
+    return image.transpose(_TRANSPOSED[orientation]) if orientation in _TRANSPOSED else image
+
+
+_ORIENTATION, _MAKE, _MODEL = 0x0112, 0x010F, 0x0110
+_EXIF_IFD, _TAKEN_AT, _TAKEN_AT_OFFSET = 0x8769, 0x9003, 0x9011
+_DRAFT = 8  # a JPEG cut or broken is found at an eighth as well, in half the time
+
+
+def look(content: bytes, _number: int) -> Answer:
+    """Tell what an image is, after decoding it: only then is it known to be whole."""
+    try:
+        header = opened(content)
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        return look_at_header_alone(content, error)
+    facts = facts_of(header)  # decoding turns a TIFF, and forgets how it lay
+    image = decoded(content, _DRAFT, "L")
+    if image.format == "PNG":  # whose EXIF may stand behind the picture
+        facts |= exif_facts(image)
+    return Answer({"info": facts | size_of(header, facts) | {"frames": frames_of(image)}})
+
+
+def look_at_header_alone(content: bytes, error: Exception) -> Answer:
+    """Tell what an image says that it is which is too large to be decoded."""
+    most_pixels, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        header = opened(content)
+    except (Exception, MemoryError) as another:
+        raise error from another
+    finally:
+        Image.MAX_IMAGE_PIXELS = most_pixels
+    facts = facts_of(header)
+    found = f"{header.width * header.height} pixels, at most {most_pixels}"
+    return Answer({"info": facts | size_of(header, facts), "undecoded": found})
+
+
+def facts_of(header: ImageFile.ImageFile) -> dict[str, object]:
+    """Tell what is known of an image before it is decoded, but for its size."""
+    facts = {"mode": header.mode, "has_alpha": header.has_transparency_data}
+    return facts | exif_facts(header)
+
+
+def size_of(header: ImageFile.ImageFile, facts: Mapping[str, object]) -> dict[str, object]:
+    """Tell the upright size; that of a TIFF is so already."""
+    width, height = header.size
+    if facts["orientation"] in _LYING and header.format != "TIFF":
+        width, height = height, width
+    return {"width": width, "height": height}
+
+
+def frames_of(image: ImageFile.ImageFile) -> int:
+    """Count frames or pages; what follows the picture of a JPEG is a preview or a gain map."""
+    if image.format in ("JPEG", "MPO"):
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception as error:  # noqa: BLE001 - whatever a broken second frame raises
+        warnings.warn(f"frames not counted: {said(error)}", stacklevel=1)
+        return 1
+
+
+def exif_facts(image: Image.Image) -> dict[str, object]:
+    """Tell what is wanted of EXIF, and nothing else: where a picture was taken is nobody's."""
+    facts: dict[str, object] = {"orientation": orientation_of(image)}
+    try:
+        exif = exif_of(image)
+        own = exif.get_ifd(_EXIF_IFD)
+        facts["camera"] = camera_of(text(exif.get(_MAKE)), text(exif.get(_MODEL)))
+        facts["captured_at"] = captured_at(
+            text(own.get(_TAKEN_AT)), text(own.get(_TAKEN_AT_OFFSET))
+        )
+    except Exception as error:  # noqa: BLE001 - garbage where EXIF should be
+        warnings.warn(f"EXIF not read: {said(error) or type(error).__name__}", stacklevel=1)
+    return facts
+
+
+def text(value: object) -> str:
+    """Make a text of EXIF fit for people: to its first NUL, printable, single spaces."""
+    words = str(value).partition("\x00")[0] if isinstance(value, str) else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())[:CAMERA_CHARS]
+
+
+def camera_of(make: str, model: str) -> str | None:
+    """Name a camera: most models repeat their maker, "NIKON CORPORATION", "NIKON D90"."""
+    brand = make.split()[:1]
+    is_repeated = brand and model.casefold().startswith(brand[0].casefold())
+    return (model if is_repeated else f"{make} {model}".strip()) or None
+
+
+def captured_at(taken: str, offset: str) -> str | None:
+    """Give EXIF's `2026:03:01 12:00:00` in ISO 8601, with the zone where there is one."""
+    if not taken.strip(" :0"):  # what a camera without a clock writes
+        return None
+    try:
+        moment = datetime.strptime(taken, "%Y:%m:%d %H:%M:%S")  # noqa: DTZ007 - EXIF tells no zone
+    except ValueError:
+        warnings.warn(f"capture time {taken} is no date", stacklevel=1)
+        return None
+    has_zone = re.fullmatch(r"[+-](0\d|1[0-4]):[0-5]\d", offset)
+    return moment.isoformat() + (offset if has_zone else "")
+
+
+_SPARE = 2  # a JPEG is decoded to this many times the size wanted: it is resampled better then
+_WEBP_QUALITY = 60
+
+
+def tiny(content: bytes, box: int) -> Answer:
+    """Make a small picture that fits in a square, as a WebP without any metadata."""
+    with opened(content) as header:
+        smaller = max(header.size) // (_SPARE * box)
+    image = plain(upright(decoded(content, smaller=max(1, smaller))))
+    image.thumbnail((box, box), Image.Resampling.LANCZOS)
+    picture = rgb_of(image)
+    picture.info = {}
+    file = io.BytesIO()
+    picture.save(file, "WEBP", quality=_WEBP_QUALITY)
+    return Answer({"width": picture.width, "height": picture.height}, file.getvalue())
+
+
+CROP_PADDING = 32  # what EfficientNet's training left around the middle, in pixels of its input
+
+
+def rgb(content: bytes, side: int) -> Answer:
+    """Give the middle of an image as `side` x `side` pixels, cut out and resampled at once."""
+    with opened(content) as header:
+        smaller = min(header.size) // (_SPARE * (side + CROP_PADDING))
+    image = plain(upright(decoded(content, smaller=max(1, smaller))))
+    cut = min(image.size) * side / (side + CROP_PADDING)
+    left, top = (image.width - cut) / 2, (image.height - cut) / 2
+    middle = (left, top, left + cut, top + cut)
+    picture = rgb_of(image.resize((side, side), Image.Resampling.BICUBIC, middle))
+    return Answer({}, picture.tobytes())
+
+
+def plain(image: Image.Image) -> Image.Image:
+    """Bring an image of any mode to one that can be resampled: L, LA, RGB, RGBA or CMYK."""
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK") and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I;16"):
+        return scaled(image.convert("I"), 0, 0xFFFF)
+    if image.mode in ("I", "F"):  # of no fixed range
+        return scaled(image, *cast("tuple[float, float]", image.getextrema()))
+    return image.convert("RGBA" if image.has_transparency_data else "RGB")
+
+
+def scaled(image: Image.Image, lowest: float, highest: float) -> Image.Image:
+    """Spread the values of a deep grey image over 0 to 255."""
+    spread = highest - lowest
+    factor = 255 / spread if math.isfinite(spread) and spread > 0 else 0
+    shift = -lowest * factor if factor else 0
+    return image.point(lambda value: value * factor + shift).convert("L")
+
+
+def rgb_of(image: Image.Image) -> Image.Image:
+    """Bring a plain image to RGB: in the colours of its profile, on white where transparent."""
+    alpha = image.getchannel("A") if image.mode.endswith("A") else None
+    colours = in_srgb(image.convert(image.mode.removesuffix("A")))
+    if alpha is None:
+        return colours
+    white = Image.new("RGB", image.size, "white")
+    white.paste(colours, mask=alpha)
+    return white
+
+
+def in_srgb(image: Image.Image) -> Image.Image:
+    """Bring L, RGB or CMYK to sRGB; a profile that is broken or of another mode is passed over."""
+    profile = image.info.get("icc_profile")
+    if profile:
+        with contextlib.suppress(Exception):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, SRGB, outputMode="RGB")
+            if converted is not None:
+                return converted
+    return image.convert("RGB")
+
+
+SRGB = ImageCms.createProfile("sRGB")
+
+ANSWERS: Mapping[bytes, Callable[[bytes, int], Answer]] = {
+    b"look": look,
+    b"tiny": tiny,
+    b"rgb ": rgb,
+}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What is valid where, and the judgement by it."""

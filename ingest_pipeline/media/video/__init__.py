@@ -1,0 +1,1 @@
+"""Film: probed, transcoded, checked."""

@@ -1,0 +1,216 @@
+"""What a video is: its tracks, sizes, rates and length, and whether a frame can be decoded.
+
+PyAV looks at it in a limited child that reads the file through us, by byte ranges over a pipe, so
+that it needs no file on disk and can open none.
+"""
+
+import signal
+import struct
+import sys
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ingest_pipeline.media.files import (
+    ReadBudgetError,
+    SeekableFile,
+)
+from ingest_pipeline.media.model import (
+    Kind,
+    Probe,
+    Reason,
+    VideoInfo,
+)
+from ingest_pipeline.media.sandbox.child import (
+    LimitedChild,
+    Limits,
+    read_all,
+)
+from ingest_pipeline.values import Frozen
+
+CHILD_PROGRAM = Path(__file__).with_name("probe_child.py")
+WALL_SECONDS = 120.0  # with the fetching; usual files take half a second
+MOST_PIXELS = 35_389_440  # 8192 x 4320; larger frames are not decoded
+
+# One 8K frame of 10 bits takes 106 MB, the interpreter with PyAV 130 MB of address space.
+LIMITS = Limits(memory_bytes=1536 * 1024 * 1024, file_bytes=0, open_files=16, cpu_seconds=30)
+
+# The demuxers whose formats name no other files; ffconcat, HLS or SDP texts would have them read.
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
+
+# libav's demuxer for each container that the sniffing tells.
+DEMUXERS = {
+    "mp4": "mov",
+    "mov": "mov",
+    "3gp": "mov",
+    "webm": "matroska",
+    "matroska": "matroska",
+    "avi": "avi",
+    "mpeg-ts": "mpegts",
+    "mpeg-ps": "mpeg",
+    "ogg": "ogg",
+    "flv": "flv",
+    "asf": "asf",
+}
+
+
+class VideoProbeError(Exception):
+    """The look at a video failed for reasons that are not the file's: try again later."""
+
+
+def probe_video(file: SeekableFile, size: int, container: str) -> Probe:
+    """Probe a video of `size` bytes in one of the containers of `DEMUXERS`.
+
+    What is wrong with the file is told as faults: `header` (it cannot be opened), `streams` (there
+    are none), `complete` (an MP4 that is cut off), `decodable` (no frame can be decoded, with the
+    decoder's words). A file of audio alone stays a video by kind, for its container is what the
+    sniffing goes by: its `video` has no video stream, and a source's `has_video` rule says whether
+    it may. Where the file object refuses to fetch more (`ReadBudgetError`) that is a warning as
+    long as the size and the codec are known, else a `header` fault.
+
+    Raises:
+        VideoProbeError: the child was killed from outside, took too long or could not start.
+        Any other error of the file object passes through.
+    """
+    try:
+        answer = _ask(file, size, container)
+    except _FileKilledItError as error:
+        fault = Reason(rule="decodable", found=str(error), wanted="video that can be decoded")
+        return Probe(kind=Kind.VIDEO, container=container, faults=(fault,))
+    return Probe(
+        kind=Kind.VIDEO,
+        container=container,
+        codec=answer.info.video_codec if answer.info else None,
+        video=answer.info,
+        faults=tuple(_faults(answer, size)),
+        warnings=tuple(_warnings(answer)),
+    )
+
+
+class _Answer(Frozen):
+    """What the child found; `look_at` of its program says what the fields mean."""
+
+    info: VideoInfo | None = None
+    open_error: str | None = None
+    decode_error: str | None = None
+    undecoded: str | None = None
+    declared_end: int | None = None
+    is_spent: bool = False
+    failure: str | None = None  # of the program itself
+
+
+_BUDGET = "more of the file than may be fetched"
+
+
+def _faults(answer: _Answer, size: int) -> list[Reason]:
+    faults = []
+    if answer.declared_end is not None and answer.declared_end > size:
+        faults.append(
+            Reason(rule="complete", found=f"{size} bytes", wanted=f"{answer.declared_end} bytes")
+        )
+    if answer.info is None:
+        found = f"needs {_BUDGET}" if answer.is_spent else answer.open_error or "nothing"
+        faults.append(Reason(rule="header", found=found, wanted="a header that can be read"))
+        return faults
+    if not answer.info.video_streams and not answer.info.audio_streams:
+        faults.append(Reason(rule="streams", found=0, wanted="a video or audio stream"))
+    if answer.info.has_video and answer.is_spent and answer.info.pixels is None:
+        found = f"needs {_BUDGET}"
+        faults.append(Reason(rule="header", found=found, wanted="a header that tells the size"))
+    elif answer.decode_error is not None:
+        found = answer.decode_error
+        faults.append(Reason(rule="decodable", found=found, wanted="video that can be decoded"))
+    return faults
+
+
+def _warnings(answer: _Answer) -> list[str]:
+    warnings = []
+    if answer.is_spent and answer.info is not None:
+        warnings.append(f"a full look needs {_BUDGET}")
+    if answer.undecoded is not None:
+        warnings.append(f"no frame was decoded: {answer.undecoded}")
+    return warnings
+
+
+_ASK = struct.Struct("<cQI")  # "R", offset, length; or "A", 0, length of the JSON
+_GIVEN = struct.Struct("<BI")  # whether nothing more is fetched, length
+_LONGEST_READ_BYTES = 64 * 1024
+_LONGEST_ANSWER_BYTES = 64 * 1024
+_FILES_DOING = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
+
+
+class _FileKilledItError(Exception):
+    """The child died of what it read."""
+
+
+def _ask(file: SeekableFile, size: int, container: str) -> _Answer:
+    command = [sys.executable, "-I", str(CHILD_PROGRAM)]
+    arguments = [str(size), DEMUXERS[container], FORMATS, str(MOST_PIXELS)]
+    try:
+        child = LimitedChild(
+            [*command, *arguments], LIMITS, name="video-probe", dies_with_thread=True
+        )
+    except OSError as error:
+        raise VideoProbeError(f"the prober could not start: {error}") from error
+    with child, child.killed_after(WALL_SECONDS):
+        try:
+            answer = _serve(child, file)
+        except _PipeError as error:
+            child.wait()  # or one that is about to end would count as killed by us
+            raise _death(child, error) from error
+        except ValidationError as error:
+            raise VideoProbeError(f"the prober answered nonsense: {error}") from error
+    if answer.failure is not None:
+        raise VideoProbeError(f"the prober failed: {answer.failure}")
+    return answer
+
+
+class _PipeError(Exception):
+    """A pipe to the child is broken."""
+
+
+def _serve(child: LimitedChild, file: SeekableFile) -> _Answer:
+    """Give the child the bytes that it asks for until it answers."""
+    while True:
+        letter, offset, length = _ASK.unpack(_heard(child, _ASK.size))
+        if letter == b"A" and length <= _LONGEST_ANSWER_BYTES:
+            return _Answer.model_validate_json(_heard(child, length))
+        if letter != b"R" or length > _LONGEST_READ_BYTES:
+            raise VideoProbeError(f"the prober says {letter!r} of {length} bytes")
+        _tell(child, _given(file, offset, length))
+
+
+def _given(file: SeekableFile, offset: int, length: int) -> bytes:
+    try:
+        file.seek(offset)
+        content = file.read(length)
+    except ReadBudgetError:
+        return _GIVEN.pack(1, 0)
+    return _GIVEN.pack(0, len(content)) + content
+
+
+def _heard(child: LimitedChild, size: int) -> bytes:
+    try:
+        return read_all(child.stdout, size)
+    except (OSError, EOFError) as error:
+        raise _PipeError(str(error)) from error
+
+
+def _tell(child: LimitedChild, message: bytes) -> None:
+    try:
+        child.stdin.write(message)
+        child.stdin.flush()
+    except OSError as error:
+        raise _PipeError(str(error)) from error
+
+
+def _death(child: LimitedChild, error: Exception) -> Exception:
+    """Say whose doing it was that the child gave no answer."""
+    code = child.close()
+    if child.was_killed:
+        return VideoProbeError(f"no answer in {WALL_SECONDS:.0f} s")
+    if code == -signal.SIGXCPU:
+        return _FileKilledItError(f"no frame after {LIMITS.cpu_seconds} s of computing")
+    if -code in _FILES_DOING:
+        return _FileKilledItError(f"the decoder crashed ({signal.Signals(-code).name})")
+    return VideoProbeError(f"the prober ended with {code}: {error}")

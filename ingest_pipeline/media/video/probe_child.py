@@ -1,0 +1,416 @@
+"""Finds out with PyAV what a video is, in a process of its own with narrow limits.
+
+Run by path, never imported by the service: it knows PyAV and the standard library alone. It opens
+no file: it asks its parent for bytes. A message on standard output is a letter and two numbers
+(little-endian, 8 and 4 bytes): `R`, offset and length ask for bytes; `A`, 0 and length announce
+the answer, JSON, after which the process ends. What the parent sends for `R` on standard input is
+a status (1 byte: 0 or, where it fetches no more, 1), a length (4 bytes) and the bytes.
+
+The arguments are the file's size, the demuxer, the demuxers that may be used at all, and the
+largest frame to decode in pixels.
+"""
+
+import io
+import itertools
+import json
+import os
+import struct
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from fractions import Fraction
+from typing import BinaryIO, NamedTuple
+
+import av
+import av.error
+import av.logging
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+BLOCK = 64 * 1024  # bytes; what the parent fetches at a time
+TAIL_BYTES = 1536 * 1024  # looked through for the last time stamp where no header tells a length
+DECODED_PACKETS = 300  # 10 s without a frame is no video
+TEXT_CHARS = 200
+
+OPTIONS = {
+    "protocol_whitelist": "none",  # there is no protocol of that name: nothing can be opened
+    "max_streams": "32",
+    "probesize": "2500000",  # bytes; 38 of the 64 blocks
+    "analyzeduration": "10000000",  # microseconds
+}
+
+_ASK = struct.Struct("<cQI")
+_GIVEN = struct.Struct("<BI")
+
+
+def main() -> None:
+    """Look at the file that the parent serves and answer once."""
+    size, demuxer, formats, most_pixels = sys.argv[1:]
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become a message
+    file = ServedFile(int(size), sys.stdin.buffer, answers)
+    try:
+        facts = look_at(file, demuxer, formats, int(most_pixels))
+    except Exception as error:  # noqa: BLE001 - a fault of ours or PyAV's, not of the file
+        facts = {"failure": f"{type(error).__name__}: {error}"[:TEXT_CHARS]}
+    answer = json.dumps(facts).encode()
+    answers.write(_ASK.pack(b"A", 0, len(answer)) + answer)
+    answers.flush()
+
+
+class ServedFile(io.RawIOBase):
+    """The parent's file: every read asks the parent, within one of its blocks each."""
+
+    def __init__(self, size: int, given: BinaryIO, asks: BinaryIO) -> None:
+        """`size` is the whole file's, in bytes."""
+        super().__init__()
+        self.size = size
+        self.is_spent = False  # the parent gave nothing for a read within the file
+        self.patches: dict[int, bytes] = {}  # what is read at a byte instead of the file's own
+        self._given = given
+        self._asks = asks
+        self._position = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read some bytes: at least one, but at the end or where the parent gives no more."""
+        left = max(0, self.size - self._position)
+        wanted = min(left if size < 0 else size, left, BLOCK - self._position % BLOCK)
+        content = self._ask(wanted) if wanted else b""
+        self.is_spent = self.is_spent or len(content) < wanted
+        content = _patched(content, self._position, self.patches)
+        self._position += len(content)
+        return content
+
+    def _ask(self, size: int) -> bytes:
+        self._asks.write(_ASK.pack(b"R", self._position, size))
+        self._asks.flush()
+        _, length = _GIVEN.unpack(self._given.read(_GIVEN.size))
+        return self._given.read(length)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Read `size` bytes at a place, fewer only at the end."""
+        self.seek(offset)
+        content = b""
+        while len(content) < size and (piece := self.read(size - len(content))):
+            content += piece
+        return content
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Move; the parent hears nothing of it."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}
+        self._position = max(0, base[whence] + offset)
+        return self._position
+
+    def tell(self) -> int:
+        """The byte position."""
+        return self._position
+
+
+def _patched(content: bytes, at: int, patches: Mapping[int, bytes]) -> bytes:
+    """Lay the patches over what was read at byte `at`."""
+    patched = bytearray(content)
+    for place, patch in patches.items():
+        for offset, value in enumerate(patch, place - at):
+            if 0 <= offset < len(patched):
+                patched[offset] = value
+    return bytes(patched)
+
+
+LARGE_MOOV_BYTES = 2 * 1024 * 1024  # half of what may be fetched
+TOP_BOXES = 16  # a file of fragments has thousands, one in each block
+MOST_BOXES = 1000  # in a moov
+FEW_ENTRIES = 1000  # of a table: the first seconds
+_CONTAINERS = (b"trak", b"mdia", b"minf", b"stbl")
+_COUNT_AT = {  # the byte of the body where a table of the samples tells its length
+    **dict.fromkeys((b"stco", b"co64", b"ctts", b"stss", b"stts"), 4),
+    **dict.fromkeys((b"stsz", b"stz2"), 8),
+}
+_NEEDLESS = (b"sdtp", b"sbgp", b"udta", b"meta")  # udta and meta hold cover pictures
+_BOX_HEADER = struct.Struct(">I4s")
+_LONG_HEADER_BYTES = 16
+
+
+class Box(NamedTuple):
+    """A box of an MP4: where it begins, where its body does, and where it ends."""
+
+    name: bytes
+    start: int
+    body: int
+    end: int
+
+
+def boxes(file: ServedFile, start: int, end: int) -> Iterator[Box]:
+    """Walk the boxes between two bytes; the last may claim to end beyond."""
+    while start < end:
+        header = file.read_at(start, min(_LONG_HEADER_BYTES, end - start))
+        if len(header) < _BOX_HEADER.size:
+            return
+        size, name = _BOX_HEADER.unpack_from(header)
+        body = start + _BOX_HEADER.size
+        if size == 1:  # 8 more bytes hold the size
+            size, body = int.from_bytes(header[8:], "big"), start + _LONG_HEADER_BYTES
+        box = Box(name, start, body, start + size if size else end)  # 0: up to the end
+        if box.end < body:
+            return
+        yield box
+        start = box.end
+
+
+def examine_boxes(file: ServedFile) -> int | None:
+    """Shorten the sample tables of a large moov, and tell where the file should end.
+
+    Four hours of video have 10 MB of tables, more than may be fetched, and nothing is wanted of
+    them but the first frames. None where the boxes do not tell the end.
+    """
+    for box in itertools.islice(boxes(file, 0, file.size), TOP_BOXES):
+        if box.name == b"moov" and box.end - box.body > LARGE_MOOV_BYTES:
+            _shorten_tables(file, box.body, min(box.end, file.size))
+        if box.end >= file.size:
+            return box.end if box.name in (b"mdat", b"moov") else None
+    return None
+
+
+def _shorten_tables(file: ServedFile, start: int, end: int) -> None:
+    for box in itertools.islice(boxes(file, start, end), MOST_BOXES):
+        is_large = box.end - box.body > BLOCK
+        if box.name in _CONTAINERS:
+            _shorten_tables(file, box.body, min(box.end, end))
+        elif box.name == b"stsc":  # how many samples a chunk has: libav wants no more than chunks
+            file.patches[box.body + 4] = (1).to_bytes(4, "big")
+        elif box.name in _COUNT_AT and is_large:
+            file.patches[box.body + _COUNT_AT[box.name]] = FEW_ENTRIES.to_bytes(4, "big")
+        elif box.name in _NEEDLESS and is_large:
+            file.patches[box.start + 4] = b"free"
+
+
+def look_at(file: ServedFile, demuxer: str, formats: str, most_pixels: int) -> dict[str, object]:
+    """Collect the facts of a file.
+
+    `declared_end` is where an MP4 says to end; `open_error`, `decode_error` are the decoder's
+    words; `undecoded` says why no decoder was asked; `is_spent` that more bytes were wanted than
+    the parent fetches.
+    """
+    options = OPTIONS | {"format_whitelist": formats}
+    av.logging.set_level(av.logging.ERROR)
+    answer: dict[str, object] = {}
+    with av.logging.Capture(local=False) as log:
+        if demuxer == "mov":
+            answer["declared_end"] = examine_boxes(file)
+            file.seek(0)
+        try:
+            container = av.open(
+                file, "r", demuxer, options, metadata_errors="replace", buffer_size=BLOCK
+            )
+        except av.error.FFmpegError as error:
+            return answer | {"open_error": _words(error, log), "is_spent": file.is_spent}
+        with container:
+            answer |= _facts(container, file, most_pixels, log)
+    return answer | {"is_spent": file.is_spent}
+
+
+def _words(error: av.error.FFmpegError, log: list[tuple[int, str, str]]) -> str:
+    """Say what went wrong in libav's words: the last it logged, and the error's name."""
+    logged = [message.strip() for _, _, message in log if message.strip()]
+    text = error.strerror or type(error).__name__
+    return "; ".join([*logged[-1:], text])[:TEXT_CHARS]
+
+
+def _facts(
+    container: InputContainer, file: ServedFile, most_pixels: int, log: list[tuple[int, str, str]]
+) -> dict[str, object]:
+    videos = [stream for stream in container.streams if _is_video(stream)]
+    audios = [stream for stream in container.streams if isinstance(stream, AudioStream)]
+    video, audio = next(iter(videos), None), next(iter(audios), None)
+    tracks = [track for track in (video, audio) if track is not None]
+    frame, judged = _first_frame(container, file, video, most_pixels, log)
+    if file.patches:
+        tracks = []  # their lengths would be those of the shortened tables
+    seconds = _seconds(container, tracks) or _seconds_by_tail(container, file)
+    info = {
+        "duration_seconds": seconds,
+        "bit_rate": round(file.size * 8 / seconds) if seconds else None,
+        "video_streams": len(videos),
+        "audio_streams": len(audios),
+        "other_streams": len(container.streams) - len(videos) - len(audios),
+        **_video_facts(video, frame),
+        **_audio_facts(audio),
+    }
+    return {"info": info, **judged}
+
+
+def _is_video(stream: Stream) -> bool:
+    return isinstance(stream, VideoStream) and not stream.disposition & Disposition.attached_pic
+
+
+def _codec_name(stream: Stream) -> str:
+    context = stream.codec_context  # None where libav has no decoder
+    return context.codec.canonical_name.lower() if context else "unknown"
+
+
+def _audio_facts(stream: Stream | None) -> dict[str, object]:
+    if not isinstance(stream, AudioStream):
+        return {}
+    if not stream.codec_context:
+        return {"audio_codec": "unknown"}
+    return {
+        "audio_codec": _codec_name(stream),
+        "audio_channels": stream.codec_context.channels or None,
+        "audio_rate": stream.codec_context.sample_rate or None,
+    }
+
+
+def _video_facts(stream: Stream | None, frame: VideoFrame | None) -> dict[str, object]:
+    if not isinstance(stream, VideoStream):
+        return {}
+    if not stream.codec_context:
+        return {"video_codec": "unknown"}
+    facts: dict[str, object] = {
+        "video_codec": _codec_name(stream),
+        "frame_rate": _frame_rate(stream),
+    }
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if frame is not None:  # headers may be wrong, and MPEG-TS has none
+        width, height = frame.width, frame.height
+    if not width or not height:
+        return facts
+    rotation = round(-frame.rotation / 90) * 90 % 360 if frame is not None else 0
+    wide = round(width * (stream.sample_aspect_ratio or 1)) or 1
+    upright = (wide, height) if rotation % 180 == 0 else (height, wide)
+    return facts | {
+        "width": width,
+        "height": height,
+        "rotation": rotation,
+        "display_width": upright[0],
+        "display_height": upright[1],
+    }
+
+
+_MOST_FRAMES_A_SECOND = 1000  # what containers that count milliseconds claim when they know none
+
+
+def _frame_rate(stream: VideoStream) -> float | None:
+    for rate in (stream.average_rate, stream.guessed_rate):
+        if rate and 0 < rate < _MOST_FRAMES_A_SECOND:
+            return round(float(rate), 3)
+    return None
+
+
+def _seconds(container: InputContainer, tracks: list[Stream]) -> float | None:
+    """Tell how long the tracks take together, by their own headers or the container's.
+
+    Clocks need not begin at 0. Matroska counts the time before the first frame in, too.
+    """
+    known = [track for track in tracks if _length(track)]
+    if known:
+        first = min(_start(track) for track in known)
+        return round(max(_start(track) + _length(track) for track in known) - first, 6)
+    whole = _in_seconds(container.duration, _CONTAINER_BASE)
+    if "matroska" in container.format.name:
+        whole -= _in_seconds(container.start_time, _CONTAINER_BASE)
+    return round(whole, 6) if whole > 0 else None
+
+
+_CONTAINER_BASE = Fraction(1, av.time_base)
+
+
+def _start(track: Stream) -> float:
+    return _in_seconds(track.start_time, track.time_base)
+
+
+def _length(track: Stream) -> float:
+    return _in_seconds(track.duration, track.time_base)
+
+
+def _in_seconds(ticks: int | None, base: Fraction | None) -> float:
+    return max(0.0, float(ticks * base)) if ticks and base else 0.0
+
+
+_CLUSTER = b"\x1f\x43\xb6\x75"  # the element of Matroska that holds packets and their time
+
+
+def _seconds_by_tail(container: InputContainer, file: ServedFile) -> float | None:
+    """Find the last time stamp: what a browser records has no length in its header.
+
+    Matroska cannot seek without an index, so libav is given the file without its middle. None
+    where no cluster begins in the tail.
+    """
+    if "matroska" not in container.format.name:
+        return None
+    head, cluster, _ = file.read_at(0, BLOCK).partition(_CLUSTER)
+    tail = file.read_at(max(len(head), file.size - TAIL_BYTES), TAIL_BYTES)
+    first = tail.find(_CLUSTER)
+    if not cluster or first < 0:
+        return None
+    shortened = io.BytesIO(head + tail[first:])
+    try:
+        with av.open(
+            shortened, "r", "matroska", container.options, metadata_errors="replace"
+        ) as ending:
+            ends = [_end(packet) for packet in ending.demux()]
+    except av.error.FFmpegError:
+        return None
+    start = _in_seconds(container.start_time, _CONTAINER_BASE)
+    return round(max(0.0, max(ends, default=0.0) - start), 6) or None
+
+
+def _end(packet: "Packet[Stream]") -> float:
+    return _in_seconds((packet.pts or 0) + (packet.duration or 0), packet.time_base)
+
+
+def _first_frame(
+    container: InputContainer,
+    file: ServedFile,
+    stream: Stream | None,
+    most_pixels: int,
+    log: list[tuple[int, str, str]],
+) -> tuple[VideoFrame | None, Mapping[str, str]]:
+    """Decode one frame; where that fails say why: `decode_error` or, if not tried, `undecoded`."""
+    if not isinstance(stream, VideoStream):
+        return None, {}
+    if not stream.codec_context:
+        return None, {"decode_error": "no decoder for this codec"}
+    if stream.codec_context.width * stream.codec_context.height > most_pixels:
+        return None, {"undecoded": f"frames of more than {most_pixels} pixels"}
+    stream.codec_context.thread_count = 1  # each thread takes memory, and one frame gains nothing
+    return _decode(container, file, stream, lambda error: _words(error, log))
+
+
+def _decode(
+    container: InputContainer,
+    file: ServedFile,
+    stream: VideoStream,
+    words: Callable[[av.error.FFmpegError], str],
+) -> tuple[VideoFrame | None, Mapping[str, str]]:
+    """Decode until there is a frame; a stream that was cut out of another begins with errors."""
+    problem = None
+    try:
+        for number, packet in enumerate(container.demux(stream)):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError as error:
+                problem = words(error)
+                continue
+            if frames:
+                return frames[0], {}
+            if number >= DECODED_PACKETS:
+                break
+    except av.error.FFmpegError as error:
+        problem = problem or words(error)
+    if problem is None and file.is_spent:
+        return None, {"undecoded": "no frame in what may be fetched"}
+    return None, {"decode_error": problem or "no frame in it"}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""Makes a rendition of a video by a preset: the video, a poster, thumbnails; checked by us."""
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from ingest_pipeline.media.model import (
+    Probe,
+    VideoInfo,
+)
+from ingest_pipeline.media.video.checks import Check, accept
+from ingest_pipeline.media.video.ffmpeg import (
+    THREADS,
+    TranscodeError,
+    TranscodeResourceError,
+    TranscodeStoppedError,
+    find_ffmpeg,
+    full_disk_told,
+    run_ffmpeg,
+)
+from ingest_pipeline.media.video.presets import (
+    Preset,
+    VideoEncoding,
+)
+from ingest_pipeline.media.video.probe import (
+    FORMATS,
+    MOST_PIXELS,
+)
+from ingest_pipeline.values import Frozen
+
+__all__ = [
+    "Check",
+    "Progress",
+    "TranscodeError",
+    "TranscodeResourceError",
+    "TranscodeStoppedError",
+    "Transcoded",
+    "accept",
+    "full_disk_told",
+    "refuse",
+    "transcode",
+]
+
+BASE_SECONDS = 300.0  # of wall time for any video
+
+SECONDS_A_SECOND = 15.0  # and for each second of it: 8K HEVC of 10 bits takes 9 on two busy cores
+
+SPARE_BYTES = 64 * 1024 * 1024  # `-fs` stops soon after the size that it is given
+
+POSTER_CANDIDATES = 20  # whole pictures, the first minute's at 90 frames from one to the next
+
+_ENCODERS = {
+    "h264": "libx264",
+    "hevc": "libx265",
+    "vp8": "libvpx",
+    "vp9": "libvpx-vp9",
+    "aac": "aac",
+    "opus": "libopus",
+    "vorbis": "libvorbis",
+}
+
+
+class Progress(Frozen):
+    """How far a transcoding is."""
+
+    seconds: float  # of the video
+    percent: float | None = None  # None where the length of the video is not known
+    speed: float | None = None  # seconds of the video a second
+
+
+class Transcoded(Frozen):
+    """A rendition with its pictures, in the folder that was asked for."""
+
+    path: Path
+    poster: Path
+    thumbnails: tuple[Path, ...]  # in the order of time
+    probe: Probe  # of the rendition
+    checks: tuple[Check, ...]  # that it passed
+    seconds: float  # of wall time that it took
+
+
+def transcode(
+    source: Path,
+    folder: Path,
+    preset: Preset,
+    video: VideoInfo,
+    *,
+    on_progress: Callable[[Progress], None],
+    stop: threading.Event | None = None,
+    ffmpeg: Path | None = None,
+) -> Transcoded:
+    """Transcode `source`, which was probed as `video`, into `folder`, which exists.
+
+    The files are `video.<container>`, `poster.jpg` and `thumbnail-00001.png` and so on; they
+    appear, replacing any before them, once the rendition was probed and found as wanted. On any
+    error, `KeyboardInterrupt` too, nothing is left: no process, no file.
+
+    `ffmpeg` is the program to use, else it is looked for on the PATH and in imageio-ffmpeg.
+    `on_progress` is called in this thread about twice a second.
+
+    Raises:
+        TranscodeError: the video cannot be transcoded by this preset.
+        TranscodeResourceError: disk, memory, time or ffmpeg were missing; try again later.
+        TranscodeStoppedError: `stop` was set.
+    """
+    begun = time.monotonic()
+    refuse(preset, video)
+    with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
+        work = _Work(Path(part), preset, video, find_ffmpeg(ffmpeg), stop or threading.Event())
+        rendition = work.render(source, on_progress)
+        probe, checks = _accepted(rendition, preset, video)
+        pictures = work.take_pictures(rendition)
+        for old in folder.glob("thumbnail-*.png"):
+            old.unlink()  # there may be fewer now
+        path, poster, *thumbnails = (_moved(file, folder) for file in (rendition, *pictures))
+    return Transcoded(
+        path=path,
+        poster=poster,
+        thumbnails=tuple(thumbnails),
+        probe=probe,
+        checks=checks,
+        seconds=round(time.monotonic() - begun, 3),
+    )
+
+
+def refuse(preset: Preset, video: VideoInfo) -> None:
+    """Raise `TranscodeError` where a source is none that the preset takes."""
+    if not video.has_video:
+        raise TranscodeError("there is no video in it")
+    if video.pixels and video.pixels > MOST_PIXELS:
+        raise TranscodeError(f"{video.pixels} pixels, wanted at most {MOST_PIXELS}")
+    if video.duration_seconds and video.duration_seconds > preset.max_seconds:
+        raise TranscodeError(f"{video.duration_seconds} s, wanted at most {preset.max_seconds} s")
+
+
+def _moved(file: Path, folder: Path) -> Path:
+    return file.replace(folder / file.name)
+
+
+class _Work:
+    """One transcoding in its working directory."""
+
+    def __init__(
+        self,
+        directory: Path,
+        preset: Preset,
+        video: VideoInfo,
+        ffmpeg: str,
+        stop: threading.Event,
+    ) -> None:
+        self._directory = directory
+        self._preset = preset
+        self._video = video
+        self._ffmpeg = ffmpeg
+        self._stop = stop
+
+    def render(self, source: Path, on_progress: Callable[[Progress], None]) -> Path:
+        name = f"video.{self._preset.container}"
+        output = _rendition_arguments(self._preset, name)
+        reader = _ProgressReader(self._video.duration_seconds, on_progress)
+        self._run([*_input_arguments(source.absolute()), *output], reader.take)
+        return self._directory / name
+
+    def take_pictures(self, rendition: Path) -> list[Path]:
+        """Make the poster and the thumbnails from the rendition's whole pictures.
+
+        They are 1 in 90 frames, so that is quick, and there is one wherever a thumbnail is due.
+        """
+        keys_only = ["-skip_frame", "nokey", *_input_arguments(Path(rendition.name))]
+        self._run([*keys_only, *_picture_arguments(self._preset)], lambda _: None)
+        poster = self._directory / "poster.jpg"
+        thumbnails = sorted(self._directory.glob("thumbnail-*.png"))
+        if not poster.exists() or not thumbnails:
+            raise TranscodeError("no picture could be taken of the rendition")
+        return [poster, *thumbnails]
+
+    def _run(self, arguments: list[str], on_line: Callable[[str], None]) -> None:
+        length = self._video.duration_seconds or self._preset.max_seconds
+        with full_disk_told(self._directory, _most_bytes(self._preset, length)):
+            run_ffmpeg(
+                self._ffmpeg,
+                ["-hide_banner", "-nostdin", "-y", "-loglevel", "error", *arguments],
+                self._directory,
+                seconds=BASE_SECONDS + SECONDS_A_SECOND * length,
+                most_bytes=self._preset.max_bytes + SPARE_BYTES,
+                on_line=on_line,
+                stop=self._stop,
+            )
+
+
+def _most_bytes(preset: Preset, seconds: float) -> int:
+    """What a rendition of this length takes at the most."""
+    bits_a_second = preset.video.bit_rate + preset.audio.bit_rate
+    return min(preset.max_bytes, round(seconds * bits_a_second / 8))
+
+
+def _input_arguments(path: Path) -> list[str]:
+    """Read a file and nothing that it names: not the network, not the neighbours."""
+    return [
+        *("-protocol_whitelist", "file", "-format_whitelist", FORMATS),
+        *("-max_pixels", str(MOST_PIXELS), "-max_streams", "32"),
+        *("-probesize", "10M", "-analyzeduration", "10M"),
+        *("-threads", str(THREADS), "-i", f"file:{path}"),
+    ]
+
+
+def _rendition_arguments(preset: Preset, name: str) -> list[str]:
+    """Take the first video that is no cover, the first audio if any, and nothing else."""
+    return [
+        *("-map", "0:V:0", "-map", "0:a:0?", "-sn", "-dn"),
+        *("-map_metadata", "-1", "-map_chapters", "-1"),  # places and names stay private
+        *("-vf", _filters(preset), "-threads", str(THREADS)),
+        *_video_arguments(preset.video),
+        *("-force_key_frames", f"expr:gte(t,n_forced*{preset.thumbnails.every_seconds})"),
+        *("-c:a", _ENCODERS[preset.audio.codec], "-b:a", str(preset.audio.bit_rate)),
+        *("-ar", str(preset.audio.sample_rate), "-ac", str(preset.audio.channels)),
+        *("-t", str(preset.max_seconds), "-fs", str(preset.max_bytes)),
+        *(("-movflags", "+faststart") if preset.container == "mp4" else ()),
+        *("-progress", "pipe:1", "-nostats", "-stats_period", "0.5"),
+        *("-f", preset.container, f"file:{name}"),
+    ]
+
+
+def _video_arguments(video: VideoEncoding) -> Iterator[str]:
+    named: Mapping[str, int | str | None] = {
+        "c:v": _ENCODERS[video.codec],
+        "profile:v": video.profile,
+        "level:v": video.level,
+        "crf": video.quality,
+        "b:v": video.bit_rate,
+        "maxrate": video.bit_rate,
+        "bufsize": 2 * video.bit_rate,
+        "g": video.gop,
+        "refs": video.refs,
+        **video.options,
+    }
+    for name, value in named.items():
+        if value is not None:
+            yield from (f"-{name}", str(value))
+
+
+def _filters(preset: Preset) -> str:
+    """Cap the rate and shrink the picture, which ffmpeg has turned upright before."""
+    cap = preset.max_frame_rate
+    rate = f"if(gt(source_fps,0),min({cap},source_fps),{cap})"
+    return f"fps='{rate}',{_fit(preset.max_width, preset.max_height, 2)},format=yuv420p"
+
+
+def _fit(width: int, height: int, multiple: int) -> str:
+    """Shrink into a box, never enlarge; the sides become multiples, the pixels square.
+
+    What is shown is iw*sar x ih. Its sides are rounded down, but for the 0.01 that
+    1280 * (720 / 1280) = 719.99... needs.
+    """
+    factor = f"min(1,min({width}/(iw*sar),{height}/ih))"
+    sides = (
+        f"max({multiple},trunc({side}*{factor}/{multiple}+0.01)*{multiple})"
+        for side in ("iw*sar", "ih")
+    )
+    return "scale=w='{}':h='{}',setsar=1".format(*sides)
+
+
+def _picture_arguments(preset: Preset) -> list[str]:
+    small = preset.thumbnails
+    every = f"select='gte(t,{small.every_seconds}*selected_n)'"
+    box = _fit(small.width, small.height, 1)
+    return [
+        *("-map", "0:v", "-vf", f"thumbnail={POSTER_CANDIDATES},format=yuvj420p"),
+        *("-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", "file:poster.jpg"),
+        *("-map", "0:v", "-vf", f"{every},{box}", "-fps_mode", "passthrough"),
+        *("-f", "image2", "file:thumbnail-%05d.png"),
+    ]
+
+
+class _ProgressReader:
+    """Reads what `-progress` writes: lines of key=value, in blocks that end with `progress`."""
+
+    def __init__(self, length: float | None, on_progress: Callable[[Progress], None]) -> None:
+        self._length = length
+        self._on_progress = on_progress
+        self._seconds = 0.0
+        self._speed: float | None = None
+
+    def take(self, line: str) -> None:
+        key, _, value = line.partition("=")
+        match key:
+            case "out_time_us":  # N/A at first, and it can go backwards
+                self._seconds = max(self._seconds, (_number(value) or 0.0) / 1_000_000)
+            case "speed":
+                self._speed = _number(value.removesuffix("x"))
+            case "progress":
+                self._on_progress(self._progress())
+
+    def _progress(self) -> Progress:
+        share = min(1.0, self._seconds / self._length) if self._length else None
+        percent = None if share is None else round(100 * share, 1)
+        return Progress(seconds=self._seconds, percent=percent, speed=self._speed)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def _accepted(
+    rendition: Path, preset: Preset, source: VideoInfo
+) -> tuple[Probe, tuple[Check, ...]]:
+    if not rendition.exists():
+        raise TranscodeError("the rendition is not there")
+    with rendition.open("rb") as file:
+        return accept(file, rendition.stat().st_size, preset, source)

@@ -1,0 +1,1 @@
+"""What changes something: from messages to rows, files and deletions."""

@@ -1,0 +1,218 @@
+"""Labels of images: from a version in its bucket to a row that says what is on it, or why not."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+from more_itertools import chunked
+
+from ingest_pipeline.aws.objects.state import ObjectGoneError
+from ingest_pipeline.aws.objects.versions import open_version
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.media.image.reader import (
+    ImageError,
+    ImageReader,
+    Picture,
+)
+from ingest_pipeline.media.labels.labeler import (
+    Answer,
+    ImageUnavailableError,
+    Labeler,
+    Seen,
+    Wanted,
+)
+from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.records.model import (
+    ImageLabels,
+    ObjectRef,
+    Outcome,
+    Report,
+    ref_of,
+)
+from ingest_pipeline.records.tables import (
+    ASSETS,
+    IMAGE_LABELS,
+    REPORTS,
+    image_labels_key,
+    report_key,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_TOGETHER = 16  # rows written at once
+_PICTURE_BOX = 160  # pixels
+_PICTURE_BYTES = 16 * 1024 * 1024  # of an image that a picture is made of
+
+
+class LabellingError(RuntimeError):
+    """Images could not be labelled for passing reasons; the rows of all others are written."""
+
+
+def _tell_nobody(_rows: Sequence[ImageLabels]) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class ImageLabelling:
+    """Labels indexed images. Doing so twice labels them once.
+
+    `tell` is called with rows before they are written: a row means that whoever shows labels has
+    them, also where a run dies between the two.
+    """
+
+    s3: "S3Client"
+    tables: Tables
+    labeler: Labeler
+    wanted: Wanted
+    run_id: str | None = None
+    tell: Callable[[Sequence[ImageLabels]], None] = _tell_nobody
+
+    def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
+        """The indexed images without an up-to-date row."""
+        return [ref_of(report) for report in self._unlabelled(reports)]
+
+    def label(self, refs: Iterable[ObjectRef]) -> list[ImageLabels]:
+        """Label those of these versions that are missing; the rows made now.
+
+        Raises:
+            LabellingError: some failed and may go well later; the message names the first.
+        """
+        images = [_Image(self.s3, report) for report in self._unlabelled(self._reports(refs))]
+        answers = zip(images, self.labeler.label(images, self.wanted), strict=True)
+        made: list[ImageLabels] = []
+        failed: list[str] = []
+        for some in chunked(answers, _TOGETHER):
+            rows = [row for image, answer in some if (row := self._row(image.report, answer))]
+            self.tell(rows)
+            self.tables.put(IMAGE_LABELS, rows)
+            made += rows
+            failed += [
+                f"{image.report.uri}: {answer}"
+                for image, answer in some
+                if isinstance(answer, Exception) and not isinstance(answer, _ImageGoneError)
+            ]
+        if failed:
+            raise LabellingError(f"{len(failed)} of {len(images)} images failed; {failed[0]}")
+        return made
+
+    def rows(self, refs: Iterable[ObjectRef]) -> list[ImageLabels]:
+        """The up-to-date rows of those of these versions that are indexed images."""
+        return self._up_to_date(_images(self._reports(refs)))
+
+    def picture(self, rows: Iterable[ImageLabels]) -> Picture | None:
+        """A small picture of the first of these that can be shown."""
+        keys = [report_key(row.uri, row.version) for row in rows if row.reason is None][:1]
+        for report in self.tables.get_many(REPORTS, keys):
+            if (report.size or 0) <= _PICTURE_BYTES:
+                try:
+                    with ImageReader() as reader:
+                        return reader.thumbnail(_Image(self.s3, report).content(), _PICTURE_BOX)
+                except (ImageUnavailableError, ImageError):
+                    return None
+        return None
+
+    def _reports(self, refs: Iterable[ObjectRef]) -> list[Report]:
+        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
+        return self.tables.get_many(REPORTS, keys)
+
+    def _unlabelled(self, reports: Iterable[Report]) -> list[Report]:
+        images = _images(reports)
+        labelled = {(row.uri, row.version) for row in self._up_to_date(images)}
+        return self._standing(
+            [report for report in images if (report.uri, report.version) not in labelled]
+        )
+
+    def _standing(self, reports: Sequence[Report]) -> list[Report]:
+        """Those that are in the index still: neither replaced nor deleted since their report."""
+        keys = [{"bucket": report.bucket, "file": report.key} for report in reports]
+        standing = {
+            (asset.bucket, asset.file, asset.version)
+            for asset in self.tables.get_many(ASSETS, keys)
+            if asset.deleted_at is None
+        }
+        return [
+            report for report in reports if (report.bucket, report.key, report.version) in standing
+        ]
+
+    def _up_to_date(self, images: Iterable[Report]) -> list[ImageLabels]:
+        model = self.labeler.model
+        keys = [image_labels_key(image.uri, image.version, model) for image in images]
+        return [row for row in self.tables.get_many(IMAGE_LABELS, keys) if self._is_current(row)]
+
+    def _is_current(self, row: ImageLabels) -> bool:
+        found = (row.model_checksum, row.max_labels, row.min_confidence)
+        return found == (self.labeler.checksum, self.wanted.most, self.wanted.least_confidence)
+
+    def _row(self, report: Report, answer: Answer) -> ImageLabels | None:
+        if isinstance(answer, Exception):
+            return None
+        return ImageLabels(
+            bucket=report.bucket,
+            key=report.key,
+            version=report.version,
+            day=report.day,
+            model=self.labeler.model,
+            model_checksum=self.labeler.checksum,
+            max_labels=self.wanted.most,
+            min_confidence=self.wanted.least_confidence,
+            labels=answer.labels if isinstance(answer, Seen) else (),
+            top=answer.top if isinstance(answer, Seen) else (),
+            reason=answer if isinstance(answer, Reason) else None,
+            made_at=datetime.now(UTC),
+            run_id=self.run_id,
+        )
+
+
+class _ImageGoneError(ImageUnavailableError):
+    """Its version was deleted for good meanwhile: there is nothing left to label."""
+
+
+@dataclass(frozen=True)
+class _Image:
+    """A version of an object, as a labeler sees it."""
+
+    s3: "S3Client"
+    report: Report
+
+    @property
+    def bucket(self) -> str:
+        return self.report.bucket
+
+    @property
+    def key(self) -> str:
+        return self.report.key
+
+    @property
+    def version_id(self) -> str | None:
+        return self.report.version if self.report.version != self.report.etag else None
+
+    @property
+    def size(self) -> int:
+        return self.report.size or 0
+
+    @property
+    def container(self) -> str | None:
+        return self.report.probe.container if self.report.probe else None
+
+    def content(self) -> bytes:
+        try:
+            with closing(open_version(self.s3, self.report)) as body:
+                return body.read()
+        except ObjectGoneError as error:
+            raise _ImageGoneError(str(error)) from error
+        except (BotoCoreError, ClientError, OSError) as error:
+            raise ImageUnavailableError(str(error)) from error
+
+
+def _images(reports: Iterable[Report]) -> list[Report]:
+    return [
+        report
+        for report in reports
+        if report.outcome is Outcome.INDEXED
+        and report.probe is not None
+        and report.probe.kind is Kind.IMAGE
+    ]

@@ -1,0 +1,224 @@
+"""Renditions of videos: from a version in its bucket to files in the rendition bucket and a row."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from ingest_pipeline.aws.objects.publish import published
+from ingest_pipeline.aws.objects.state import ObjectGoneError
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.media.model import Kind, Probe, Reason, VideoInfo
+from ingest_pipeline.media.video.checks import Check
+from ingest_pipeline.media.video.presets import (
+    Preset,
+    Presets,
+)
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+    Rendition,
+    Report,
+    TranscodeJob,
+)
+from ingest_pipeline.records.tables import (
+    RENDITIONS,
+    REPORTS,
+    rendition_key,
+    report_key,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+from ingest_pipeline.records.model import ref_of
+
+_CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
+
+_RULE = "transcodable"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A preset could not be carried out, now or later."""
+
+    preset: str
+    words: str  # the engine's
+
+
+class Engine(Protocol):
+    """What transcodes: here and now, or a service that is asked and tells later."""
+
+    def render(
+        self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
+    ) -> Iterator[Rendition | TranscodeJob | Failure]:
+        """What comes of each preset: its rendition, published, or the job that is making it.
+
+        Nothing comes where a newer version took the place of this one. What comes is on record
+        before the iterator is asked for more: then what led to it may be forgotten.
+        """
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """What became of a version."""
+
+    source: Report
+    made: tuple[Rendition, ...]  # now
+    jobs: tuple[TranscodeJob, ...]  # that a service is at work on
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True)
+class Renderer:
+    """Makes the renditions that the presets ask for. Doing so twice makes them once."""
+
+    tables: Tables
+    presets: Presets
+    engine: Engine
+
+    def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
+        """The indexed videos of which a rendition is still to be made."""
+        videos = [
+            report
+            for report in reports
+            if report.outcome is Outcome.INDEXED and report.probe and _is_video(report)
+        ]
+        keys = [
+            rendition_key(report.uri, report.version, preset.name)
+            for report in videos
+            for preset in self.presets.preset
+        ]
+        made = {(r.uri, r.version, r.preset) for r in self.tables.get_many(RENDITIONS, keys)}
+        return [
+            ref_of(report)
+            for report in videos
+            if any(
+                (report.uri, report.version, preset.name) not in made
+                for preset in self.presets.preset
+            )
+        ]
+
+    def render(self, ref: ObjectRef, say: Callable[[str], None]) -> Rendered | None:
+        """Make the renditions of a version that is still indexed; None where none is missing.
+
+        A video that cannot be transcoded keeps its place in the index, with the engine's words
+        among its reasons: that our encoder failed does not make it invalid.
+
+        Raises:
+            TranscodeResourceError: disk, memory or ffmpeg were missing; try again later.
+            ObjectGoneError: the version is gone.
+        """
+        report = self.tables.get(REPORTS, report_key(ref.uri, ref.row_version))
+        if report is None or not self.missing([report]):
+            return None
+        made: list[Rendition] = []
+        jobs: list[TranscodeJob] = []
+        failures: list[Failure] = []
+        for each in self.engine.render(report, self._presets_for(report), say):
+            match each:
+                case Rendition():
+                    self.tables.put(RENDITIONS, [each])
+                    made.append(each)
+                case TranscodeJob():
+                    jobs.append(each)
+                case Failure():
+                    failures.append(each)
+                    self._record(report, failures)
+        return Rendered(report, tuple(made), tuple(jobs), tuple(failures))
+
+    def _record(self, report: Report, failures: Iterable[Failure]) -> None:
+        reasons = tuple(
+            Reason(rule=_RULE, found=failure.words[-500:], wanted="a rendition")
+            for failure in failures
+        )
+        self.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=reasons)])
+
+    def _presets_for(self, report: Report) -> list[Preset]:
+        return [
+            preset
+            for preset in self.presets.preset
+            if not self.tables.get(
+                RENDITIONS, rendition_key(report.uri, report.version, preset.name)
+            )
+        ]
+
+
+def rendition_row(
+    report: Report,
+    preset: Preset,
+    probe: Probe,
+    checks: Iterable[Check],
+    *,
+    bucket: str,
+    size: int,
+    thumbnails: int,
+    thumbnail_type: str,
+    engine: str,
+    seconds_taken: float,
+    run_id: str | None,
+) -> Rendition:
+    """The row of a rendition, which also says where its files go.
+
+    Which key is whose is the contract's: `output/web/<key of the video>`.
+    """
+    video = probe.video or VideoInfo()
+    place = f"{preset.name.lower()}/{report.key}"
+    return Rendition(
+        bucket=report.bucket,
+        key=report.key,
+        version=report.version,
+        preset=preset.name,
+        day=report.day,
+        rendition_bucket=bucket,
+        rendition_key=f"output/{place}",
+        content_type=_CONTENT_TYPES[preset.container],
+        poster_key=f"posters/{place}.jpg",
+        thumbnail_keys=tuple(
+            f"thumbnails/{place}/{number:05}.{thumbnail_type}"
+            for number in range(1, thumbnails + 1)
+        ),
+        size=size,
+        duration_seconds=video.duration_seconds or 0.0,
+        width=video.width or 0,
+        height=video.height or 0,
+        bit_rate=video.bit_rate or 0,
+        video_codec=video.video_codec,
+        audio_codec=video.audio_codec,
+        engine=engine,
+        seconds_taken=seconds_taken,
+        checks=tuple(map(str, checks)),
+        made_at=datetime.now(UTC),
+        run_id=run_id,
+    )
+
+
+def wrong_renditions(s3: "S3Client", made: Iterable[Rendition]) -> list[str]:
+    """What is not as its row says, of each one why: its file is missing, cut off or unchecked.
+
+    Where a newer version's rendition has taken the place meanwhile nothing is wrong.
+    """
+    problems = ((each.uri, _problem(s3, each)) for each in made)
+    return [f"{uri}: {problem}" for uri, problem in problems if problem]
+
+
+def _problem(s3: "S3Client", rendition: Rendition) -> str | None:
+    if not rendition.checks:
+        return "it passed no check"
+    try:
+        standing = published(s3, rendition.rendition_bucket, rendition.rendition_key)
+    except ObjectGoneError:
+        return f"nothing stands at {rendition.rendition_key}"
+    if standing.source_version == rendition.version and standing.size != rendition.size:
+        return f"{standing.size} bytes stand there, wanted {rendition.size}"
+    return None
+
+
+def video_of(report: Report) -> VideoInfo:
+    """What a version was probed as; raises `ValueError` where that is no video."""
+    if report.probe is None or report.probe.video is None:
+        raise ValueError(f"{report.uri} was not probed as a video")
+    return report.probe.video
+
+
+def _is_video(report: Report) -> bool:
+    return report.probe is not None and report.probe.kind is Kind.VIDEO

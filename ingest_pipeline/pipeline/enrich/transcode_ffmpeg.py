@@ -1,0 +1,119 @@
+"""The engine `ffmpeg`: a limited child on this machine."""
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ingest_pipeline.aws.objects.publish import publish
+from ingest_pipeline.aws.objects.versions import download_version
+from ingest_pipeline.media.video.ffmpeg import full_disk_told
+from ingest_pipeline.media.video.presets import Preset
+from ingest_pipeline.media.video.transcode import (
+    Progress,
+    Transcoded,
+    TranscodeError,
+    transcode,
+)
+from ingest_pipeline.pipeline.enrich.transcode import (
+    Failure,
+    rendition_row,
+    video_of,
+)
+from ingest_pipeline.records.model import (
+    Rendition,
+    Report,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class FfmpegEngine:
+    """Transcodes here. A video is streamed to disk, never held in memory."""
+
+    s3: "S3Client"
+    bucket: str  # of renditions
+    ffmpeg: Path | None = None  # the program; None: the one on the PATH, or the package's
+    run_id: str | None = None
+
+    def render(
+        self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
+    ) -> Iterator[Rendition | Failure]:
+        """Download the version once, and make one rendition after the other.
+
+        Raises:
+            TranscodeResourceError: disk, memory, time or ffmpeg were missing; try again later.
+            ObjectGoneError: the version is gone.
+        """
+        with tempfile.TemporaryDirectory(prefix="render-") as folder:
+            source = Path(folder) / "source"
+            with full_disk_told(Path(folder), report.size or 0):
+                download_version(self.s3, report, source)
+            for preset in presets:
+                try:
+                    made = transcode(
+                        source,
+                        Path(folder),
+                        preset,
+                        video_of(report),
+                        on_progress=_Spoken(preset.name, say).say,
+                        ffmpeg=self.ffmpeg,
+                    )
+                except TranscodeError as error:
+                    yield Failure(preset.name, str(error))
+                    continue
+                rendition = self._row(report, preset, made)
+                if self._publish(report, made, rendition):
+                    yield rendition
+                else:
+                    say(f"{preset.name}: a newer version's rendition stands there")
+
+    def _publish(self, report: Report, made: Transcoded, rendition: Rendition) -> bool:
+        """Whether it stands there now; what was made of a newer version stays."""
+        files = [
+            (made.path, rendition.rendition_key, rendition.content_type),
+            (made.poster, str(rendition.poster_key), "image/jpeg"),
+            *(
+                (path, key, "image/png")
+                for path, key in zip(made.thumbnails, rendition.thumbnail_keys, strict=True)
+            ),
+        ]
+        return all(
+            publish(self.s3, path, self.bucket, key, content_type=content_type, source=report)
+            for path, key, content_type in files
+        )
+
+    def _row(self, report: Report, preset: Preset, made: Transcoded) -> Rendition:
+        return rendition_row(
+            report,
+            preset,
+            made.probe,
+            made.checks,
+            bucket=self.bucket,
+            size=made.path.stat().st_size,
+            thumbnails=len(made.thumbnails),
+            thumbnail_type="png",
+            engine="ffmpeg",
+            seconds_taken=made.seconds,
+            run_id=self.run_id,
+        )
+
+
+class _Spoken:
+    """Progress as lines for a log: one every ten percent, or thirty seconds of video."""
+
+    def __init__(self, preset: str, say: Callable[[str], None]) -> None:
+        self._preset = preset
+        self._say = say
+        self._step = -1
+
+    def say(self, progress: Progress) -> None:
+        percent = progress.percent
+        step = int(percent // 10 if percent is not None else progress.seconds // 30)
+        if step > self._step:
+            self._step = step
+            done = f"{percent:.0f} %" if percent is not None else f"{progress.seconds:.0f} s"
+            self._say(f"{self._preset}: {done}, speed {progress.speed or 0:.1f}x")

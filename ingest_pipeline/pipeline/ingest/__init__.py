@@ -1,0 +1,1 @@
+"""The way of every object: validated, indexed or rejected, finalized; deleted, restored."""

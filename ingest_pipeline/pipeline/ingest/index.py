@@ -1,0 +1,64 @@
+"""From reports to rows of the index: the valid live, the deleted as tombstones."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from ingest_pipeline.records.model import (
+    Asset,
+    Outcome,
+    Report,
+    Verdict,
+)
+
+
+def index_rows(reports: Iterable[Report]) -> list[Asset]:
+    """The row that each report wants in the index; which one of a key stands, the table decides.
+
+    A version that was read and is not valid, and a deleted one, take an older valid one out of the
+    index: the bucket no longer shows that one either.
+    """
+    return [row for report in reports if (row := _row(report))]
+
+
+def _row(report: Report) -> Asset | None:
+    if report.verdict is Verdict.VALID and report.outcome is Outcome.PENDING:
+        return _live(report)
+    if report.outcome is Outcome.DELETED or _is_read_and_not_valid(report):
+        return tombstone(report)
+    return None
+
+
+def _is_read_and_not_valid(report: Report) -> bool:
+    return report.probe is not None and report.verdict is not Verdict.VALID
+
+
+def _live(report: Report) -> Asset:
+    if report.last_modified is None or report.probe is None:
+        raise ValueError(f"{report.uri} is valid but was never read")
+    audio = report.probe.audio
+    return Asset(
+        bucket=report.bucket,
+        file=report.key,
+        version=report.version,
+        day=report.day,
+        last_modified=report.last_modified,
+        judged_at=report.judged_at,
+        channel_count=audio.channel_count if audio else None,
+        frame_count=audio.frame_count if audio else None,
+        sample_rate=audio.sample_rate if audio else None,
+        bits_per_sample=audio.bits_per_sample if audio else None,
+        duration=audio.duration if audio else None,
+    )
+
+
+def tombstone(report: Report) -> Asset:
+    """The row that keeps a late run from bringing a deleted version back."""
+    return Asset(
+        bucket=report.bucket,
+        file=report.key,
+        version=report.version,
+        day=report.day,
+        last_modified=report.last_modified or report.judged_at,
+        judged_at=report.judged_at,
+        deleted_at=report.deleted_at or datetime.now(UTC),
+    )

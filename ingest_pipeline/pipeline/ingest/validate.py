@@ -1,0 +1,188 @@
+"""Probe objects and judge them: from references to reports."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ingest_pipeline.aws.objects.ranged import RangedObject
+from ingest_pipeline.aws.objects.state import (
+    ObjectGoneError,
+    ObjectReplacedError,
+)
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.media.audio.metadata import MetadataReader
+from ingest_pipeline.media.image.reader import (
+    ImageReader,
+    ImageReaderError,
+)
+from ingest_pipeline.media.model import Reason
+from ingest_pipeline.media.probe import probe
+from ingest_pipeline.media.rules.judge import judge
+from ingest_pipeline.media.rules.sources import (
+    Source,
+    Sources,
+)
+from ingest_pipeline.media.video.probe import VideoProbeError
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+    Report,
+    Verdict,
+)
+from ingest_pipeline.records.tables import (
+    REPORTS,
+    report_key,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Examines objects, several at a time; one of them failing does not disturb the others."""
+
+    s3: "S3Client"
+    tables: Tables
+    sources: Sources
+    threads: int
+    run_id: str | None = None
+    _metadata: MetadataReader = field(default_factory=MetadataReader)
+    _images: ImageReader = field(default_factory=ImageReader)
+
+    def examine(self, refs: Sequence[ObjectRef]) -> list[Report]:
+        """A report for each reference, judged and not yet acted on.
+
+        Objects that could not be read for a passing reason come back as `failed`; everything
+        else has a verdict, or an outcome that explains why it has none.
+        """
+        with self._metadata, self._images, ThreadPoolExecutor(self.threads) as pool:
+            reports = list(pool.map(self._examine, refs))
+        return self._remember_restored(reports)
+
+    def _examine(self, ref: ObjectRef) -> Report:
+        source = self.sources.for_object(ref.bucket, ref.key)
+        if source is None:
+            wanted = "a bucket and prefix of sources.toml"
+            return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
+        try:
+            return self._examine_standing(ref, source)
+        except (BotoCoreError, ClientError, OSError, VideoProbeError, ImageReaderError) as error:
+            return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
+
+    def _examine_standing(self, ref: ObjectRef, source: Source) -> Report:
+        try:
+            return self._judge(ref, source)
+        except ObjectGoneError:
+            return self._examine_deleted(ref, source)
+        except ObjectReplacedError as error:
+            return self._unread(
+                ref, Outcome.SUPERSEDED, "present", f"overwritten: {error}", "the version at hand"
+            )
+
+    def _examine_deleted(self, ref: ObjectRef, source: Source) -> Report:
+        """The report of an object that was deleted before its turn came.
+
+        A repeated message finds the outcome on record. One that was never read is read from
+        below its delete marker, so that its story is whole all the same.
+        """
+        gone = self._unread(
+            ref, Outcome.DELETED, "present", "nothing stands at the key", "an object"
+        )
+        known = self.tables.get(REPORTS, report_key(ref.uri, ref.row_version))
+        if known and known.outcome in {Outcome.REJECTED, Outcome.DELETED}:
+            return known
+        report = known if known and known.probe else self._judge_noncurrent(ref, source)
+        if report is None:
+            return gone
+        if report.verdict is Verdict.REJECTED and report.outcome is Outcome.PENDING:
+            return report  # the run that judged it died before it wrote what it had done
+        return _deleted(report, gone)
+
+    def _judge_noncurrent(self, ref: ObjectRef, source: Source) -> Report | None:
+        if ref.version is None:
+            return None
+        try:
+            return self._judge(ref, source, noncurrent=True)
+        except (ObjectGoneError, ObjectReplacedError):
+            return None
+
+    def _judge(self, ref: ObjectRef, source: Source, *, noncurrent: bool = False) -> Report:
+        asked_at = datetime.now(UTC)
+        file = RangedObject(self.s3, ref, noncurrent=noncurrent)
+        found = probe(file, file.state.size, self._metadata, self._images)
+        judgement = judge(found, source)
+        state = file.state
+        kept = judgement.verdict is Verdict.UNJUDGED
+        return Report(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=state.version or state.etag,
+            day=ref.day,
+            etag=state.etag,
+            size=state.size,
+            last_modified=state.last_modified,
+            probe=found,
+            verdict=judgement.verdict,
+            reasons=judgement.reasons,
+            outcome=Outcome.KEPT if kept else Outcome.PENDING,
+            bytes_read=file.bytes_read,
+            calls=file.calls,
+            judged_at=asked_at,
+            run_id=self.run_id,
+        )
+
+    def _unread(
+        self, ref: ObjectRef, outcome: Outcome, rule: str, found: str, wanted: str
+    ) -> Report:
+        now = datetime.now(UTC)
+        return Report(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=ref.row_version,
+            day=ref.day,
+            etag=ref.etag,
+            size=ref.size,
+            last_modified=ref.arrived,  # as far as the event tells
+            verdict=Verdict.UNJUDGED,
+            reasons=(Reason(rule=rule, found=found, wanted=wanted),),
+            outcome=outcome,
+            judged_at=now,
+            deleted_at=now if outcome is Outcome.DELETED else None,
+            run_id=self.run_id,
+        )
+
+    def _remember_restored(self, reports: list[Report]) -> list[Report]:
+        """What a person restored is left alone from then on, however it is judged.
+
+        The mark stays on valid ones, too: the rules may change.
+        """
+        keys = [report_key(report.uri, report.version) for report in reports]
+        restored = {
+            (known.uri, known.version): known.restored_at
+            for known in self.tables.get_many(REPORTS, keys)
+            if known.restored_at
+        }
+        return [
+            _restored(report, at) if (at := restored.get((report.uri, report.version))) else report
+            for report in reports
+        ]
+
+
+def _restored(report: Report, at: datetime) -> Report:
+    rejected = report.verdict is Verdict.REJECTED and report.outcome is Outcome.PENDING
+    return report.becomes(Outcome.KEPT if rejected else report.outcome, restored_at=at)
+
+
+def _deleted(report: Report, gone: Report) -> Report:
+    return report.becomes(
+        Outcome.DELETED,
+        reasons=gone.reasons,
+        judged_at=gone.judged_at,
+        deleted_at=gone.judged_at,
+        run_id=gone.run_id,
+    )

@@ -1,0 +1,1 @@
+"""Messages: polled, batched, leased, acknowledged, redriven."""

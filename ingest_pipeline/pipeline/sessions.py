@@ -1,0 +1,155 @@
+"""Sessions through a run: which ones the messages are about, and what is done with them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from more_itertools import chunked
+
+from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
+from ingest_pipeline.aws.queues import Message
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.sessions.ingest import ingest_sessions
+from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.model import SessionOutcome, SessionState
+from ingest_pipeline.sessions.names import MalformedNameError, parse_date, parse_time
+from ingest_pipeline.sessions.records import SESSION_OUTCOMES, SessionRow
+from ingest_pipeline.sessions.tree import (
+    FolderProblem,
+    FoundSession,
+    Timeframe,
+    is_report,
+    session_prefix,
+)
+from ingest_pipeline.values import FIRST_DAY
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+_TOGETHER = 500  # sessions between two writes of their outcomes
+_MOST_AHEAD = timedelta(hours=14)  # of UTC: where vehicles' clocks are farthest east
+
+
+def understand_report(message: Message) -> ParsedBody:
+    """The session folders whose reports have landed, each arrived on its session's own date.
+
+    A report outside `<VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/` is a problem; other files of a
+    session are passed over.
+    """
+    parsed = parse_ingest_body(message.body, message.sent_at)
+    folders: list[ObjectRef] = []
+    problems = list(parsed.problems)
+    for ref in parsed.objects:
+        if not is_report(ref.key):
+            continue
+        try:
+            folders.append(_folder(ref))
+        except MalformedNameError as error:
+            problems.append(f"{ref.uri}: {error}")
+    return ParsedBody(tuple(folders), tuple(problems))
+
+
+def _folder(report: ObjectRef) -> ObjectRef:
+    prefix = session_prefix(report.key)
+    started = _started(prefix)
+    if not FIRST_DAY <= started <= datetime.now(UTC) + _MOST_AHEAD:
+        raise MalformedNameError(f"{started:%Y-%m-%d} lies before 2015 or in the future")
+    return ObjectRef(bucket=report.bucket, key=prefix, arrived=started)
+
+
+def _started(prefix: str) -> datetime:
+    _vehicle, day, moment, *_ = prefix.split("/")
+    return datetime.combine(parse_date(day), parse_time(moment), tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class SessionIngest:
+    """Takes sessions in: events into the database, recordings into the index, outcomes on record.
+
+    May be killed at any line and run again: the database knows whose events are complete, and
+    the outcomes on record whose recordings are.
+    """
+
+    s3: "S3Client"
+    tables: Tables
+    database: EventDb
+    take_in: Callable[[Sequence[ObjectRef]], object]  # recordings, like other audio
+    run_id: str | None = None
+
+    def ingest(
+        self, found: Iterable[FoundSession | FolderProblem], timeframe: Timeframe
+    ) -> JobReport:
+        """Ingest what was found; the outcomes of 500 sessions are recorded together."""
+        outcomes: list[SessionOutcome] = []
+        problems: list[FolderProblem] = []
+        for batch in chunked(found, _TOGETHER):
+            problems += [each for each in batch if isinstance(each, FolderProblem)]
+            sessions = [each for each in batch if isinstance(each, FoundSession)]
+            outcomes += self._ingest_together(sessions)
+        return JobReport(timeframe=timeframe, outcomes=tuple(outcomes), problems=tuple(problems))
+
+    def _ingest_together(self, sessions: list[FoundSession]) -> list[SessionOutcome]:
+        outcomes = self._picked_up(ingest_sessions(self.s3, self.database, sessions))
+        self.take_in(
+            [
+                recording
+                for session, outcome in zip(sessions, outcomes, strict=True)
+                if outcome.state is SessionState.PROCESSED
+                for recording in _recordings(session)
+            ]
+        )
+        rows = [
+            self._row(session, outcome) for session, outcome in zip(sessions, outcomes, strict=True)
+        ]
+        self.tables.put(SESSION_OUTCOMES, rows)
+        return outcomes
+
+    def _picked_up(self, outcomes: list[SessionOutcome]) -> list[SessionOutcome]:
+        """The outcomes, where a killed run left recordings and record undone as this run's own."""
+        unchanged = [each for each in outcomes if each.state is SessionState.UNCHANGED]
+        keys = [{"folder": each.folder} for each in unchanged]
+        rows = self.tables.get_many(SESSION_OUTCOMES, keys)
+        done = {row.folder for row in rows if row.is_complete}
+        undone = {each.session_id for each in unchanged if each.folder not in done}
+        events = self.database.event_counts(undone)
+        return [
+            each.model_copy(
+                update={
+                    "state": SessionState.PROCESSED,
+                    "events": events.get(each.session_id, 0),
+                }
+            )
+            if each.session_id in undone
+            else each
+            for each in outcomes
+        ]
+
+    def _row(self, session: FoundSession, outcome: SessionOutcome) -> SessionRow:
+        return SessionRow(
+            **dict(outcome),
+            day=_started(session.prefix).strftime("%Y-%m-%d"),
+            recorded_at=datetime.now(UTC),
+            run_id=self.run_id,
+        )
+
+
+def _recordings(session: FoundSession) -> list[ObjectRef]:
+    """The recordings that stand in the bucket; they count to the day of their session."""
+    started = _started(session.prefix)
+    return [
+        ObjectRef(bucket=session.bucket, key=session.prefix + tag, arrived=started)
+        for tag in sorted(session.audio_tags)
+    ]
+
+
+def missing_events(report: JobReport, counts: dict[str, int]) -> list[str]:
+    """The complete sessions of which the database holds fewer or more events than the report."""
+    return [
+        f"{outcome.session_id}: {counts.get(outcome.session_id, 0)} instead of {outcome.events}"
+        for outcome in report.outcomes
+        if outcome.state is SessionState.PROCESSED
+        and counts.get(outcome.session_id, 0) != outcome.events
+    ]

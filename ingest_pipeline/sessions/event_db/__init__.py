@@ -1,0 +1,1 @@
+"""The database of session events, one interface over several engines."""

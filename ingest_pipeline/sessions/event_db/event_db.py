@@ -1,0 +1,155 @@
+"""What an event database must do, whatever it is made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from ingest_pipeline.sessions.model import Event, Session
+from ingest_pipeline.values import Frozen
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_T = TypeVar("_T")
+EventKey = tuple[str, str]  # session id, audio tag
+
+
+class EventDbError(Exception):
+    """The database refused; asking again does not help."""
+
+
+class EventDbUnavailableError(EventDbError):
+    """The database gave no answer, also when asked again; passing, the work may be repeated."""
+
+
+class UploadState(StrEnum):
+    """How a session stands in the database after an upload."""
+
+    COMPLETED = "completed"  # all of its events are in
+    PARTIAL = "partial"  # the events given are in, more are to come
+    UNCHANGED = "unchanged"  # it was complete before
+
+
+class Upload(Frozen):
+    """What an upload did."""
+
+    session_id: str
+    state: UploadState
+    new_events: int  # written now; others were there before
+
+
+class EventDb(ABC):
+    """A database of sessions and their events; threads may share one.
+
+    An event is known by its session and audio tag: written again, it stays as it is. A session
+    exists only when it is complete: it is created after its events, so one whose upload was
+    interrupted is finished by the next upload, with nothing twice.
+
+    Implementations that can write many rows at a time, or know transactions, override
+    `_create_events`, `_create_sessions`, `_known_events`, `complete_sessions` and
+    `_in_transaction`; those that can read events, `event_counts` and `table`.
+
+    Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
+    """
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Reach the database and bring its tables up to date; before anything else."""
+
+    def close(self) -> None:  # noqa: B027 - not every database holds something
+        """Give back what `connect` took."""
+
+    @abstractmethod
+    def session_exists(self, session_id: str) -> bool:
+        """Whether all events of the session are in the database."""
+
+    def complete_sessions(self, session_ids: Iterable[str]) -> set[str]:
+        """Those of the sessions that exist."""
+        return set(filter(self.session_exists, session_ids))
+
+    def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """How many events of each session are in the database; those without any may lack."""
+        raise NotImplementedError(f"{type(self).__name__} does not count events")
+
+    def table(self) -> "pd.DataFrame":
+        """Every event, a row each, in the columns of this database."""
+        raise NotImplementedError(f"{type(self).__name__} does not list events")
+
+    def upload(self, session: Session) -> Upload:
+        """Write the events of a session that are not there yet.
+
+        A session that is whole is complete from then on and never looked at again. One that is
+        not stays open for the events still to come.
+        """
+        (upload,) = self.upload_all([session])
+        return upload
+
+    def upload_all(self, sessions: Sequence[Session]) -> list[Upload]:
+        """Upload sessions together, all or none where the database knows transactions.
+
+        25 sessions of 3 events are 5 statements instead of 100.
+        """
+        return self._in_transaction(partial(self._write, sessions))
+
+    def _write(self, sessions: Sequence[Session]) -> list[Upload]:
+        complete = self.complete_sessions(session.session_id for session in sessions)
+        known = self._known_events(
+            [
+                (session.session_id, event.audio_tag)
+                for session in sessions
+                if session.session_id not in complete
+                for event in session.events
+            ]
+        )
+        new_events: dict[EventKey, Event] = {}
+        new_sessions: list[str] = []
+        uploads = []
+        for session in sessions:
+            session_id = session.session_id
+            if session_id in complete:
+                uploads.append(_upload(session_id, UploadState.UNCHANGED))
+                continue
+            events = {(session_id, event.audio_tag): event for event in session.events}
+            new = {key: event for key, event in events.items() if key not in known}
+            new_events |= new
+            known |= new.keys()
+            if session.is_whole:
+                complete.add(session_id)
+                new_sessions.append(session_id)
+            state = UploadState.COMPLETED if session.is_whole else UploadState.PARTIAL
+            uploads.append(_upload(session_id, state, len(new)))
+        self._create_events(new_events)
+        self._create_sessions(new_sessions)
+        return uploads
+
+    @abstractmethod
+    def _create_session(self, session_id: str) -> None:
+        """Record that all events of the session are in; again, nothing changes."""
+
+    @abstractmethod
+    def _create_event_in_session(self, session_id: str, event: Event) -> None:
+        """Write an event, unless the session has one of this audio tag."""
+
+    def _create_events(self, events: Mapping[EventKey, Event]) -> None:
+        """Write events, unless their sessions have ones of these audio tags."""
+        for (session_id, _audio_tag), event in events.items():
+            self._create_event_in_session(session_id, event)
+
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
+        """Record that all events of these sessions are in."""
+        for session_id in session_ids:
+            self._create_session(session_id)
+
+    def _known_events(self, _keys: Collection[EventKey]) -> set[EventKey]:
+        """Those of the events that are in; at least none, it only saves work."""
+        return set()
+
+    def _in_transaction(self, work: Callable[[], _T]) -> _T:
+        """Do the work with all of its writes or none, as far as the database can."""
+        return work()
+
+
+def _upload(session_id: str, state: UploadState, new_events: int = 0) -> Upload:
+    return Upload(session_id=session_id, state=state, new_events=new_events)

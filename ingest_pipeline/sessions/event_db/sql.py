@@ -1,0 +1,309 @@
+"""The event database in SQLite, MySQL, MariaDB or PostgreSQL."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import sqlalchemy as sa
+from more_itertools import chunked
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from ingest_pipeline.sessions.event_db.event_db import (
+    EventDb,
+    EventDbError,
+    EventDbUnavailableError,
+    EventKey,
+)
+from ingest_pipeline.sessions.event_db.migrations import migrate
+from ingest_pipeline.sessions.model import ND, TIMESTAMP_FORMAT, Event
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_T = TypeVar("_T")
+_Rows = Sequence[sa.Row[*tuple[Any, ...]]]
+_log = logging.getLogger(__name__)
+
+_PAUSES = (0.1, 0.5, 2.0)  # seconds before each further attempt
+_KEYS = 500  # asked for in one query
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "postgresql": "postgresql+psycopg2",
+}
+_MYSQL_OPTIONS = {"connect_timeout": 10, "read_timeout": 60, "write_timeout": 60}  # seconds
+_OPTIONS = {
+    "sqlite": {"timeout": 30},  # seconds that a writer waits for another
+    "mysql": _MYSQL_OPTIONS,
+    "mariadb": _MYSQL_OPTIONS,
+    "postgresql": {"connect_timeout": 10, "tcp_user_timeout": 60_000},  # seconds, milliseconds
+}
+
+_SDS = sa.table(
+    "sds",
+    sa.column("vehicle"),
+    sa.column("country"),
+    sa.column("city"),
+    sa.column("timestamp", sa.DateTime),
+    sa.column("comment"),
+    sa.column("annotation"),
+    sa.column("sds_provider_id"),
+    sa.column("sw_release"),
+    sa.column("session_id"),
+    sa.column("map_version"),
+    sa.column("driver"),
+    sa.column("codriver"),
+    sa.column("log_slice_link"),
+    sa.column("mission"),
+    sa.column("mission_segment"),
+    sa.column("creation_date", sa.DateTime),
+    sa.column("audio_tag"),
+    sa.column("event_key"),
+    sa.column("session_key"),
+)
+_OUR_KEYS = {"event_key", "session_key"}
+_SESSIONS = sa.table(
+    "sds_sessions",
+    sa.column("session_key"),
+    sa.column("session_id"),
+    sa.column("completed_at", sa.DateTime),
+)
+
+
+class SqlEventDb(EventDb):
+    """Table `sds` for the events, `sds_sessions` for the complete sessions.
+
+    Rows are known by hashes: databases compare names each in a way of its own, MySQL even
+    without regard to case. A session's events and its completion are one transaction.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Take the address; nothing is reached before `connect`.
+
+        Raises:
+            ValueError: it is no address of a database that this class knows.
+        """
+        self._url = _understood(url)
+        dialect = self._url.get_backend_name()
+        options = _OPTIONS[dialect]
+        self._engine = sa.create_engine(
+            self._url,
+            connect_args={k: v for k, v in options.items() if k not in self._url.query},
+            hide_parameters=True,  # errors must not carry who drove where
+            pool_pre_ping=True,
+        )
+        if dialect == "sqlite":
+            sa.event.listen(self._engine, "connect", _let_readers_and_writer_work_together)
+        self._thread = threading.local()  # .connection: of the transaction that it is in
+
+    def __repr__(self) -> str:
+        """Where it is, without user and password."""
+        url = self._url
+        return (
+            f"SqlEventDb({url.get_backend_name()} {url.database} on {url.host or 'this machine'})"
+        )
+
+    def connect(self) -> None:
+        """Make the tables, or bring them up to date."""
+        if self._url.get_backend_name() == "sqlite":
+            Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+        self._attempt(lambda: migrate(self._engine))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def session_exists(self, session_id: str) -> bool:
+        """Whether all events of the session are in the database."""
+        return bool(self.complete_sessions([session_id]))
+
+    def complete_sessions(self, session_ids: Iterable[str]) -> set[str]:
+        """Those of the sessions that exist, by one query for 500 of them."""
+        by_key = {_key(session_id): session_id for session_id in session_ids}
+        return {by_key[key] for key in self._present(_SESSIONS.c.session_key, by_key)}
+
+    def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
+        """How many events of each session are in the database, those that uploads wrote."""
+        by_key = {_key(session_id): session_id for session_id in session_ids}
+        key = _SDS.c.session_key
+        counting = sa.select(key, sa.func.count()).group_by(key)
+        return {
+            by_key[key_found]: count
+            for batch in chunked(by_key, _KEYS)
+            for key_found, count in self._execute(counting.where(key.in_(batch)))
+        }
+
+    def table(self) -> "pd.DataFrame":
+        """Every row of `sds`, without our own keys, in the order of sessions and recordings."""
+        import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
+
+        columns = [column for column in _SDS.c if column.name not in _OUR_KEYS]
+        statement = sa.select(*columns).order_by(_SDS.c.session_id, _SDS.c.audio_tag)
+        rows = self._execute(statement)
+        return pd.DataFrame(map(tuple, rows), columns=[column.name for column in columns])
+
+    def _create_session(self, session_id: str) -> None:
+        self._create_sessions([session_id])
+
+    def _create_sessions(self, session_ids: Sequence[str]) -> None:
+        now = _now()
+        rows = [
+            {"session_key": _key(session_id), "session_id": session_id, "completed_at": now}
+            for session_id in session_ids
+        ]
+        self._insert(_SESSIONS, "session_key", rows)
+
+    def _create_event_in_session(self, session_id: str, event: Event) -> None:
+        self._create_events({(session_id, event.audio_tag): event})
+
+    def _create_events(self, events: Mapping[EventKey, Event]) -> None:
+        now = _now()
+        rows = [_row(session_id, event, now) for (session_id, _tag), event in events.items()]
+        self._insert(_SDS, "event_key", rows)
+
+    def _known_events(self, keys: Collection[EventKey]) -> set[EventKey]:
+        by_key = {_key(*key): key for key in keys}
+        return {by_key[key] for key in self._present(_SDS.c.event_key, by_key)}
+
+    def _present(self, column: sa.ColumnClause[Any], keys: Iterable[str]) -> list[str]:
+        """Those of the keys that stand in a column."""
+        return [
+            key
+            for batch in chunked(keys, _KEYS)
+            for (key,) in self._execute(sa.select(column).where(column.in_(batch)))
+        ]
+
+    def _insert(self, table: sa.TableClause, key: str, rows: list[dict[str, Any]]) -> None:
+        """Insert rows, many in a statement; those whose key is there already stay as they are."""
+        if rows:
+            self._execute(_insert_new(self._engine.dialect.name, table, key), rows)
+
+    def _execute(self, statement: sa.Executable, rows: list[dict[str, Any]] | None = None) -> _Rows:
+        def work() -> _Rows:
+            result = self._thread.connection.execute(statement, rows)
+            return result.all() if result.returns_rows else ()
+
+        return self._in_transaction(work)
+
+    def _in_transaction(self, work: Callable[[], _T]) -> _T:
+        """Do the work in the transaction that this thread is in, or in one of its own.
+
+        One of its own is repeated from its start where the database gave no answer.
+        """
+        if getattr(self._thread, "connection", None) is not None:
+            return work()
+
+        def transaction() -> _T:
+            with self._engine.begin() as connection:
+                self._thread.connection = connection
+                try:
+                    return work()
+                finally:
+                    self._thread.connection = None
+
+        return self._attempt(transaction)
+
+    def _attempt(self, work: Callable[[], _T]) -> _T:
+        """Do the work, again after a pause where the database gave no answer."""
+        for pause in _PAUSES:
+            try:
+                return self._translating(work)
+            except EventDbUnavailableError as error:
+                _log.warning("%s, trying again in %s s", error, pause)
+                time.sleep(pause)
+        return self._translating(work)
+
+    def _translating(self, work: Callable[[], _T]) -> _T:
+        try:
+            return work()
+        except SQLAlchemyError as error:
+            is_passing = _is_passing(error)
+            kind = EventDbUnavailableError if is_passing else EventDbError
+            raise kind(f"{self!r}: {error}") from error
+
+
+def _understood(url: str) -> sa.URL:
+    """The address with its driver. Errors must not repeat it: it may hold a password."""
+    try:
+        parsed = sa.make_url(url)
+        driver = _DRIVERS[parsed.get_backend_name()]
+    except (SQLAlchemyError, KeyError, ValueError):
+        raise ValueError(f"an event database's URL begins with {', '.join(_DRIVERS)}") from None
+    if driver == "sqlite" and parsed.database in {None, "", ":memory:"}:
+        raise ValueError("threads share the event database: SQLite needs a file")
+    return parsed if "+" in parsed.drivername else parsed.set(drivername=driver)
+
+
+def _let_readers_and_writer_work_together(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _is_passing(error: SQLAlchemyError) -> bool:
+    """Whether the database gave no answer, as opposed to refusing.
+
+    Drivers report lost connections, locks and deadlocks as one of two kinds, and hardly anything
+    else in statements that worked before.
+    """
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
+
+
+def _insert_new(
+    dialect: str, table: sa.TableClause, key: str
+) -> sqlite.Insert | postgresql.Insert | mysql.Insert:
+    """INSERT that passes over rows whose key is there, in the words of the database."""
+    if dialect == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing(index_elements=[key])
+    if dialect == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing(index_elements=[key])
+    # Not INSERT IGNORE: that cuts values that are too long, without an error.
+    return mysql.insert(table).on_duplicate_key_update({key: table.c[key]})
+
+
+def _key(*parts: str) -> str:
+    return sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _now() -> datetime:
+    """UTC without its name, as the columns are."""
+    return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
+
+
+def _row(session_id: str, event: Event, now: datetime) -> dict[str, Any]:
+    return {
+        "vehicle": event.vehicle_id,
+        "country": event.country,
+        "city": event.city,
+        "timestamp": _moment(event.timestamp),
+        "comment": event.comment,
+        "annotation": event.annotation,
+        "sds_provider_id": None,
+        "sw_release": event.sw_release,
+        "session_id": session_id,
+        "map_version": event.map_version,
+        "driver": event.driver,
+        "codriver": event.codriver,
+        "log_slice_link": event.link_to_audio_file,
+        "mission": event.mission,
+        "mission_segment": None,
+        "creation_date": now,
+        "audio_tag": event.audio_tag,
+        "event_key": _key(session_id, event.audio_tag),
+        "session_key": _key(session_id),
+    }
+
+
+def _moment(timestamp: str) -> datetime | None:
+    if timestamp == ND:
+        return None
+    return datetime.strptime(timestamp, TIMESTAMP_FORMAT)  # noqa: DTZ007 - the vehicle's clock

@@ -1,0 +1,86 @@
+"""The commands that need no running Dagster, against a bucket and a database of their own."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+
+from ingest_pipeline.cli.sessions import sessions
+from ingest_pipeline.sessions.sample import SampleSession, recording
+from ingest_pipeline_tests.world import World
+
+SAMPLE = SampleSession("V236", datetime(2024, 2, 1, 10), 1)  # noqa: DTZ001
+
+
+def put(world: World, session: SampleSession = SAMPLE, without: Iterable[str] = ()) -> None:
+    for key, body in session.objects():
+        if not key.endswith(tuple(without)):
+            world.clients.s3.put_object(Bucket=world.session_bucket, Key=key, Body=body)
+
+
+def run(world: World, *arguments: str) -> Result:
+    return CliRunner().invoke(sessions, arguments, obj=world.system, catch_exceptions=False)
+
+
+def test_recordings_are_downloaded_with_a_bar(world: World, tmp_path: Path) -> None:
+    put(world)
+    done = run(world, "download", SAMPLE.prefix, "--to", str(tmp_path))
+    assert done.exit_code == 0
+    paths = [tmp_path / SAMPLE.session_id / tag for tag in SAMPLE.audio_tags]
+    assert done.stdout.splitlines() == [str(path) for path in paths]
+    assert [path.read_bytes() for path in paths] == [recording()] * 3
+    assert "100%" in done.stderr
+
+
+def test_a_recording_that_is_not_there_is_told_and_the_others_come(
+    world: World, tmp_path: Path
+) -> None:
+    put(world, without=[SAMPLE.audio_tags[1]])
+    done = run(
+        world, "download", f"s3://{world.session_bucket}/{SAMPLE.prefix}", "--to", str(tmp_path)
+    )
+    assert done.exit_code == 1
+    assert len(done.stdout.splitlines()) == 2
+    assert (
+        f"{SAMPLE.audio_tags[1]}: the report lists it, but it is not in the bucket" in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("folder", "why"),
+    [
+        ("V236/991332/100000/S", "'991332' is no date YYMMDD"),
+        (SAMPLE.prefix, "it has no report yet"),
+    ],
+)
+def test_a_session_without_recordings_is_explained(
+    world: World, tmp_path: Path, folder: str, why: str
+) -> None:
+    done = run(world, "download", folder, "--to", str(tmp_path / "new"))
+    assert done.exit_code == 1
+    assert why in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_events_are_exported_as_parquet_with_moments_and_text(world: World, tmp_path: Path) -> None:
+    put(world)
+    assert run(world, "ingest", SAMPLE.prefix).exit_code == 0
+    output = tmp_path / "events.parquet"
+    assert run(world, "export", "--output", str(output)).stdout == f"3 events in {output}\n"
+    table = pd.read_parquet(output)
+    assert table["audio_tag"].tolist() == SAMPLE.audio_tags
+    assert table["timestamp"].tolist() == [
+        pd.Timestamp("2024-02-01 10:00:00"),
+        pd.Timestamp("2024-02-01 10:00:06"),
+        pd.Timestamp("2024-02-01 10:00:13"),
+    ]
+    assert table["mission_segment"].isna().all()
+
+
+def test_another_suffix_is_refused(world: World, tmp_path: Path) -> None:
+    done = run(world, "export", "--output", str(tmp_path / "events.xlsx"))
+    assert done.exit_code == 1
+    assert "ends with '.xlsx', wanted .csv or .parquet" in done.stderr

@@ -1,0 +1,243 @@
+import json
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+from dagster._core.definitions.sensor_definition import SensorExecutionData
+
+from ingest_pipeline.aws.events import delete_order_body, ingest_body
+from ingest_pipeline.aws.queues import Depth
+from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.common.resources import (
+    BATCH_TAG,
+    AwsResource,
+)
+from ingest_pipeline.media.model import Reason
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+)
+from ingest_pipeline.records.tables import (
+    RECEIPTS,
+    REPORTS,
+)
+from ingest_pipeline.settings import settings
+from ingest_pipeline.values import FIRST_DAY
+from ingest_pipeline_tests import wavs
+from ingest_pipeline_tests.defs.runs import objects_config, run_as_requested
+from ingest_pipeline_tests.media.clips import big_buck_bunny
+from ingest_pipeline_tests.world import World, bodies, some_ref
+
+
+def tick(instance: dg.DagsterInstance, name: str = "s3_ingest_sensor") -> SensorExecutionData:
+    """A tick as the daemon asks for it: partition keys and run config are checked, too."""
+    definitions = defs()
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(
+        instance=instance,
+        definitions=definitions,
+        sensor_name=name,
+        resources={"aws": AwsResource()},
+    ) as context:
+        return repository.get_sensor_def(name).evaluate_tick(context)
+
+
+def requests(instance: dg.DagsterInstance, name: str = "s3_ingest_sensor") -> list[dg.RunRequest]:
+    return list(tick(instance, name).run_requests or [])
+
+
+def wait_to_start(instance: dg.DagsterInstance, job: str) -> None:
+    definition = defs().resolve_job_def(job)
+    instance.create_run_for_job(definition, status=dg.DagsterRunStatus.NOT_STARTED)
+
+
+def test_an_empty_queue_is_skipped(our_world: World, instance: dg.DagsterInstance) -> None:
+    assert our_world.system.ingest_queue.depth().waiting == 0
+    for name in ("s3_ingest_sensor", "s3_delete_sensor"):
+        assert tick(instance, name).skip_message == "no messages"
+
+
+def test_a_run_is_asked_for_by_day_with_its_objects_and_its_batch(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    refs = [our_world.put(f"dir/{n}.wav", wavs.valid()) for n in range(4)]
+    our_world.send(*refs)
+    (request,) = requests(instance)
+    batch = request.tags[BATCH_TAG]
+    row = our_world.tables.get(RECEIPTS, {"batch": batch})
+    assert row is not None
+    assert len(row.receipts) == 4
+    assert (request.run_key, request.partition_key) == (batch, refs[0].day)
+    objects = request.run_config["ops"]["probe_report"]["config"]["objects"]
+    assert sorted(each["key"] for each in objects) == [ref.key for ref in refs]
+    named = {ref.key: objects_config([ref]) for ref in refs}
+    for each in objects:
+        assert {"ops": {"probe_report": {"config": {"objects": [each]}}}} == named[each["key"]]
+    assert request.tags["ingest/objects"] == "4"
+    assert request.tags["ingest/files"].count(".wav") == 3
+
+
+def test_what_is_asked_for_runs(our_world: World, instance: dg.DagsterInstance) -> None:
+    ref = our_world.put("Übung 1+1%\n.wav", wavs.valid())
+    our_world.send(ref)
+    (request,) = requests(instance)
+    assert run_as_requested(instance, "ingest_objects", request).success
+    assert our_world.report(ref).outcome is Outcome.INDEXED
+    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
+
+
+def test_tags_stay_short_and_plain(our_world: World, instance: dg.DagsterInstance) -> None:
+    our_world.send(*(some_ref(our_world.bucket, f"{n}{'ü' * 500}") for n in range(5)))
+    (request,) = requests(instance)
+    assert all(value.isascii() for value in request.tags.values())
+    assert sum(len(name) + len(value) for name, value in request.tags.items()) < 1000
+
+
+def test_each_day_has_a_run_of_its_own(our_world: World, instance: dg.DagsterInstance) -> None:
+    days = ["2026-03-01", "2026-03-02"]
+    our_world.send(*(some_ref(our_world.bucket, day, arrived=f"{day}T12:00:00Z") for day in days))
+    assert sorted(str(request.partition_key) for request in requests(instance)) == days
+
+
+@pytest.mark.parametrize(
+    "time", ["1970-01-01T00:00:00Z", "2014-12-31T23:59:59Z", "2999-01-01T00:00:00Z"]
+)
+def test_an_event_of_any_time_has_a_partition(
+    our_world: World, instance: dg.DagsterInstance, time: str
+) -> None:
+    body = json.loads(ingest_body(some_ref(our_world.bucket, "a.wav")))
+    body["Records"][0]["eventTime"] = time
+    our_world.system.ingest_queue.send(json.dumps(body))
+    (request,) = requests(instance)
+    assert request.partition_key
+    assert request.partition_key >= f"{FIRST_DAY:%Y-%m-%d}"
+
+
+def test_messages_stay_in_the_queue_while_enough_runs_wait_to_start(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    our_world.send(some_ref(our_world.bucket, "a.wav"))
+    for _ in range(settings().max_queued_runs):
+        wait_to_start(instance, "ingest_objects")
+    assert tick(instance).skip_message == "2 runs wait to start: messages stay in SQS meanwhile"
+    assert our_world.system.ingest_queue.depth() == Depth(waiting=1, in_flight=0)
+
+
+def test_runs_of_the_other_job_do_not_count(our_world: World, instance: dg.DagsterInstance) -> None:
+    our_world.send(some_ref(our_world.bucket, "a.wav"))
+    for _ in range(settings().max_queued_runs):
+        wait_to_start(instance, "delete_objects")
+    assert len(requests(instance)) == 1
+
+
+def test_a_tick_takes_no_more_than_free_runs_can_work_on(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_MAX_OBJECTS_PER_RUN", "10")
+    settings.cache_clear()
+    our_world.send(*(some_ref(our_world.bucket, f"{n}.wav") for n in range(50)))
+    wait_to_start(instance, "ingest_objects")
+    assert len(requests(instance)) == 1
+    assert our_world.system.ingest_queue.depth() == Depth(waiting=40, in_flight=10)
+
+
+def test_junk_starts_nothing_and_is_put_aside(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    our_world.system.ingest_queue.send_all(["junk", '{"Event": "s3:TestEvent"}', "[]"])
+    assert tick(instance).skip_message == "no messages"
+    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.ingest_dead_letters.depth().waiting == 2
+
+
+def test_a_delete_order_is_carried_out_and_answered(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    ref = our_world.put("new\nline.wav", wavs.valid())
+    our_world.take_in([ref])
+    our_world.system.delete_queue.send_all(
+        [delete_order_body(our_world.bucket, key) for key in (ref.key, "never.wav")]
+    )
+    (request,) = requests(instance, "s3_delete_sensor")
+    assert request.partition_key is None
+    assert run_as_requested(instance, "delete_objects", request).success
+    assert our_world.content(ref.key) is None
+    assert not our_world.is_indexed(ref.key)
+    assert our_world.report(ref).outcome is Outcome.DELETED
+    assert our_world.system.delete_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert run_as_requested(instance, "delete_objects", request).success
+
+
+def test_an_order_for_a_foreign_bucket_is_refused(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    our_world.system.delete_queue.send(delete_order_body("foreign-bucket", "a.wav"))
+    assert tick(instance, "s3_delete_sensor").skip_message == "no messages"
+    assert our_world.system.delete_dead_letters.depth().waiting == 1
+
+
+def reconcile(instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:
+    result = defs().resolve_job_def("reconcile").execute_in_process(instance=instance)
+    return {check.check_name: check for check in result.get_asset_check_evaluations()}
+
+
+def test_the_reconciliation_finds_dead_letters_and_agreement(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    ref: ObjectRef = our_world.put("a.wav", wavs.valid())
+    checks = reconcile(instance)
+    assert {name: check.passed for name, check in checks.items()} == {
+        "bucket_and_tables_agree": True,  # the object is too young to have been missed
+        "indexed_objects_are_enriched": True,
+        "dead_letter_queues_empty": True,
+    }
+    for _, dead_letters in our_world.system.queues:
+        dead_letters.send("dead")
+    dead = reconcile(instance)["dead_letter_queues_empty"]
+    assert not dead.passed
+    names = [dead_letters.name for _, dead_letters in our_world.system.queues]
+    assert {name: value.value for name, value in dead.metadata.items()} == dict.fromkeys(names, 1)
+    assert our_world.content(ref.key)
+
+
+def test_the_reconciliation_asks_again_for_what_an_indexed_object_lacks(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_pipeline.defs.maintenance.checks._GRACE", timedelta(0))
+    ref = our_world.put("a.wav", wavs.valid())
+    our_world.take_in([ref])
+    check = reconcile(instance)["indexed_objects_are_enriched"]
+    assert (check.passed, check.metadata["asked for again"].value) == (False, 1)
+    assert reconcile(instance)["indexed_objects_are_enriched"].passed, "what waits is not lost"
+    assert [json.loads(body) for body in bodies(our_world.system.enrichment_queue)] == [
+        json.loads(ingest_body(ref))
+    ]
+
+
+def test_the_reconciliation_tries_no_video_again_that_cannot_be_transcoded(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_pipeline.defs.maintenance.checks._GRACE", timedelta(0))
+    (report,) = our_world.take_in([our_world.put("a.mp4", big_buck_bunny().read_bytes())])
+    assert (
+        reconcile(instance)["indexed_objects_are_enriched"].metadata["asked for again"].value == 1
+    )
+    assert len(bodies(our_world.system.rendition_queue)) == 1
+    reason = Reason(rule="transcodable", found="no frame", wanted="a rendition")
+    our_world.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=(reason,))])
+    assert reconcile(instance)["indexed_objects_are_enriched"].passed
+    assert bodies(our_world.system.rendition_queue) == []
+
+
+def test_the_reconciliation_sends_what_was_missed(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_pipeline.defs.maintenance.checks._GRACE", timedelta(0))
+    ref = our_world.put("missed.wav", wavs.valid())
+    check = reconcile(instance)["bucket_and_tables_agree"]
+    assert not check.passed
+    assert check.metadata["sent again"].value == 1
+    (request,) = requests(instance)
+    assert run_as_requested(instance, "ingest_objects", request).success
+    assert our_world.report(ref).outcome is Outcome.INDEXED
+    assert reconcile(instance)["bucket_and_tables_agree"].passed

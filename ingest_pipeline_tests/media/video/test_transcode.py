@@ -1,0 +1,580 @@
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import psutil
+import pytest
+
+from ingest_pipeline.media.model import VideoInfo
+from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
+from ingest_pipeline.media.video.presets import (
+    Preset,
+    load_presets,
+)
+from ingest_pipeline.media.video.transcode import (
+    Progress,
+    Transcoded,
+    TranscodeError,
+    TranscodeResourceError,
+    TranscodeStoppedError,
+    transcode,
+)
+from ingest_pipeline_tests.children import own_children
+from ingest_pipeline_tests.media.clips import (
+    AAC,
+    H264,
+    big_buck_bunny,
+    bikes,
+    huge_vp8,
+    make_clip,
+    run_plain_ffmpeg,
+    video_of,
+)
+
+WEB = load_presets().named()
+
+OTHER_PRESETS = """
+default = "480p"
+[[preset]]
+name = "480p"
+container = "mp4"
+max_width = 854
+max_height = 480
+max_frame_rate = 24
+max_seconds = 7200
+max_bytes = 1000000000
+video = { codec = "h264", profile = "main", bit_rate = 1000000, gop = 48 }
+audio = { codec = "aac", bit_rate = 96000, sample_rate = 48000, channels = 1 }
+thumbnails = { width = 64, height = 64, every_seconds = 1 }
+
+[[preset]]
+name = "VP9"
+container = "webm"
+max_width = 320
+max_height = 320
+max_frame_rate = 30
+max_seconds = 7200
+max_bytes = 1000000000
+video = { codec = "vp9", bit_rate = 500000, quality = 40, gop = 90, options = { cpu-used = 8 } }
+audio = { codec = "opus", bit_rate = 64000, sample_rate = 48000, channels = 2 }
+thumbnails = { width = 64, height = 64, every_seconds = 60 }
+
+[[preset]]
+name = "VP8"
+container = "webm"
+max_width = 320
+max_height = 320
+max_frame_rate = 30
+max_seconds = 7200
+max_bytes = 1000000000
+video = { codec = "vp8", bit_rate = 500000, gop = 90, options = { cpu-used = 8 } }
+audio = { codec = "vorbis", bit_rate = 64000, sample_rate = 44100, channels = 2 }
+thumbnails = { width = 64, height = 64, every_seconds = 60 }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "renditions"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(scope="session")
+def minute(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip that takes some seconds to transcode."""
+    path = tmp_path_factory.mktemp("clips") / "minute.mp4"
+    return make_clip(path, *H264, *AAC, size="1280x720", rate="30", seconds=12)
+
+
+def ignore(_: Progress) -> None:
+    """Take no notice."""
+
+
+def rendered(source: Path, folder: Path, preset: Preset = WEB) -> Transcoded:
+    done = transcode(source, folder, preset, video_of(source), on_progress=ignore)
+    assert set(folder.iterdir()) == {done.path, done.poster, *done.thumbnails}
+    return done
+
+
+class Seen:
+    """What PyAV finds in a rendition, all of it decoded: independent of our own probe."""
+
+    def __init__(self, path: Path) -> None:
+        with av.open(str(path)) as container:
+            self.metadata = container.metadata | {
+                key: value for stream in container.streams for key, value in stream.metadata.items()
+            }
+            stream = container.streams.video[0]
+            self.codec = stream.codec_context.codec.canonical_name
+            self.profile = stream.codec_context.profile
+            self.pixel_shape = float(stream.sample_aspect_ratio or 1)
+            self.pixel_format = stream.pix_fmt
+            self.frame_rate = float(stream.average_rate or 0)
+            frames = list(container.decode(stream))
+            self.frames = len(frames)
+            self.rotation = frames[0].rotation
+            self.size = (frames[0].width, frames[0].height)
+            self.last = frames[-1].time or 0.0
+            self.keys = [n for n, frame in enumerate(frames) if frame.key_frame]
+            self.sounds = [
+                (audio.codec_context.codec.canonical_name, audio.rate, audio.channels)
+                for audio in container.streams.audio
+            ]
+
+
+# --- renditions -----------------------------------------------------------------------------------
+
+
+def test_a_real_clip_becomes_what_the_preset_says(folder: Path) -> None:
+    progress: list[Progress] = []
+    source = big_buck_bunny()
+    done = transcode(source, folder, WEB, video_of(source), on_progress=progress.append)
+    assert (done.path.name, done.poster.name) == ("video.mp4", "poster.jpg")
+    assert [path.name for path in done.thumbnails] == ["thumbnail-00001.png"]
+    seen = Seen(done.path)
+    assert (seen.codec, seen.profile, seen.pixel_format) == ("h264", "Main", "yuv420p")
+    assert (seen.size, seen.frame_rate, seen.pixel_shape) == ((1280, 720), 25.0, 1)
+    assert seen.sounds == [("aac", 44_100, 2)]
+    assert seen.last == pytest.approx(5.3, abs=0.2)
+    assert max(b - a for a, b in zip(seen.keys, seen.keys[1:], strict=False)) <= 90
+    assert done.path.stat().st_size * 8 / 5.3 < 2_500_000
+    content = done.path.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")  # plays before all of it is there
+    assert done.probe.faults == ()
+    assert {check.name for check in done.checks} >= {"video_codec", "duration", "width", "height"}
+    assert 0 < done.seconds < 60
+    assert progress[-1].seconds == pytest.approx(5.3, abs=0.2)
+    assert progress[-1].percent == pytest.approx(100, abs=3)
+    assert [p.seconds for p in progress] == sorted(p.seconds for p in progress)
+    assert picture_size(done.poster) == ("mjpeg", (1280, 720))
+    assert picture_size(done.thumbnails[0]) == ("png", (192, 108))
+
+
+def picture_size(path: Path) -> tuple[str, tuple[int, int]]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        return stream.codec_context.codec.canonical_name, (stream.width, stream.height)
+
+
+def test_what_is_small_is_not_enlarged_and_silence_stays(folder: Path) -> None:
+    seen = Seen(rendered(bikes(), folder).path)
+    assert (seen.size, seen.frame_rate, seen.sounds) == ((640, 272), 25.0, [])
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "wanted"),
+    [
+        ("1920x1080", (), (1280, 720)),
+        ("1080x1920", (), (404, 720)),  # 405 is odd
+        ("1921x1081", ("-pix_fmt", "yuv444p"), (1278, 720)),
+        ("161x121", ("-pix_fmt", "yuv444p"), (160, 120)),
+        ("720x576", ("-vf", "setsar=64/45"), (1024, 576)),
+        ("1440x1080", ("-vf", "setsar=4/3"), (1280, 720)),
+        ("640x360", ("-vf", "setsar=1/2"), (320, 360)),
+        ("2048x16", (), (1280, 10)),
+    ],
+)
+def test_every_shape_fits_and_keeps_its_own(
+    tmp_path: Path, folder: Path, size: str, options: tuple[str, ...], wanted: tuple[int, int]
+) -> None:
+    source = make_clip(
+        tmp_path / "a.mkv", *H264, *options, size=size, seconds=0.4, picture="testsrc", sound=False
+    )
+    done = rendered(source, folder)
+    seen = Seen(done.path)
+    assert (seen.size, seen.pixel_shape, seen.rotation) == (wanted, 1, 0)
+    width, height = picture_size(done.thumbnails[0])[1]
+    assert width <= 192
+    assert height <= 108
+
+
+def test_a_turned_clip_comes_out_upright(tmp_path: Path, folder: Path) -> None:
+    """Red above blue, turned by its header: the rendition has blue and red side by side."""
+    plain = tmp_path / "plain.mp4"
+    red_above_blue = (
+        "color=red:size=320x120:rate=25:duration=0.4[a];color=blue:size=320x120:rate=25"
+    )
+    graph = f"{red_above_blue}:duration=0.4[b];[a][b]vstack"
+    run_plain_ffmpeg("-filter_complex", graph, *H264, plain)
+    turned = tmp_path / "turned.mp4"
+    run_plain_ffmpeg("-display_rotation", "90", "-i", plain, "-c", "copy", turned)
+    done = rendered(turned, folder)
+    assert (Seen(done.path).size, Seen(done.path).rotation) == ((240, 320), 0)
+    with av.open(str(done.path)) as container:
+        picture = next(container.decode(video=0)).to_rgb()
+        row = bytes(picture.planes[0])[160 * picture.planes[0].line_size :]
+    left, right = row[20 * 3 : 20 * 3 + 3], row[220 * 3 : 220 * 3 + 3]
+    assert left[0] > 200 > left[2] + 150  # counterclockwise, what was above comes to the left
+    assert right[2] > 200 > right[0] + 150
+
+
+@pytest.mark.parametrize(("rate", "wanted"), [("60", 30), ("24000/1001", 23.976), ("15", 15)])
+def test_the_rate_is_capped_and_never_raised(
+    tmp_path: Path, folder: Path, rate: str, wanted: float
+) -> None:
+    source = make_clip(tmp_path / "a.mp4", *H264, *AAC, rate=rate, seconds=2)
+    seen = Seen(rendered(source, folder).path)
+    assert seen.frame_rate == pytest.approx(wanted, abs=0.01)
+    assert seen.frames == pytest.approx(2 * wanted, abs=2)
+
+
+def test_a_rate_that_varies_keeps_its_length(tmp_path: Path, folder: Path) -> None:
+    """As a phone or a browser records: frames come when they come."""
+    slower = ("-vf", "select='lt(t,1)+not(mod(n,5))'", "-fps_mode", "vfr")
+    source = make_clip(tmp_path / "a.mkv", *H264, *AAC, *slower, rate="50", seconds=3)
+    seen = Seen(rendered(source, folder).path)
+    assert seen.frame_rate <= 30.1
+    assert seen.last == pytest.approx(2.9, abs=0.2)
+
+
+def test_what_a_browser_records_is_transcoded(tmp_path: Path, folder: Path) -> None:
+    """No length in its header, no index: WebM as MediaRecorder writes it."""
+    vp8 = ("-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-live", "1")
+    source = make_clip(tmp_path / "a.webm", *vp8, size="320x240", rate="30", seconds=3)
+    seen = Seen(rendered(source, folder).path)
+    assert (seen.codec, seen.sounds) == ("h264", [("aac", 44_100, 2)])
+    assert seen.last == pytest.approx(2.97, abs=0.1)
+
+
+@pytest.mark.parametrize("name", ["a.mov", "a.avi", "a.ts", "a.mpg", "a.ogv", "a.flv", "a.wmv"])
+def test_every_container_is_read(tmp_path: Path, folder: Path, name: str) -> None:
+    source = make_clip(tmp_path / name, "-ar", "44100", seconds=2)
+    seen = Seen(rendered(source, folder).path)
+    assert (seen.codec, seen.size) == ("h264", (160, 120))
+
+
+def test_nothing_of_the_maker_is_left(tmp_path: Path, folder: Path) -> None:
+    source = make_clip(
+        tmp_path / "a.mov",
+        *(*H264, *AAC, "-metadata", "location=+48.1+011.5/", "-metadata", "title=secret"),
+        *("-metadata:s:v", "title=secret", "-metadata", "creation_time=2026-01-02T03:04:05Z"),
+        *("-movflags", "use_metadata_tags"),
+    )
+    assert b"+48.1+011.5/" in source.read_bytes()
+    done = rendered(source, folder)
+    assert b"+48.1" not in done.path.read_bytes()
+    assert b"secret" not in done.path.read_bytes()
+    assert not {"location", "title", "creation_time"} & Seen(done.path).metadata.keys()
+
+
+def test_one_thumbnail_a_minute(tmp_path: Path, folder: Path) -> None:
+    source = make_clip(tmp_path / "a.mp4", *H264, size="64x48", rate="10", seconds=125, sound=False)
+    done = rendered(source, folder)
+    assert [path.name for path in done.thumbnails] == [
+        f"thumbnail-0000{number}.png" for number in (1, 2, 3)
+    ]
+    assert len({path.read_bytes() for path in done.thumbnails}) == 3
+
+
+@pytest.mark.parametrize(
+    "name", ["with space.mp4", "ünï☃.mp4", "-i.mp4", "%03d.mp4", "a:b'c\"d\n$(x);.mp4", "no suffix"]
+)
+def test_names_are_only_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = make_clip(tmp_path / "plain.mp4", *H264, seconds=0.4, sound=False)
+    odd = tmp_path / f"100%d {name}"
+    odd.mkdir()
+    shutil.copy(plain, odd / name)
+    monkeypatch.chdir(odd)
+    for source in (odd / name, Path(name)):
+        done = transcode(source, odd, WEB, video_of(source), on_progress=ignore)
+        assert Seen(done.path).size == (160, 120)
+        assert done.path.parent == odd
+
+
+def test_other_presets_are_entries_and_not_code(tmp_path: Path, folder: Path) -> None:
+    path = tmp_path / "presets.toml"
+    path.write_text(OTHER_PRESETS)
+    presets = load_presets(path)
+    source = make_clip(tmp_path / "a.mp4", *H264, *AAC, size="1280x720", rate="30", seconds=2)
+    done = {name: rendered(source, folder_of(folder, name), presets.named(name)) for name in
+            ("480p", "VP8", "VP9")}  # fmt: skip
+    seen = {name: Seen(one.path) for name, one in done.items()}
+    assert done["VP9"].path.name == "video.webm"
+    assert [(s.codec, s.size, s.sounds) for s in seen.values()] == [
+        ("h264", (852, 480), [("aac", 48_000, 1)]),
+        ("vp8", (320, 180), [("vorbis", 44_100, 2)]),
+        ("vp9", (320, 180), [("opus", 48_000, 2)]),
+    ]
+    assert seen["480p"].frame_rate == 24.0
+    assert len(done["480p"].thumbnails) == 2
+    assert picture_size(done["480p"].thumbnails[0])[1] == (64, 36)
+
+
+def folder_of(folder: Path, name: str) -> Path:
+    path = folder / name
+    path.mkdir()
+    return path
+
+
+def test_a_second_rendition_replaces_the_first(tmp_path: Path, folder: Path) -> None:
+    first = rendered(make_clip(tmp_path / "a.mp4", *H264, seconds=0.4), folder)
+    begun = first.path.read_bytes()
+    (folder / "thumbnail-00002.png").write_bytes(b"of a longer one")
+    second = rendered(make_clip(tmp_path / "b.mp4", *H264, seconds=0.8), folder)
+    assert second.path == first.path
+    assert second.path.read_bytes() != begun
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def refused(source: Path, folder: Path, video: VideoInfo, preset: Preset = WEB) -> str:
+    with pytest.raises(TranscodeError) as caught:
+        transcode(source, folder, preset, video, on_progress=ignore)
+    assert list(folder.iterdir()) == []
+    assert own_children() == []
+    return str(caught.value)
+
+
+def test_sound_alone_is_refused(tmp_path: Path, folder: Path) -> None:
+    path = tmp_path / "a.mp4"
+    run_plain_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", *AAC, path)
+    assert refused(path, folder, video_of(path)) == "there is no video in it"
+
+
+def test_huge_frames_are_refused_whatever_the_header_says(tmp_path: Path, folder: Path) -> None:
+    honest = huge_vp8(tmp_path / "a.webm", in_the_container_too=True)
+    assert refused(honest, folder, video_of(honest)) == (
+        "256000000 pixels, wanted at most 35389440"
+    )
+    lying = huge_vp8(tmp_path / "b.webm", in_the_container_too=False)
+    small = VideoInfo(video_streams=1, width=320, height=320, display_width=320, display_height=320)
+    assert "ffmpeg ended with" in refused(lying, folder, small)
+
+
+def test_a_video_that_is_too_long_is_refused(folder: Path) -> None:
+    short = WEB.model_copy(update={"max_seconds": 5})
+    assert refused(bikes(), folder, video_of(bikes()), short) == "10.0 s, wanted at most 5 s"
+
+
+def test_half_a_video_is_no_rendition(tmp_path: Path, folder: Path) -> None:
+    """ffmpeg reports success for it."""
+    whole = make_clip(tmp_path / "a.mp4", *H264, "-movflags", "+faststart", seconds=10)
+    half = tmp_path / "half.mp4"
+    content = whole.read_bytes()
+    half.write_bytes(content[: len(content) // 2])
+    message = refused(half, folder, video_of(whole))
+    assert message.startswith("the rendition is not as wanted: duration ")
+
+
+def test_what_grows_too_large_is_refused(folder: Path) -> None:
+    small = WEB.model_copy(update={"max_bytes": 100_000})
+    message = refused(big_buck_bunny(), folder, video_of(big_buck_bunny()), small)
+    assert message.startswith("the rendition is not as wanted: duration ")
+
+
+def test_what_is_no_video_is_refused_with_ffmpegs_words(tmp_path: Path, folder: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(os.urandom(50_000))
+    message = refused(path, folder, VideoInfo(video_streams=1))
+    assert "Invalid data found when processing input" in message
+    assert "No such file" in refused(tmp_path / "missing", folder, VideoInfo(video_streams=1))
+
+
+def test_an_encoder_option_that_does_not_exist_is_told(folder: Path) -> None:
+    video = WEB.video.model_copy(update={"options": {"preset": "warp"}})
+    wrong = WEB.model_copy(update={"video": video})
+    assert "ffmpeg ended with" in refused(bikes(), folder, video_of(bikes()), wrong)
+
+
+# --- attacks --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        yield server
+
+
+def test_texts_that_name_other_files_read_nothing(
+    tmp_path: Path, folder: Path, listener: socket.socket
+) -> None:
+    make_clip(tmp_path / "neighbour.mp4", *H264)
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.mp4"
+    hls = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"
+    for text in (
+        "ffconcat version 1.0\nfile neighbour.mp4\n",
+        f"ffconcat version 1.0\nfile {url}\n",
+        hls.format("neighbour.mp4"),
+        hls.format(url),
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 9 RTP/AVP 96\n",
+    ):
+        for name in ("attack.mp4", "attack.m3u8"):
+            path = tmp_path / name
+            path.write_text(text)
+            refused(path, folder, VideoInfo(video_streams=1))
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_without_our_guards_the_attack_works(tmp_path: Path) -> None:
+    make_clip(tmp_path / "neighbour.mp4", *H264)
+    attack = tmp_path / "attack.mp4"
+    attack.write_text("ffconcat version 1.0\nfile neighbour.mp4\n")
+    run_plain_ffmpeg("-i", attack, "-c", "copy", tmp_path / "stolen.mp4")
+    assert Seen(tmp_path / "stolen.mp4").size == (160, 120)
+
+
+def test_an_address_is_no_source(folder: Path, listener: socket.socket) -> None:
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.mp4"
+    assert "No such file" in refused(Path(url), folder, VideoInfo(video_streams=1))
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+# --- stopped in the middle ------------------------------------------------------------------------
+
+
+def test_it_stops_when_asked_to(minute: Path, folder: Path) -> None:
+    stop = threading.Event()
+    begun = time.monotonic()
+    with pytest.raises(TranscodeStoppedError):
+        transcode(
+            minute, folder, WEB, video_of(minute), on_progress=lambda _: stop.set(), stop=stop
+        )
+    assert time.monotonic() - begun < 5
+    assert (own_children(), list(folder.iterdir())) == ([], [])
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, ValueError])
+def test_an_interruption_leaves_nothing(
+    minute: Path, folder: Path, error: type[BaseException]
+) -> None:
+    def interrupt(_: Progress) -> None:
+        assert len(own_children()) == 1
+        raise error
+
+    with pytest.raises(error):
+        transcode(minute, folder, WEB, video_of(minute), on_progress=interrupt)
+    assert (own_children(), list(folder.iterdir())) == ([], [])
+
+
+def test_ffmpeg_killed_from_outside_is_a_passing_error(minute: Path, folder: Path) -> None:
+    def kill(_: Progress) -> None:
+        for process in own_children():
+            process.kill()
+
+    with pytest.raises(TranscodeResourceError, match="killed from outside"):
+        transcode(minute, folder, WEB, video_of(minute), on_progress=kill)
+    assert list(folder.iterdir()) == []
+
+
+def test_too_little_time_is_a_passing_error(
+    minute: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest_pipeline.media.video.transcode.BASE_SECONDS", 0.5)
+    monkeypatch.setattr("ingest_pipeline.media.video.transcode.SECONDS_A_SECOND", 0.0)
+    with pytest.raises(TranscodeResourceError, match="not done after 0 s"):
+        transcode(minute, folder, WEB, video_of(minute), on_progress=ignore)
+    assert (own_children(), list(folder.iterdir())) == ([], [])
+
+
+TRANSCODE_HERE = """
+import resource, sys
+from pathlib import Path
+from ingest_pipeline.media.model import VideoInfo
+from ingest_pipeline.media.presets import load_presets
+from ingest_pipeline.media.transcode import transcode
+if len(sys.argv) > 4:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
+video = VideoInfo.model_validate_json(sys.argv[3])
+report = lambda progress: print(progress, flush=True)
+transcode(Path(sys.argv[1]), Path(sys.argv[2]), load_presets().named(), video, on_progress=report)
+"""
+
+
+def elsewhere(source: Path, folder: Path, *limit: str) -> subprocess.Popen[bytes]:
+    video = video_of(source).model_dump_json()
+    return subprocess.Popen(
+        [sys.executable, "-c", TRANSCODE_HERE, source, folder, video, *limit],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def test_ffmpeg_does_not_outlive_a_killed_parent(minute: Path, folder: Path) -> None:
+    with elsewhere(minute, folder) as parent:
+        assert parent.stdout
+        assert parent.stdout.readline()
+        (ffmpeg,) = psutil.Process(parent.pid).children()
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+        ffmpeg.wait(timeout=5)
+        parent.stdout.read()
+
+
+def test_a_file_that_may_not_grow_is_a_passing_error(minute: Path, folder: Path) -> None:
+    with elsewhere(minute, folder, "200000") as parent:
+        _, complaints = parent.communicate()
+    assert b"TranscodeResourceError" in complaints
+    assert b"File too large" in complaints
+    assert list(folder.iterdir()) == []
+
+
+def test_a_full_disk_is_a_passing_error(minute: Path, folder: Path) -> None:
+    """On a file system of 400 kB; where none may be mounted, the limit of files stands in."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        test_a_file_that_may_not_grow_is_a_passing_error(minute, folder)
+        return
+    try:
+        with pytest.raises(TranscodeResourceError, match="No space left on device"):
+            transcode(minute, folder, WEB, video_of(minute), on_progress=ignore)
+        assert list(folder.iterdir()) == []
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+# --- where ffmpeg is ------------------------------------------------------------------------------
+
+
+def test_ffmpeg_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    packaged = find_ffmpeg()
+    assert "imageio_ffmpeg" in packaged
+    for name in ("ffmpeg", "mine"):
+        (tmp_path / name).symlink_to(packaged)
+    assert find_ffmpeg() == str(tmp_path / "ffmpeg")
+    assert find_ffmpeg(tmp_path / "mine") == str(tmp_path / "mine")
+    with pytest.raises(TranscodeResourceError, match="nowhere is no program"):
+        find_ffmpeg(Path("nowhere"))
+
+
+def test_the_ffmpeg_that_is_given_is_used(tmp_path: Path, folder: Path) -> None:
+    fake = tmp_path / "ffmpeg"
+    fake.write_text("#!/bin/sh\necho these words >&2; exit 7\n")
+    fake.chmod(0o755)
+    with pytest.raises(TranscodeError, match=r"^ffmpeg ended with 7: these words$"):
+        transcode(bikes(), folder, WEB, video_of(bikes()), on_progress=ignore, ffmpeg=fake)
+
+
+@pytest.mark.parametrize(
+    ("script", "error", "words"),
+    [
+        ("kill -SEGV $$", TranscodeError, "ffmpeg died of SIGSEGV"),
+        ("kill -KILL $$", TranscodeResourceError, "killed from outside"),
+        ("exit 0", TranscodeError, "the rendition is not there"),
+        ("yes 'a line of complaint' | head -c 50000000 >&2; exit 1", TranscodeError, "complaint"),
+        ("head -c 50000000 /dev/zero >&2; exit 1", TranscodeError, "ffmpeg ended with 1"),
+        ("sleep 99 & exit 1", TranscodeError, "ffmpeg ended with 1"),
+    ],
+)
+def test_whatever_ffmpeg_does_has_a_clear_end(
+    tmp_path: Path, folder: Path, script: str, error: type[Exception], words: str
+) -> None:
+    fake = tmp_path / "ffmpeg"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    with pytest.raises(error, match=words):
+        transcode(bikes(), folder, WEB, video_of(bikes()), on_progress=ignore, ffmpeg=fake)
+    assert (own_children(), list(folder.iterdir())) == ([], [])

@@ -1,0 +1,496 @@
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.aws.objects.publish import (
+    publish,
+    publish_copy,
+    published,
+)
+from ingest_pipeline.media.video.transcode import TranscodeResourceError
+from ingest_pipeline.pipeline.enrich.transcode import (
+    Rendered,
+    wrong_renditions,
+)
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+    Rendition,
+    TranscodeJob,
+)
+from ingest_pipeline.records.tables import (
+    RENDITIONS,
+    RENDITIONS_BY_OBJECT,
+    TRANSCODE_JOBS,
+)
+from ingest_pipeline.system import System
+from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
+from ingest_pipeline_tests.mediaconvert import EXCHANGE, StandIn, stand_in
+from ingest_pipeline_tests.world import World, bodies
+
+ROLE = "arn:aws:iam::000000000000:role/transcode"
+KEY = "-films/ein Stück.webm"
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A source of two seconds, another one, and what they become."""
+
+    source: bytes
+    other: bytes
+    rendition: bytes
+    picture: bytes
+
+
+@dataclass
+class Studio:
+    """A world whose videos are transcoded by one engine."""
+
+    world: World
+    system: System
+    said: list[str] = field(default_factory=list)
+
+    def take_in(self, content: bytes, key: str = KEY) -> ObjectRef:
+        """Upload and index a video."""
+        ref = self.world.put(key, content)
+        (outcome,) = self.world.take_in([ref])
+        assert outcome.outcome is Outcome.INDEXED, outcome.reasons
+        return ref
+
+    def render(self, ref: ObjectRef) -> Rendered | None:
+        return self.system.renderer("run-1").render(ref, self.said.append)
+
+    def rows(self, ref: ObjectRef) -> list[Rendition]:
+        return list(self.world.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri))
+
+    def content(self, key: str) -> bytes:
+        bucket = self.system.config.rendition_bucket
+        return self.world.clients.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+
+    def standing(self) -> list[str]:
+        """What stands in the bucket of renditions."""
+        listed = self.world.clients.s3.list_objects_v2(Bucket=self.system.config.rendition_bucket)
+        return [entry["Key"] for entry in listed.get("Contents", [])]
+
+    def reasons(self, ref: ObjectRef) -> list[str]:
+        report = self.world.report(ref)
+        assert report.outcome is Outcome.INDEXED
+        return [str(reason) for reason in report.reasons]
+
+
+@dataclass
+class ServiceStudio(Studio):
+    """A world whose videos are transcoded by the stand-in for MediaConvert."""
+
+    service: StandIn = field(kw_only=True)
+    clips: Clips = field(kw_only=True)
+
+    def submitted(self, ref: ObjectRef) -> TranscodeJob:
+        """Render a video that has no job yet; its job."""
+        rendered = self.render(ref)
+        assert rendered is not None
+        assert (rendered.made, rendered.failures) == ((), ())
+        (job,) = rendered.jobs
+        assert job.job_id in self.service.jobs
+        return job
+
+    def job(self, job: TranscodeJob) -> TranscodeJob | None:
+        """The job's row as it is now."""
+        return self.world.tables.get(TRANSCODE_JOBS, TRANSCODE_JOBS.key(job))
+
+    def write_outputs(self, job: TranscodeJob, video: bytes) -> None:
+        """Put what the service would have made where the request says."""
+        for group, bucket, key in self.service.outputs(str(job.job_id)):
+            body = video if group == "video" else self.clips.picture
+            self.world.clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def tell(self, body: str) -> list[ObjectRef]:
+        """What the sensor makes of an event: the objects of the runs that it asks for."""
+        self.system.transcode_queue.send(body)
+        batches = self.system.transcode_intake().take(slots=5)
+        for batch in batches:
+            with self.system.held_receipts(self.system.transcode_queue, batch.id) as held:
+                held.answer_all()
+        depth = self.system.transcode_queue.depth()
+        assert depth.waiting == depth.in_flight == 0
+        return [ref for batch in batches for ref in batch.objects]
+
+    def complete(self, job: TranscodeJob, video: bytes | None = None) -> list[ObjectRef]:
+        """Have the service do a job, and tell of it."""
+        self.write_outputs(job, video or self.clips.rendition)
+        return self.tell(self.service.end(str(job.job_id), "COMPLETE"))
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
+    folder = tmp_path_factory.mktemp("clips")
+    vp8 = ("-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus")
+    source = make_clip(folder / "source.webm", *vp8, size="320x240", seconds=2)
+    other = make_clip(folder / "other.webm", *vp8, size="240x320", seconds=2)
+    small = ("-profile:v", "main", "-pix_fmt", "yuv420p")
+    rendition = make_clip(folder / "out.mp4", *H264, *small, *AAC, size="320x240", seconds=2)
+    picture = folder / "picture.jpg"
+    run_plain_ffmpeg("-i", rendition, "-frames:v", "1", picture)
+    return Clips(*(path.read_bytes() for path in (source, other, rendition, picture)))
+
+
+def configured(world: World, **changes: Any) -> System:
+    """A system with queues of transcodings and a bucket of renditions of the test's own."""
+    name = world.bucket.removeprefix("world-")
+    queues = {
+        "transcode_queue": f"transcode-{name}",
+        "transcode_dead_letter_queue": f"transcode-dead-{name}",
+    }
+    for queue in queues.values():
+        world.clients.sqs.create_queue(QueueName=queue)
+    bucket = world.make_bucket(f"world-renditions-{name}")
+    update = queues | {"rendition_bucket": bucket} | changes
+    system = System(world.settings.model_copy(update=update))
+    system.clients = connect(system.config)
+    return system
+
+
+@pytest.fixture
+def local(world: World) -> Studio:
+    return Studio(world, configured(world))
+
+
+@pytest.fixture
+def studio(world: World, clips: Clips) -> Iterator[ServiceStudio]:
+    with stand_in() as service:
+        system = configured(
+            world,
+            transcoder="mediaconvert",
+            mediaconvert_role=ROLE,
+            mediaconvert_endpoint=service.endpoint,
+        )
+        yield ServiceStudio(world, system, service=service, clips=clips)
+
+
+# --- ffmpeg ---------------------------------------------------------------------------------------
+
+
+def test_a_video_is_rendered_once_and_says_how_far_it_is(local: Studio, clips: Clips) -> None:
+    ref = local.take_in(clips.source)
+    rendered = local.render(ref)
+    assert rendered is not None
+    (made,) = rendered.made
+    assert local.rows(ref) == [made]
+    assert (made.engine, made.rendition_key) == ("ffmpeg", f"output/web/{KEY}")
+    assert (made.video_codec, made.audio_codec) == ("h264", "aac")
+    assert len(local.content(made.rendition_key)) == made.size
+    assert any(line.startswith("Web: 100 %, speed ") for line in local.said)
+    assert local.render(ref) is None
+
+
+def test_an_ffmpeg_that_is_set_and_not_there_is_told_and_nothing_is_held_against_the_video(
+    world: World, clips: Clips, tmp_path: Path
+) -> None:
+    local = Studio(world, configured(world, ffmpeg=tmp_path / "ffmpeg"))
+    ref = local.take_in(clips.source)
+    with pytest.raises(TranscodeResourceError, match="ffmpeg is no program"):
+        local.render(ref)
+    assert local.reasons(ref) == []
+
+
+def test_an_older_versions_late_rendition_never_replaces_a_newer_ones(
+    local: Studio, clips: Clips
+) -> None:
+    older, newer = local.take_in(clips.source), local.take_in(clips.other)
+    rendered = local.render(newer)
+    assert rendered is not None
+    (made,) = rendered.made
+    standing = local.content(made.rendition_key)
+    late = local.render(older)
+    assert late is not None
+    assert late.made == ()
+    assert local.said[-1] == "Web: a newer version's rendition stands there"
+    assert local.content(made.rendition_key) == standing
+    assert local.rows(older) == [made]
+
+
+def test_a_newer_versions_rendition_replaces_an_older_ones(local: Studio, clips: Clips) -> None:
+    older = local.take_in(clips.source)
+    local.render(older)
+    newer = local.take_in(clips.other)
+    rendered = local.render(newer)
+    assert rendered is not None
+    (made,) = rendered.made
+    assert (made.width, made.height) == (240, 320)
+    assert len(local.content(made.rendition_key)) == made.size
+    bucket = local.system.config.rendition_bucket
+    standing = published(local.world.clients.s3, bucket, made.rendition_key)
+    assert standing.source_version == newer.version
+
+
+def test_a_preset_that_fails_is_a_reason_and_does_not_stop_the_next(
+    world: World, clips: Clips, tmp_path: Path
+) -> None:
+    presets = tmp_path / "presets.toml"
+    text = world.settings.presets.read_text(encoding="utf-8")
+    head, preset = text.split("\n[[preset]]\n")
+    short = preset.replace('"Web"', '"Short"').replace("14_400", "1")
+    text = f"{head}\n[[preset]]\n{short}\n[[preset]]\n{preset}"
+    presets.write_text(text, encoding="utf-8")
+    local = Studio(world, configured(world, presets=presets))
+    ref = local.take_in(clips.source)
+    rendered = local.render(ref)
+    assert rendered is not None
+    assert [made.preset for made in rendered.made] == ["Web"]
+    assert [failure.preset for failure in rendered.failures] == ["Short"]
+    (reason,) = local.reasons(ref)
+    assert reason.startswith("transcodable 2.0")
+    assert reason.endswith("s, wanted at most 1 s, wanted a rendition")
+
+
+def test_a_rendition_that_is_not_there_as_its_row_says_is_told(local: Studio, clips: Clips) -> None:
+    s3 = local.world.clients.s3
+    ref = local.take_in(clips.source)
+    rendered = local.render(ref)
+    assert rendered is not None
+    (made,) = rendered.made
+    assert wrong_renditions(s3, [made]) == []
+    larger = made.model_copy(update={"size": made.size + 1})
+    assert wrong_renditions(s3, [larger]) == [
+        f"{ref.uri}: {made.size} bytes stand there, wanted {made.size + 1}"
+    ]
+    unchecked = made.model_copy(update={"checks": ()})
+    assert wrong_renditions(s3, [unchecked]) == [f"{ref.uri}: it passed no check"]
+    s3.delete_object(Bucket=made.rendition_bucket, Key=made.rendition_key)
+    assert wrong_renditions(s3, [made]) == [f"{ref.uri}: nothing stands at {made.rendition_key}"]
+
+
+def test_of_two_versions_of_one_second_the_standing_one_is_published(
+    local: Studio, clips: Clips, tmp_path: Path
+) -> None:
+    older, newer = local.take_in(clips.source), local.take_in(clips.other)
+    moment = local.world.report(newer).last_modified
+    reports = [
+        local.world.report(ref).model_copy(update={"last_modified": moment})
+        for ref in (newer, older)
+    ]
+    s3, bucket = local.world.clients.s3, local.system.config.rendition_bucket
+    made = local.world.put("made", b"made")
+    file = tmp_path / "made"
+    file.write_bytes(b"made")
+    ways: dict[str, Callable[..., bool]] = {
+        "file": partial(publish, s3, file),
+        "copy": partial(publish_copy, s3, made),
+    }
+    for key, put in ways.items():
+        written = [put(bucket, key, content_type="text/plain", source=report) for report in reports]
+        assert written == [True, False]
+        assert published(s3, bucket, key).source_version == newer.version
+
+
+# --- mediaconvert ---------------------------------------------------------------------------------
+
+
+def test_a_video_is_submitted_once_and_its_message_may_go(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    assert studio.job(job) == job
+    assert studio.said == [f"Web: submitted as job {job.job_id}"]
+    again = studio.render(ref)
+    assert again is not None
+    assert (again.made, again.jobs) == ((), (job,))
+    assert len(studio.service.requests) == 1
+    (asked,) = studio.service.requests
+    assert asked["role"] == ROLE
+    assert asked["settings"]["inputs"][0]["fileInput"] == f"s3://{studio.world.bucket}/{KEY}"
+
+
+def test_a_job_that_is_complete_becomes_the_rendition(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    (told,) = studio.complete(job)
+    assert (told.uri, told.version) == (ref.uri, ref.version)
+    rendered = studio.render(told)
+    assert rendered is not None
+    (made,) = rendered.made
+    assert studio.rows(ref) == [made]
+    assert (made.engine, made.run_id) == ("mediaconvert", "run-1")
+    assert made.rendition_key == f"output/web/{KEY}"
+    assert made.thumbnail_keys == (f"thumbnails/web/{KEY}/00001.jpg",)
+    assert (made.width, made.height, made.video_codec) == (320, 240, "h264")
+    assert "width 320, wanted 320 within 2" in made.checks
+    assert studio.content(made.rendition_key) == studio.clips.rendition
+    assert studio.content(str(made.poster_key)) == studio.clips.picture
+    stored = studio.world.clients.s3.head_object(
+        Bucket=made.rendition_bucket, Key=made.rendition_key
+    )
+    assert stored["ContentType"] == "video/mp4"
+    assert wrong_renditions(studio.world.clients.s3, [made]) == []
+    assert not [key for key in studio.standing() if key.startswith("transcoding/")]
+    assert studio.job(job) is None
+
+
+def test_an_event_that_comes_again_does_nothing(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    (told,) = studio.complete(job)
+    studio.render(told)
+    rows = studio.rows(ref)
+    assert studio.complete(job) == []
+    assert studio.render(ref) is None
+    assert studio.rows(ref) == rows
+
+
+def test_an_event_that_was_lost_is_asked_for(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    studio.write_outputs(job, studio.clips.rendition)
+    studio.service.end(str(job.job_id), "COMPLETE")
+    rendered = studio.render(ref)  # of a message like any other: `redrive`, or a backfill
+    assert rendered is not None
+    assert len(rendered.made) == 1
+
+
+def test_an_event_that_outruns_the_submitter_finds_its_job(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    unnamed = job.model_copy(update={"job_id": None})
+    studio.world.tables.put(TRANSCODE_JOBS, [unnamed])  # as if its run were not that far yet
+    (told,) = studio.complete(job)
+    studio.world.tables.put(TRANSCODE_JOBS, [job])  # and now it is
+    rendered = studio.render(told)
+    assert rendered is not None
+    assert len(rendered.made) == 1
+
+
+def test_an_event_of_an_earlier_job_of_the_same_request_is_nobodys(
+    studio: ServiceStudio,
+) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    late = studio.service.end(str(job.job_id), "ERROR", errorCode=1432)
+    again = job.model_copy(update={"job_id": "1-again"})  # the role was mended meanwhile
+    studio.world.tables.put(TRANSCODE_JOBS, [again])
+    assert studio.tell(late) == []
+    assert studio.job(job) == again
+
+
+def test_a_job_of_an_older_version_publishes_nothing(studio: ServiceStudio) -> None:
+    older = studio.take_in(studio.clips.source)
+    job = studio.submitted(older)
+    newer = studio.take_in(studio.clips.other)
+    (told,) = studio.complete(job)
+    rendered = studio.render(told)
+    assert rendered is not None
+    assert (rendered.made, rendered.jobs, rendered.failures) == ((), (), ())
+    assert studio.said[-1] == f"Web: {older.uri} is replaced or deleted"
+    assert studio.job(job) is None
+    assert studio.standing() == []
+    assert studio.submitted(newer).version == newer.version
+
+
+def test_a_video_that_was_deleted_is_not_submitted(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    studio.world.remove(KEY)
+    rendered = studio.render(ref)
+    assert rendered is not None
+    assert rendered.jobs == ()
+    assert studio.service.requests == []
+
+
+def test_an_error_of_the_video_is_a_reason_and_the_video_stays(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    event = studio.service.end(
+        str(job.job_id), "ERROR", errorCode=1010, errorMessage="Unable to open input file"
+    )
+    (told,) = studio.tell(event)
+    rendered = studio.render(told)
+    assert rendered is not None
+    assert [failure.preset for failure in rendered.failures] == ["Web"]
+    (reason,) = studio.reasons(ref)
+    assert reason == (
+        "transcodable MediaConvert ERROR 1010, the file cannot be opened: "
+        "Unable to open input file, wanted a rendition"
+    )
+    assert studio.world.is_indexed(KEY)
+    assert studio.world.content(KEY) == studio.clips.source
+    assert studio.tell(event) == []
+    assert studio.rows(ref) == []
+
+
+def test_a_failure_of_the_service_is_tried_again_by_a_message_three_times_in_all(
+    studio: ServiceStudio,
+) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    for attempt in (1, 2):
+        event = studio.service.end(
+            str(job.job_id), "ERROR", errorCode=1999, errorMessage="Unexpected"
+        )
+        (told,) = studio.tell(event)
+        rendered = studio.render(told)
+        assert rendered is not None
+        assert rendered.failures == ()
+        assert studio.tell(event) == []
+        (message,) = bodies(studio.system.rendition_queue)
+        assert json.loads(message)["Records"][0]["s3"]["object"]["versionId"] == ref.version
+        job = studio.submitted(ref)
+        assert job.attempt == attempt + 1
+    assert len({asked["clientRequestToken"] for asked in studio.service.requests}) == 3
+    (told,) = studio.tell(studio.service.end(str(job.job_id), "ERROR", errorCode=1999))
+    studio.render(told)
+    assert bodies(studio.system.rendition_queue) == []
+    (reason,) = studio.reasons(ref)
+    assert reason.startswith("transcodable MediaConvert ERROR 1999, an unexpected error")
+
+
+def test_what_is_not_as_wanted_is_not_published(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    (told,) = studio.complete(job, video=studio.clips.other)
+    studio.render(told)
+    (reason,) = studio.reasons(ref)
+    assert reason.startswith("transcodable the rendition is ")
+    assert studio.standing() == []
+    assert studio.job(job) is None
+
+
+def test_a_complete_job_without_its_files_is_a_reason(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    (told,) = studio.tell(studio.service.end(str(job.job_id), "COMPLETE"))
+    studio.render(told)
+    assert studio.reasons(ref) == [
+        "transcodable MediaConvert took no picture of the rendition, wanted a rendition"
+    ]
+
+
+def test_what_the_service_refuses_is_a_reason(studio: ServiceStudio) -> None:
+    ref = studio.take_in(studio.clips.source)
+    studio.service.answers.append("refused")
+    studio.render(ref)
+    (reason,) = studio.reasons(ref)
+    assert reason.startswith("transcodable MediaConvert refused the job: /outputGroups/0")
+
+
+def test_a_preset_that_was_changed_meanwhile_gets_a_job_of_its_own(
+    studio: ServiceStudio, tmp_path: Path
+) -> None:
+    ref = studio.take_in(studio.clips.source)
+    job = studio.submitted(ref)
+    presets = tmp_path / "presets.toml"
+    text = studio.system.config.presets.read_text(encoding="utf-8")
+    presets.write_text(text.replace("2_200_000", "1_100_000"), encoding="utf-8")
+    studio.system.config = studio.system.config.model_copy(update={"presets": presets})
+    changed = studio.submitted(ref)
+    assert changed.token != job.token
+    assert studio.complete(job) == []
+
+
+def test_junk_goes_to_the_dead_letters_with_its_problem(studio: ServiceStudio) -> None:
+    assert studio.tell(json.dumps({"Records": []})) == []
+    (message,) = studio.system.transcode_dead_letters.receive(60)
+    assert message.attributes["problem"].startswith("no event of our jobs: detail-type")
+    assert studio.tell(json.dumps(EXCHANGE["events"]["PROGRESSING"])) == []

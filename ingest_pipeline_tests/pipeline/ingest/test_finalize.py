@@ -1,0 +1,145 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
+from ingest_pipeline.pipeline.ingest.finalize import (
+    settle,
+    wrongly_removed,
+)
+from ingest_pipeline.pipeline.ingest.index import index_rows
+from ingest_pipeline.records.model import (
+    Asset,
+    Outcome,
+    Report,
+    Verdict,
+)
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+AUDIO = AudioInfo(
+    channel_count=2,
+    frame_count=480,
+    sample_rate=48_000,
+    bits_per_sample=24,
+    duration="0.01",
+    block_align=6,
+    data_bytes=2880,
+)
+REASON = Reason(rule="sample_rate", found=44_100, wanted=48_000)
+
+
+def report(
+    verdict: Verdict = Verdict.VALID, outcome: Outcome = Outcome.PENDING, version: str = "v1"
+) -> Report:
+    return Report(
+        bucket="ingest",
+        key="a.wav",
+        version=version,
+        day="2026-03-01",
+        last_modified=NOW,
+        probe=Probe(kind=Kind.AUDIO, audio=AUDIO),
+        verdict=verdict,
+        reasons=(REASON,) if verdict is Verdict.REJECTED else (),
+        outcome=outcome,
+        judged_at=NOW,
+    )
+
+
+def unread(outcome: Outcome) -> Report:
+    return report(Verdict.UNJUDGED, outcome).model_copy(update={"probe": None})
+
+
+def asset(version: str = "v1", *, is_deleted: bool = False) -> Asset:
+    return Asset(
+        bucket="ingest",
+        file="a.wav",
+        version=version,
+        day="2026-03-01",
+        last_modified=NOW,
+        judged_at=NOW,
+        deleted_at=NOW if is_deleted else None,
+    )
+
+
+def settled(found: Report, assets: list[Asset], rejected: list[Report]) -> Outcome:
+    (outcome,) = settle([found], assets, rejected)
+    return outcome.outcome
+
+
+def test_the_row_of_a_valid_object_tells_its_format() -> None:
+    (row,) = index_rows([report()])
+    assert row == asset().model_copy(
+        update={
+            "channel_count": 2,
+            "frame_count": 480,
+            "sample_rate": 48_000,
+            "bits_per_sample": 24,
+            "duration": "0.01",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        report(Verdict.REJECTED),
+        report(Verdict.REJECTED, Outcome.REJECTED),
+        report(Verdict.REJECTED, Outcome.KEPT),
+        report(Verdict.VALID, Outcome.DELETED),
+        unread(Outcome.DELETED),
+        report(Verdict.UNJUDGED, Outcome.KEPT),
+    ],
+)
+def test_whatever_is_not_valid_takes_an_older_version_out_of_the_index(found: Report) -> None:
+    (row,) = index_rows([found])
+    assert row.deleted_at is not None
+    assert (row.bucket, row.file, row.version, row.judged_at) == ("ingest", "a.wav", "v1", NOW)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SUPERSEDED, Outcome.KEPT])
+def test_whatever_was_not_read_leaves_the_index_alone(outcome: Outcome) -> None:
+    assert index_rows([unread(outcome)]) == []
+
+
+def test_a_valid_object_that_was_never_read_is_an_error() -> None:
+    with pytest.raises(ValueError, match="never read"):
+        index_rows([report().model_copy(update={"probe": None})])
+
+
+def test_a_valid_version_in_the_index_is_indexed() -> None:
+    assert settled(report(), [asset()], []) is Outcome.INDEXED
+
+
+@pytest.mark.parametrize("assets", [[], [asset("v2")], [asset(is_deleted=True)]])
+def test_a_valid_version_that_is_not_in_the_index_gave_way(assets: list[Asset]) -> None:
+    assert settled(report(), assets, []) is Outcome.SUPERSEDED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.KEPT, Outcome.FAILED])
+def test_a_rejected_version_comes_to_what_the_rejection_came_to(outcome: Outcome) -> None:
+    rejected = report(Verdict.REJECTED, outcome)
+    assert settled(report(Verdict.REJECTED), [], [rejected]) is outcome
+
+
+def test_a_rejected_version_that_was_not_dealt_with_stays_open() -> None:
+    assert settled(report(Verdict.REJECTED), [], []) is Outcome.PENDING
+    other = report(Verdict.REJECTED, Outcome.REJECTED, version="v2")
+    assert settled(report(Verdict.REJECTED), [], [other]) is Outcome.PENDING
+
+
+def test_other_reports_of_the_day_beside_the_rejected_change_nothing() -> None:
+    assert settled(report(), [asset()], [report()]) is Outcome.INDEXED
+
+
+@pytest.mark.parametrize("found", [unread(outcome) for outcome in Outcome])
+def test_what_was_not_judged_keeps_its_outcome(found: Report) -> None:
+    assert settle([found], [asset()], []) == [found]
+
+
+def test_a_removal_needs_a_broken_rule_on_record() -> None:
+    fine = [report(Verdict.REJECTED, Outcome.REJECTED), report(), unread(Outcome.DELETED)]
+    wrong = [
+        report(Verdict.VALID, Outcome.REJECTED),
+        report(Verdict.REJECTED, Outcome.REJECTED).model_copy(update={"reasons": ()}),
+    ]
+    assert wrongly_removed([*fine, *wrong]) == wrong

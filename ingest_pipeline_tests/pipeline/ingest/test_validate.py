@@ -1,0 +1,303 @@
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.compat import HTTPHeaders
+from urllib3 import HTTPResponse
+
+from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.aws.objects.ranged import BLOCK
+from ingest_pipeline.media.image.reader import ImageReader
+from ingest_pipeline.media.model import Kind
+from ingest_pipeline.pipeline.ingest.validate import Examiner
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Outcome,
+    Report,
+    Verdict,
+)
+from ingest_pipeline.records.tables import REPORTS
+from ingest_pipeline_tests import wavs
+from ingest_pipeline_tests.media import pictures
+from ingest_pipeline_tests.media.pictures import encoded
+from ingest_pipeline_tests.world import World, some_ref
+
+
+def examine(world: World, *refs: ObjectRef) -> list[Report]:
+    return world.system.examiner("run 1").examine(refs)
+
+
+def only(reports: Sequence[Report]) -> Report:
+    (report,) = reports
+    return report
+
+
+def reasons(report: Report) -> list[str]:
+    return [str(reason) for reason in report.reasons]
+
+
+def without_right_to_read(world: World, part_of_url: str) -> Examiner:
+    """An examiner to whom S3 refuses every object with this in its URL."""
+    s3 = connect(world.settings).s3
+
+    def refuse(request: AWSRequest, **_: Any) -> AWSResponse | None:
+        url = request.url or ""
+        if part_of_url not in url:
+            return None
+        body = b"<Error><Code>AccessDenied</Code><Message>not yours</Message></Error>"
+        raw = HTTPResponse(io.BytesIO(body), preload_content=False)
+        return AWSResponse(url, 403, HTTPHeaders(), raw)
+
+    # The stubs do not know that an answer of this event is taken instead of the server's.
+    s3.meta.events.register("before-send.s3.GetObject", refuse)  # type: ignore[arg-type]
+    return Examiner(s3, world.tables, world.system.sources, threads=4)
+
+
+def test_nothing_is_examined_to_nothing(world: World) -> None:
+    assert examine(world) == []
+
+
+def test_a_valid_object_is_reported_with_all_that_is_known(world: World) -> None:
+    before = datetime.now(UTC)
+    ref = world.put("a.wav", wavs.valid(480))
+    report = only(examine(world, ref))
+    assert report.probe is not None
+    assert report.probe.audio is not None
+    assert (report.verdict, report.outcome, report.reasons) == (Verdict.VALID, Outcome.PENDING, ())
+    assert (report.uri, report.version, report.day) == (ref.uri, ref.version, ref.day)
+    assert (report.etag, report.size, report.last_modified) == (ref.etag, ref.size, ref.arrived)
+    assert (report.calls, report.bytes_read, report.run_id) == (1, ref.size, "run 1")
+    assert before <= report.judged_at <= datetime.now(UTC)
+    audio = report.probe.audio
+    assert (audio.channel_count, audio.frame_count, audio.duration) == (2, 480, "0.01")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (wavs.wrong_rate(), ["sample_rate 44100, wanted 48000"]),
+        (b"no media at all", ["kind other (text), wanted audio, video or image"]),
+        (b"", ["size 0, wanted at least 1 byte"]),
+    ],
+)
+def test_a_rejected_object_is_reported_with_every_reason(
+    world: World, content: bytes, why: list[str]
+) -> None:
+    report = only(examine(world, world.put("a.wav", content)))
+    assert (report.verdict, report.outcome) == (Verdict.REJECTED, Outcome.PENDING)
+    assert reasons(report) == why
+
+
+def test_half_an_upload_is_rejected(world: World) -> None:
+    report = only(examine(world, world.put("a.wav", wavs.truncated())))
+    assert report.verdict is Verdict.REJECTED
+    assert reasons(report)
+
+
+def test_content_counts_and_names_do_not(world: World) -> None:
+    refs = [world.put("UPPER.WAV", wavs.valid()), world.put("photo.jpg", wavs.valid())]
+    refs += [world.put("picture.wav", wavs.PNG), world.put("picture.png", wavs.HEIC)]
+    verdicts = [report.verdict for report in examine(world, *refs)]
+    assert verdicts == [Verdict.VALID, Verdict.VALID, Verdict.VALID, Verdict.UNJUDGED]
+
+
+def test_an_image_is_read_whole_in_two_calls_and_decoded(world: World) -> None:
+    photo = encoded(pictures.photo((2000, 1500)), "PNG")
+    assert len(photo) > 4 * BLOCK
+    refs = [world.put("photo.jpg", photo), world.put("half.png", photo[: len(photo) // 2])]
+    report, half = examine(world, *refs)
+    assert report.probe is not None
+    assert report.probe.image is not None
+    assert (report.probe.image.width, report.probe.image.height) == (2000, 1500)
+    assert (report.verdict, report.outcome) == (Verdict.VALID, Outcome.PENDING)
+    assert (report.calls, report.bytes_read) == (2, len(photo))
+    assert (half.verdict, [reason.rule for reason in half.reasons]) == (
+        Verdict.REJECTED,
+        ["decodable"],
+    )
+
+
+def test_an_image_that_could_not_be_looked_at_fails_alone(world: World, tmp_path: Path) -> None:
+    refs = [world.put("a.png", wavs.PNG), world.put("a.wav", wavs.valid())]
+    with ImageReader(program=tmp_path / "missing.py") as images:
+        examiner = replace(world.system.examiner(), _images=images)
+        failed, valid = examiner.examine(refs)
+    assert (failed.outcome, failed.verdict) == (Outcome.FAILED, Verdict.UNJUDGED)
+    assert valid.verdict is Verdict.VALID
+
+
+def test_an_indexed_image_is_no_recording(world: World) -> None:
+    report = only(world.take_in([world.put("photo.png", wavs.PNG)]))
+    asset = world.asset("photo.png")
+    assert report.outcome is Outcome.INDEXED
+    assert asset is not None
+    assert asset.channel_count is None
+
+
+def test_an_image_of_another_kind_is_recognised_and_left_alone(world: World) -> None:
+    report = only(examine(world, world.put("photo.heic", wavs.HEIC)))
+    assert report.probe is not None
+    assert (report.probe.kind, report.probe.probed) == (Kind.IMAGE, False)
+    assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
+
+
+def test_an_object_of_no_source_is_left_alone_and_not_even_read(world: World) -> None:
+    report = only(examine(world, some_ref("foreign-bucket", "a.wav", version="v1")))
+    assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
+    assert (report.probe, report.calls, report.version) == (None, 0, "v1")
+    assert reasons(report) == ["source foreign-bucket, wanted a bucket and prefix of sources.toml"]
+
+
+def test_a_long_header_is_read_block_by_block(world: World) -> None:
+    ref = world.put("a.wav", wavs.long_header(3 * BLOCK))
+    report = only(examine(world, ref))
+    assert report.verdict is Verdict.VALID
+    assert report.calls < 4
+    assert report.bytes_read < 3 * BLOCK
+
+
+@pytest.mark.parametrize(
+    "key", ["new\nline.wav", "my file+1.wav", "Übung/日本 100%.wav", "a//b.wav"]
+)
+def test_odd_keys_are_examined_like_others(world: World, key: str) -> None:
+    report = only(examine(world, world.put(key, wavs.valid())))
+    assert (report.key, report.verdict) == (key, Verdict.VALID)
+
+
+def test_the_order_of_the_references_is_kept(world: World) -> None:
+    refs = [world.put(f"{n}.wav", wavs.valid()) for n in range(40)]
+    assert [report.key for report in examine(world, *refs)] == [ref.key for ref in refs]
+
+
+def test_a_reference_of_a_listing_leads_to_the_version_at_hand(world: World) -> None:
+    ref = world.put("a.wav", wavs.valid())
+    listed = ref.model_copy(update={"version": None})
+    assert only(examine(world, listed)).version == ref.version
+
+
+def test_a_deleted_object_of_which_no_version_is_known_is_gone(world: World) -> None:
+    report = only(examine(world, some_ref(world.bucket, "never.wav", etag="e1")))
+    assert (report.outcome, report.verdict, report.version) == (
+        Outcome.DELETED,
+        Verdict.UNJUDGED,
+        "e1",
+    )
+    assert report.deleted_at == report.judged_at
+    assert reasons(report) == ["present nothing stands at the key, wanted an object"]
+
+
+@pytest.mark.parametrize("frames", [480, 100_000])
+def test_an_object_deleted_before_its_turn_is_read_from_below_its_marker(
+    world: World, frames: int
+) -> None:
+    ref = world.put("a.wav", wavs.valid(frames))
+    world.remove("a.wav")
+    report = only(examine(world, ref))
+    assert report.probe is not None
+    assert report.probe.audio is not None
+    assert report.probe.audio.frame_count == frames
+    assert (report.outcome, report.verdict) == (Outcome.DELETED, Verdict.VALID)
+    assert reasons(report) == ["present nothing stands at the key, wanted an object"]
+
+
+def test_an_invalid_object_deleted_before_its_turn_is_rejected_with_its_reasons(
+    world: World,
+) -> None:
+    ref = world.put("a.wav", wavs.wrong_rate())
+    world.remove("a.wav")
+    report = only(world.take_in([ref]))
+    assert (report.outcome, report.verdict) == (Outcome.REJECTED, Verdict.REJECTED)
+    assert reasons(report) == ["sample_rate 44100, wanted 48000"]
+
+
+def test_a_repeated_message_finds_the_outcome_on_record(world: World) -> None:
+    ref = world.put("a.wav", wavs.wrong_rate())
+    first = world.take_in([ref])
+    assert only(first).outcome is Outcome.REJECTED
+    assert world.take_in([ref]) == first
+
+
+@pytest.mark.parametrize("version_is_known", [True, False])
+def test_a_rejection_that_was_cut_short_is_completed(
+    world: World, *, version_is_known: bool
+) -> None:
+    if not version_is_known:
+        world.bucket = world.make_bucket(f"{world.bucket}-plain", is_versioned=False)
+        sources = world.settings.sources
+        text = sources.read_text().replace(world.bucket.removesuffix("-plain"), world.bucket)
+        sources.write_text(text)
+    ref = world.put("a.wav", wavs.wrong_rate())
+    reports = examine(world, ref)
+    world.tables.put(REPORTS, reports)
+    world.system.rejector().reject(reports)  # and here the run dies
+    report = only(world.take_in([ref]))
+    assert report.outcome is Outcome.REJECTED
+    assert reasons(report) == ["sample_rate 44100, wanted 48000"]
+
+
+def test_an_indexed_object_that_its_owner_deleted_is_told_as_deleted(world: World) -> None:
+    ref = world.put("a.wav", wavs.valid())
+    indexed = only(world.take_in([ref]))
+    world.remove("a.wav")
+    deleted = only(world.take_in([ref]))
+    assert (indexed.outcome, deleted.outcome) == (Outcome.INDEXED, Outcome.DELETED)
+    assert deleted.probe == indexed.probe
+    assert not world.is_indexed("a.wav")
+
+
+def test_an_overwritten_object_gives_way(world: World) -> None:
+    older = world.put("a.wav", wavs.valid())
+    newer = world.put("a.wav", wavs.valid(960))
+    reports = examine(world, older, newer)
+    assert [report.outcome for report in reports] == [Outcome.SUPERSEDED, Outcome.PENDING]
+    assert reports[0].probe is None
+    assert reasons(reports[0])[0].startswith("present overwritten")
+
+
+def test_an_object_that_cannot_be_read_fails_alone(world: World) -> None:
+    refs = [world.put(f"{name}.wav", wavs.valid()) for name in ("1", "secret", "3")]
+    reports = without_right_to_read(world, "secret").examine(refs)
+    assert [report.outcome for report in reports] == [
+        Outcome.PENDING,
+        Outcome.FAILED,
+        Outcome.PENDING,
+    ]
+    failed = reports[1]
+    assert (failed.verdict, failed.probe, failed.version) == (
+        Verdict.UNJUDGED,
+        None,
+        refs[1].version,
+    )
+    assert "AccessDenied" in reasons(failed)[0]
+
+
+def test_a_deleted_object_that_cannot_be_read_fails_alone(world: World) -> None:
+    refs = [world.put(f"{name}.wav", wavs.valid()) for name in ("deleted", "standing")]
+    world.remove("deleted.wav")
+    reports = without_right_to_read(world, "versionId=").examine(refs)
+    assert [report.outcome for report in reports] == [Outcome.FAILED, Outcome.PENDING]
+
+
+def test_what_failed_is_taken_in_when_it_comes_again(world: World) -> None:
+    ref = world.put("secret.wav", wavs.valid())
+    world.tables.put(REPORTS, without_right_to_read(world, "secret").examine([ref]))
+    assert world.report(ref).outcome is Outcome.FAILED
+    assert only(world.take_in([ref])).outcome is Outcome.INDEXED
+
+
+@pytest.mark.parametrize("content", [wavs.wrong_rate(), wavs.valid(), wavs.HEIC])
+def test_what_was_restored_stays_marked_and_is_not_rejected(world: World, content: bytes) -> None:
+    ref = world.put("a.wav", content)
+    (report,) = examine(world, ref)
+    restored_at = datetime.now(UTC) - timedelta(days=1)
+    world.tables.put(REPORTS, [report.becomes(Outcome.KEPT, restored_at=restored_at)])
+    again = only(examine(world, ref))
+    assert again.restored_at == restored_at
+    assert again.verdict is report.verdict
+    expected = Outcome.PENDING if report.verdict is Verdict.VALID else Outcome.KEPT
+    assert again.outcome is expected

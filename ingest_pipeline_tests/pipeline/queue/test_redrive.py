@@ -1,0 +1,56 @@
+import pytest
+
+from ingest_pipeline.aws.events import parse_ingest_body
+from ingest_pipeline.aws.objects.state import ObjectGoneError
+from ingest_pipeline.aws.queues import Depth
+from ingest_pipeline.pipeline.queue.redrive import (
+    redrive_dead_letters,
+    redrive_object,
+)
+from ingest_pipeline.records.model import Outcome
+from ingest_pipeline_tests import wavs
+from ingest_pipeline_tests.world import World, bodies
+
+
+@pytest.mark.parametrize("key", ["a.wav", "my file+1.wav", "new\nline.wav"])
+def test_an_object_is_sent_as_s3_would(world: World, key: str) -> None:
+    ref = world.put(key, wavs.valid())
+    queue = world.system.ingest_queue
+    assert redrive_object(world.clients.s3, queue, world.bucket, key) == ref
+    (body,) = bodies(queue)
+    assert parse_ingest_body(body).objects == (ref,)
+
+
+def test_an_object_is_examined_anew(world: World) -> None:
+    ref = world.put("a.wav", wavs.valid())
+    redrive_object(world.clients.s3, world.system.ingest_queue, world.bucket, "a.wav")
+    (report,) = world.take_in_queue()
+    assert (report.version, report.outcome) == (ref.version, Outcome.INDEXED)
+
+
+def test_nothing_is_sent_for_what_does_not_stand(world: World) -> None:
+    world.put("a.wav", wavs.valid())
+    world.remove("a.wav")
+    queue = world.system.ingest_queue
+    for key in ("a.wav", "never.wav"):
+        with pytest.raises(ObjectGoneError):
+            redrive_object(world.clients.s3, queue, world.bucket, key)
+    assert bodies(queue) == []
+
+
+@pytest.mark.parametrize("count", [0, 1, 10, 25])
+def test_dead_letters_go_back_to_their_queue(world: World, count: int) -> None:
+    dead_letters, queue = world.system.ingest_dead_letters, world.system.ingest_queue
+    sent = [f"body {n}" for n in range(count)]
+    dead_letters.send_all(sent)
+    assert redrive_dead_letters(dead_letters, queue) == count
+    assert dead_letters.depth() == Depth(waiting=0, in_flight=0)
+    assert sorted(bodies(queue)) == sorted(sent)
+
+
+def test_what_dies_again_meanwhile_does_not_go_round_for_ever(world: World) -> None:
+    dead_letters = world.system.ingest_dead_letters
+    dead_letters.send_all(f"body {n}" for n in range(25))
+    moved = redrive_dead_letters(dead_letters, dead_letters)
+    assert 25 <= moved < 35
+    assert dead_letters.depth().waiting == 25

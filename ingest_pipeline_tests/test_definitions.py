@@ -1,0 +1,134 @@
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import dagster as dg
+import pytest
+
+from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.common.metadata import COLUMNS
+from ingest_pipeline.defs.common.partitions import (
+    arrival_days,
+    session_days,
+)
+from ingest_pipeline.values import FIRST_DAY
+from ingest_pipeline_tests.embedded import free_port
+
+LOAD = """
+import sys
+from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.metadata import COLUMNS
+
+repository = defs().get_repository_def()
+assert repository.get_all_jobs()
+assert "pandas" not in sys.modules, "loading takes a second longer with it"
+"""
+
+
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    return defs().get_repository_def()
+
+
+def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", LOAD],
+        env=os.environ | {"INGEST_AWS_PORT": str(free_port())},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
+    specs = list(defs().resolve_all_asset_specs())
+    assert len(specs) == 12
+    for spec in specs:
+        assert spec.description, spec.key
+        assert spec.owners == ["team:ingest"], spec.key
+        assert spec.group_name in {"enrichment", "ingest", "sessions", "video"}, spec.key
+        assert spec.kinds, spec.key
+
+
+def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_run() -> None:
+    graph = defs().resolve_asset_graph()
+    made = graph.materializable_asset_keys
+    assert {key.to_user_string() for key in made} == {
+        "probe_report",
+        "valid_asset_index",
+        "rejected_objects",
+        "ingest_receipts",
+        "renditions",
+        "previews",
+        "image_labels",
+        "enrichment_receipts",
+        "session_reports",
+        "session_events",
+    }
+    for key in made:
+        assert graph.get(key).partitions_def in {arrival_days, session_days}
+        assert graph.get(key).backfill_policy == dg.BackfillPolicy.single_run()
+
+
+def test_assets_that_are_tables_tell_their_columns() -> None:
+    told = {
+        spec.key.to_user_string(): [column.name for column in schema.columns]
+        for spec in defs().resolve_all_asset_specs()
+        if (schema := spec.metadata.get(COLUMNS))
+    }
+    assert told.keys() == {
+        "probe_report",
+        "valid_asset_index",
+        "rejected_objects",
+        "renditions",
+        "previews",
+        "image_labels",
+        "session_reports",
+        "session_events",
+    }
+    assert told["valid_asset_index"][:2] == ["bucket", "file"]
+
+
+def test_jobs_sensors_schedules_and_checks_are_described(
+    repository: dg.RepositoryDefinition,
+) -> None:
+    jobs = {job.name: job for job in repository.get_all_jobs() if not job.name.startswith("__")}
+    assert jobs.keys() == {
+        "ingest_objects",
+        "delete_objects",
+        "enrich_objects",
+        "ingest_sessions",
+        "reconcile",
+        "render_videos",
+    }
+    ops = jobs["delete_objects"].all_node_defs
+    graph = defs().resolve_asset_graph()
+    checks = [graph.get_check_spec(key) for key in graph.asset_check_keys]
+    assert len(checks) == 10
+    described = {
+        **{job.name: job.description for job in jobs.values()},
+        **{op.name: op.description for op in ops},
+        **{sensor.name: sensor.description for sensor in repository.sensor_defs},
+        **{schedule.name: schedule.description for schedule in repository.schedule_defs},
+        **{check.name: check.description for check in checks},
+    }
+    assert [name for name, description in described.items() if not description] == []
+
+
+def test_sensors_and_the_schedule_run_without_anybody_starting_them(
+    repository: dg.RepositoryDefinition,
+) -> None:
+    assert {sensor.default_status for sensor in repository.sensor_defs} == {
+        dg.DefaultSensorStatus.RUNNING
+    }
+    assert {schedule.default_status for schedule in repository.schedule_defs} == {
+        dg.DefaultScheduleStatus.RUNNING
+    }
+
+
+def test_there_is_a_partition_for_each_day_an_object_can_arrive_on() -> None:
+    keys = arrival_days.get_partition_keys()
+    assert keys[0] == f"{FIRST_DAY:%Y-%m-%d}"
+    assert f"{datetime.now(UTC):%Y-%m-%d}" in keys[-2:]
