@@ -18,7 +18,6 @@ from ingest_pipeline.api.paging import NEXT_PAGE, next_page
 from ingest_pipeline.records.model import Asset
 
 _MOST = 1000  # assets of a page, and of a piece of the whole
-
 router = APIRouter(tags=["assets"])
 
 

@@ -13,7 +13,6 @@ from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
 _SECONDS = 2.0  # that an answer may take
-
 Answer = TypeVar("Answer")
 
 

@@ -23,9 +23,7 @@ _MOST_BYTES = 255  # of a name in UTF-8; as much as OpenID Connect allows a `sub
 _LEAST_SECRET_BYTES = 32  # of HS256 (RFC 7518, 3.2)
 _LEAST_RSA_BITS = 2048  # (RFC 7518, 3.3)
 _KEYS_SECONDS = 5  # that the issuer may take to answer with its keys
-
 _SCHEMES = {"header": "User", "jwt": "Bearer"}  # the first is the contract's own
-
 Identify = Callable[[str | None], str]  # the user whom an Authorization header names
 _KeyOf = Callable[[str], Any]  # the key that a token must be signed with
 

@@ -26,7 +26,6 @@ from ingest_pipeline.records.model import Post
 # browser adds by itself.
 OPEN_PATHS = ("/posts", "/posts/", "/signedUrlPut", "/getSignedUrlPut")
 OPEN_METHODS = ("GET", "POST", "DELETE")
-
 _MOST = 1000  # posts of a page
 _BATCH = 100  # of the whole list, in a piece
 _PRIVATE = {"Cache-Control": "no-store"}  # links are good for an hour only

@@ -8,7 +8,6 @@ from ingest_pipeline.api.identity import Operator
 from ingest_pipeline.api.models import Health, Hello, Message
 
 OPEN_PATHS = ("/", "/hello")  # to pages of any origin
-
 router = APIRouter(tags=["status"])
 
 

@@ -20,7 +20,6 @@ from ingest_pipeline.catalogue.responses import (
 from ingest_pipeline.records.model import VideoResponse
 
 OPEN_PATHS = ("/videos", "/presignedurl/")  # to pages of any origin
-
 _MOST_BYTES = 320  # of UTF-8: the longest mail address; S3 and DynamoDB take 1024 for the whole key
 _MOST = 1000  # videos of a page
 _BATCH = 100  # whose links are made together
@@ -45,7 +44,6 @@ def _folder(project: str) -> str:
 
 _Name = Annotated[str, AfterValidator(_name)]
 _Project = Annotated[_Name, AfterValidator(_folder)]
-
 router = APIRouter(tags=["videos"])
 
 

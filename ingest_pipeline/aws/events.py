@@ -24,11 +24,8 @@ from ingest_pipeline.values import FIRST_DAY
 
 # Other event types (tagging, ACL, replication) say nothing of an object's content.
 _RELEVANT_EVENTS = ("ObjectCreated", "ObjectRemoved", "ObjectRestore:Completed", "LifecycleExpir")
-
 _EVENTBRIDGE_EVENTS = ("Object Created", "Object Deleted", "Object Restore Completed")
-
 _MAX_KEY = 1024  # bytes in UTF-8
-
 _MAX_ENVELOPES = 3  # SNS in EventBridge in SQS is the deepest met in practice
 
 
@@ -51,13 +48,9 @@ def _within_s3_limit(key: str) -> str:
 
 
 _Bucket = Annotated[str, Field(min_length=3, max_length=63)]
-
 _Key = Annotated[str, AfterValidator(_within_s3_limit)]
-
 _EncodedKey = Annotated[str, AfterValidator(_decoded), AfterValidator(_within_s3_limit)]
-
 _Size = Annotated[int, Field(ge=0, lt=2**63)]
-
 _Token = Annotated[str, Field(max_length=1024)]  # longer ones do not fit into a table's key
 
 

@@ -51,9 +51,7 @@ from ingest_pipeline.records.tables import (
 from ingest_pipeline.values import Frozen, object_uri
 
 PAGE = 48  # cards: whole rows of 2, 3, 4 and 6
-
 _COUNTED = 500  # of today's newest objects
-
 _LISTING = "all"
 
 

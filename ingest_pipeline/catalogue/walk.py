@@ -27,9 +27,7 @@ from ingest_pipeline.records.tables import (
 from ingest_pipeline.values import Frozen
 
 CALLS = 30  # that look for the rows of a page
-
 FEW_READ, MANY_READ, _MOST_READ = 100, 400, 1000  # rows of a call: more where few match
-
 HIDDEN = (Outcome.DELETED, Outcome.SUPERSEDED)  # unless asked for
 
 
@@ -191,7 +189,6 @@ def place_of_labels(labels: ImageLabels) -> dict[str, str]:
 
 
 _Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
-
 _PLACE = TypeAdapter(tuple[_Day, str | None])
 
 

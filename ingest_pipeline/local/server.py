@@ -27,13 +27,11 @@ from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 
 TEMPLATE = PROJECT_ROOT / "infra" / "data.yaml"
 READY = "embedded AWS ready:"  # what `main` prints, with the endpoint
-
 _HOST = "127.0.0.1"  # no passwords, and a reset that anyone may ask for: never another interface
 _START_SECONDS = 60  # half a second is usual; it reads every object's sidecar file first
 _STOP_SECONDS = 600  # for the last save
 _SAVE_EVERY = 5  # seconds, at least
 _SAVE_SHARE = 20  # and a save takes at most a twentieth of the time
-
 _log = logging.getLogger(__name__)
 
 

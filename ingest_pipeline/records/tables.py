@@ -21,7 +21,6 @@ from ingest_pipeline.records.model import (
 from ingest_pipeline.values import Frozen
 
 Row = TypeVar("Row", bound=Frozen)
-
 _RECEIPTS_KEPT = timedelta(days=5)  # a day longer than SQS keeps the messages themselves
 _JOBS_KEPT = timedelta(days=90)  # as the service keeps them; of a video deleted meanwhile
 _TOMBSTONES_KEPT = timedelta(days=90)  # far longer than an event can be late: 4 + 14 days

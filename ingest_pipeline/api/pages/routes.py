@@ -55,7 +55,6 @@ _Text = Annotated[str, Query(max_length=1024)]
 _Bucket = Annotated[str, Path(min_length=3, max_length=63, pattern="^[a-z0-9][a-z0-9.-]+[a-z0-9]$")]
 _Key = Annotated[ObjectKey, Query(min_length=1)]
 _Version = Annotated[str, Query(min_length=1, max_length=1024)]
-
 router = APIRouter(route_class=PageRoute)
 guarded = APIRouter(route_class=PageRoute, include_in_schema=False, dependencies=[Operator])
 uploads = APIRouter(include_in_schema=False, dependencies=[Operator])  # its errors are read by us

@@ -26,9 +26,7 @@ from ingest_pipeline.records.model import (
 from ingest_pipeline.values import Frozen
 
 BUSY = {Outcome.PENDING, Outcome.FAILED, WAITING}  # what changes by itself, soon
-
 _REMOVED = {Outcome.REJECTED, Outcome.DELETED}
-
 _PLAYED_BY_BROWSERS = {"video/mp4", "video/webm", "video/ogg"}
 
 

@@ -43,7 +43,6 @@ KINDS: dict[str, str] = {
 _TAIL = 9  # characters of a long name's end, which often tells more than its middle
 _LONG = 14
 _JOINERS = "\u200c\u200d"  # invisible, and part of many emoji and scripts
-
 _Sentence = Callable[[str, str], str]
 
 

@@ -14,7 +14,6 @@ from ingest_pipeline.records.model import (
 )
 
 _LEAST_SIDE = 32  # pixels; the service takes no smaller box
-
 _POSTER_SECONDS = 3  # from the first poster candidate, which is often black, to the second
 
 

@@ -24,9 +24,7 @@ from ingest_pipeline.aws.objects.state import (
 )
 
 _PUBLISH_ATTEMPTS = 3
-
 _SOURCE_TIME = "source-last-modified"  # metadata of what was made from an object
-
 _SOURCE_VERSION = "source-version"
 
 

@@ -22,7 +22,6 @@ from ingest_pipeline.aws.objects.state import (
 )
 
 BLOCK = 64 * 1024  # bytes; the header of a WAV fits in one
-
 _MAX_BLOCKS = 64
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
 
 _DELETE_BATCH = 1000  # DeleteObjects' limit
-
 _COPY_BYTES = 1024 * 1024
 
 

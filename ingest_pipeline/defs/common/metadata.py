@@ -15,9 +15,7 @@ from ingest_pipeline.records.model import (
 from ingest_pipeline.values import Frozen
 
 SHOWN = 100  # rows of a table: an event of more is slow to load in the UI
-
 COLUMNS = "dagster/column_schema"  # where the UI looks for the columns of an asset's table
-
 Metadata = dict[str, dg.MetadataValue]
 
 

@@ -16,11 +16,8 @@ from ingest_pipeline.settings import settings
 # The daemon looks every 5 s which sensors are due: one asked to wait 5 s would be due at every
 # second look only, and tick every 10 s.
 _DAEMON_LOOP_SECONDS = 5
-
 _INTERVAL = max(1, settings().tick_seconds - _DAEMON_LOOP_SECONDS + 1)
-
 _LATER = {"dagster/priority": "-1"}  # no outcome waits for a picture
-
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 
 

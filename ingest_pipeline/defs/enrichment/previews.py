@@ -24,9 +24,7 @@ from ingest_pipeline.records.model import (
 from ingest_pipeline.settings import settings
 
 GROUP = "enrichment"
-
 _PICTURES = 8  # shown of a batch
-
 _LARGEST_PICTURE = 32 * 1024  # bytes; an event with many larger ones is slow to load in the UI
 
 

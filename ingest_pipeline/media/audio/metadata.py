@@ -168,7 +168,6 @@ def _requests(bodies: Sequence[_Body]) -> dict[str, bytes]:
 
 # 8 kHz mono of 8 bits: wavinfo wants a format, and a file's own may be broken (block_align 0).
 _PLAIN_FMT = struct.pack("<HHIIHH", 1, 1, 8000, 8000, 1, 8)
-
 _SILENCE = b"\x80\x80"  # wavinfo overlooks a last chunk that is empty
 
 

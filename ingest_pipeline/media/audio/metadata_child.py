@@ -20,7 +20,6 @@ from wavinfo import WavInfoReader
 SECTION_CPU_SECONDS = 10  # ends a hang whose parent died and so cannot kill it
 STRING_CHARS = 4_096
 LIST_ITEMS = 500
-
 _REQUEST = struct.Struct("<4sI")
 _ANSWER = struct.Struct("<I")
 

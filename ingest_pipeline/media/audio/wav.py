@@ -60,7 +60,6 @@ def walk(file: SeekableFile, size: int) -> WavFile:
 
 
 MAX_CHUNKS = 1_000  # sound files have some 10; one of 300,000 would cost minutes
-
 CONTAINERS = {b"RIFF": "wav", b"RF64": "rf64", b"BW64": "bw64"}
 
 CODECS = {  # WAVE_FORMAT_... tags of Microsoft's mmreg.h
@@ -101,9 +100,7 @@ _KNOWN_IDS = _METADATA_IDS | {
 }
 
 _HEADER_BYTES = 8  # a chunk's id and size
-
 _FORM_BYTES = 12  # the outer chunk's header and its form type
-
 _OPEN_SIZE = 0xFFFFFFFF  # "unknown", and in RF64 "see ds64"
 
 
@@ -249,7 +246,6 @@ def _take_metadata(layout: _Layout, chunk: Chunk) -> None:
 
 
 _FACT_BYTES = 4  # frames of the audio, for codecs whose blocks are not frames
-
 _DS64_SIZES = struct.Struct("<QQ")  # RIFF size, data size
 
 
@@ -313,13 +309,9 @@ def _check_complete(data: Chunk, layout: _Layout) -> None:
 
 
 _FMT_PCM = struct.Struct("<HHIIHH")  # WAVEFORMAT: tag, channels, rate, byte rate, block, bits
-
 _FMT_EXTENSION = struct.Struct("<HI16s")  # valid bits, channel mask, sub-format
-
 _FMT_EXTENSION_AT = 18
-
 _FMT_EXTENSIBLE_BYTES = 40
-
 _EXTENSIBLE = 0xFFFE
 
 
@@ -330,9 +322,7 @@ _SUBFORMAT_TAILS = (
 )
 
 _MAX_CHANNELS = 64
-
 _MAX_BITS = 64  # of one sample
-
 _UNCOMPRESSED = {"pcm": "int", "pcm_float": "float"}  # sample formats by codec
 
 _SPEAKERS = (

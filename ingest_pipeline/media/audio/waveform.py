@@ -23,7 +23,6 @@ CHILD_PROGRAM = Path(__file__).with_name("waveform_child.py")
 
 # The interpreter with numpy takes 140 MB. The child renews its CPU seconds for every file.
 LIMITS = Limits(memory_bytes=512 * 1024 * 1024, file_bytes=0, open_files=16)
-
 _REQUEST = struct.Struct("<HHII")  # width, height, CPU seconds, length of the path
 _ANSWER = struct.Struct("<cI")  # "P" or "E", length of the picture or of the words
 _FILES_DOING = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)

@@ -26,7 +26,6 @@ from PIL import Image, ImageDraw
 _REQUEST = struct.Struct("<HHII")
 _ANSWER = struct.Struct("<cI")
 ERROR_CHARS = 200
-
 LANES = 2  # of more channels the first are drawn, and a note says so
 BLOCK_SAMPLES = 256 * 1024  # of all channels, read at a time: 1 MB
 FULL_SCALE = 0.9999  # the largest sample of 16 bits is 0.99997

@@ -30,7 +30,6 @@ from ingest_pipeline.media.sandbox.child import (
 from ingest_pipeline.values import Frozen
 
 FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp")  # as the sniffing names them
-
 MOST_PIXELS = 50_000_000  # larger images are not decoded
 MOST_BYTES = 100 * 1024 * 1024  # larger files are not read
 CHILD_PROGRAM = Path(__file__).with_name("reader_child.py")
@@ -39,7 +38,6 @@ CPU_SECONDS = 20  # the slowest sound images of 50 megapixels take 3
 
 # A WebP of 50 megapixels takes 800 MB while it is decoded, the interpreter with Pillow 100 MB.
 LIMITS = Limits(memory_bytes=1536 * 1024 * 1024, file_bytes=0, open_files=16)
-
 _LARGE_BYTES = 16 * 1024 * 1024  # larger files are held in memory one at a time
 
 

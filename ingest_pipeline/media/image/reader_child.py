@@ -58,7 +58,6 @@ TEXT_BYTES = 16 * 1024 * 1024  # of a PNG's compressed text; editors' histories 
 WARNINGS = 10  # of a file
 WORDS = 200  # characters of a text in an answer
 CAMERA_CHARS = 100
-
 _REQUEST = struct.Struct("<4sII")
 _ANSWER = struct.Struct("<II")
 

@@ -22,7 +22,6 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 SIDE = 224  # pixels
 WEIGHTS = "efficientnet-lite0-57934424"
 CHECKSUM = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # SHA-256
-
 Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ingest_pipeline.media.model import Label
 
 Probabilities = NDArray[np.float32]  # images x classes; each row sums to 1
-
 CLASSES = 1000
 HIERARCHY = Path(__file__).with_name("imagenet") / "hierarchy.tsv"
 

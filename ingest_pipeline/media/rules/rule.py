@@ -107,9 +107,7 @@ def _word_for(value: bool) -> str:  # noqa: FBT001 - the value is what it is abo
 
 
 _WholeNumbers = Annotated[Rule, _numbers(whole_number)]
-
 _Numbers = Annotated[Rule, _numbers(number)]
-
 _LowerCaseNames = Annotated[Rule, BeforeValidator(lambda value: _choices(value, _lower_case_name))]
 
 

@@ -41,7 +41,6 @@ def _not_empty(value: tuple[Kind, ...]) -> tuple[Kind, ...]:
 
 
 _TAKEABLE = tuple(kind for kind in Kind if kind is not Kind.EMPTY)  # which is never valid
-
 _TakeableKind = Annotated[Kind, BeforeValidator(name_of(_TAKEABLE))]
 
 

@@ -21,7 +21,6 @@ from ingest_pipeline.media.video.probe import (
 from ingest_pipeline.values import Frozen
 
 DURATION_TOLERANCE_SECONDS = 1.0
-
 SIZE_TOLERANCE_PIXELS = 2  # sizes are even
 
 

@@ -22,15 +22,10 @@ from ingest_pipeline.media.sandbox.child import (
 )
 
 THREADS = min(os.cpu_count() or 1, 8)  # of a decoder and of an encoder; each takes frames of memory
-
 MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # of address space: 8K frames, some for every thread
-
 _POLL_SECONDS = 0.2
-
 _LAST_LINES = 5  # of what ffmpeg complained
-
 _LINE_BYTES = 500
-
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")  # of its objects in memory, which tells people nothing
 
 

@@ -44,11 +44,8 @@ __all__ = [
 ]
 
 BASE_SECONDS = 300.0  # of wall time for any video
-
 SECONDS_A_SECOND = 15.0  # and for each second of it: 8K HEVC of 10 bits takes 9 on two busy cores
-
 SPARE_BYTES = 64 * 1024 * 1024  # `-fs` stops soon after the size that it is given
-
 POSTER_CANDIDATES = 20  # whole pictures, the first minute's at 90 frames from one to the next
 
 _ENCODERS = {

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 from ingest_pipeline.records.model import ref_of
 
 _CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
-
 _RULE = "transcodable"
 
 

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 from ingest_pipeline.aws.events import VERSION_ATTRIBUTE
 
 _ATTEMPTS = 3
-
 ORDERED = Reason(rule="present", found="deleted by an order", wanted="an object at the key")
 
 

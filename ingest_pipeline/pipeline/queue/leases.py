@@ -26,16 +26,13 @@ from ingest_pipeline.records.tables import (
 )
 
 _log = logging.getLogger(__name__)
-
 _ROW_BYTES = 200_000  # of receipts as JSON: DynamoDB takes 400 KB an item
 
 
 # How soon a message comes again whose object failed for a passing reason: 10 s, then 40, 160 and
 # 640. All at 10 s, an outage of a minute would send a whole bucket to the dead-letter queue.
 _RETRY_SECONDS = 10
-
 _RETRY_GROWTH = 4
-
 _RETRY_MOST = 900
 
 

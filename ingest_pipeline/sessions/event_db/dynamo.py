@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from types_boto3_dynamodb import DynamoDBClient
 
 _T = TypeVar("_T")
-
 _COMPLETE = "#complete"  # in the place of an audio tag, of which none is named so
 _SERVER_ERROR = 500
 _PASSING = {

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 _log = logging.getLogger(__name__)
-
 _PAUSES = (0.1, 0.5, 2.0)  # seconds before each further attempt
 _KEYS = 500  # asked for in one query
 _DRIVERS = {
