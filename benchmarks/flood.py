@@ -15,7 +15,7 @@ _POLL_SECONDS = 0.1
 _SELECTOR = {
     "repositoryLocationName": "ingest_pipeline",
     "repositoryName": "__repository__",
-    "sensorName": "s3_ingest_sensor",
+    "sensorName": "ingest_objects_sensor",
 }
 _STATE = """query($selector: SensorSelector!) {
   sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState { id status } } } }"""

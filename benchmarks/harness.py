@@ -24,7 +24,7 @@ from unittest.mock import patch
 import httpx
 import psutil
 
-from ingest_pipeline.aws.clients import Clients, connect
+from ingest_pipeline.aws.clients import Clients, Connection, open_clients, shared_clients
 from ingest_pipeline.local.server import READY
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 from ingest_pipeline.system import System
@@ -268,7 +268,7 @@ def wav(size: int, seed: int = 0) -> bytes:
 def upload(system: System, name: str, count: int, size: int) -> list[str]:
     """Put different WAVs under keys that begin with `name`, and see their messages arrive."""
     keys = [f"{name}-{number:04}.wav" for number in range(count)]
-    waiting = system.ingest_queue.depth().waiting
+    waiting = system.queues.ingest.queue.depth().waiting
 
     def put(numbered: tuple[int, str]) -> None:
         number, key = numbered
@@ -276,19 +276,23 @@ def upload(system: System, name: str, count: int, size: int) -> list[str]:
 
     with ThreadPoolExecutor(_UPLOADERS) as pool:
         list(pool.map(put, enumerate(keys)))
-    wait_until(lambda: system.ingest_queue.depth().waiting >= waiting + count, 60)
+    wait_until(lambda: system.queues.ingest.queue.depth().waiting >= waiting + count, 60)
     return keys
 
 
 def remaining(system: System) -> int:
     """How many messages are not answered yet."""
-    depth = system.ingest_queue.depth()
+    depth = system.queues.ingest.queue.depth()
     return depth.waiting + depth.in_flight
 
 
 def _is_idle(system: System) -> bool:
     """Whether nothing is left to do, what is made of the objects included."""
-    queues = (system.ingest_queue, system.rendition_queue, system.enrichment_queue)
+    queues = (
+        system.queues.ingest.queue,
+        system.queues.rendition.queue,
+        system.queues.enrichment.queue,
+    )
     depths = [queue.depth() for queue in queues]
     return all(depth.waiting == depth.in_flight == 0 for depth in depths)
 
@@ -321,16 +325,18 @@ class CallCounter:
 
 @contextmanager
 def counted_calls() -> Iterator[CallCounter]:
-    """Count the calls of every `System` that connects within the block."""
+    """Count the calls of all clients that are opened within the block."""
     counter = CallCounter()
 
-    def connect_counted(config: Settings) -> Clients:
-        clients = connect(config)
+    def open_counted(connection: Connection) -> Clients:
+        clients = open_clients(connection)
         counter.watch(clients)
         return clients
 
-    with patch("ingest_pipeline.system.connect", connect_counted):
+    shared_clients.cache_clear()
+    with patch("ingest_pipeline.aws.clients.open_clients", open_counted):
         yield counter
+    shared_clients.cache_clear()
 
 
 def cpu_seconds() -> float:

@@ -8,7 +8,8 @@ import dagster as dg
 
 from benchmarks.harness import upload
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.ingest.sensors import s3_ingest_sensor
+from ingest_pipeline.defs.common.wiring import resources
+from ingest_pipeline.pipeline.queue.leases import leased
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 
@@ -24,11 +25,14 @@ class Pipeline:
 
     def tick(self) -> list[dg.RunRequest]:
         """What the ingest sensor asks for now."""
-        resources = {"aws": (self.definitions.resources or {})["aws"]}
+        repository = self.definitions.get_repository_def()
         context = dg.build_sensor_context(
-            instance=self.instance, definitions=self.definitions, resources=resources
+            instance=self.instance,
+            definitions=self.definitions,
+            resources=dict(self.definitions.resources or {}),
         )
-        return list(s3_ingest_sensor.evaluate_tick(context).run_requests or [])
+        sensor = repository.get_sensor_def("ingest_objects_sensor")
+        return list(sensor.evaluate_tick(context).run_requests or [])
 
     def run(self, request: dg.RunRequest) -> None:
         """Execute a requested run here."""
@@ -69,16 +73,17 @@ def drain_plainly(count: int, size: int) -> float:
     """Seconds that the same takes without Dagster: the steps of its runs alone."""
     system = System(settings())
     upload(system, "warm-up", _WARM_UP, 1_000)
-    take_in_waiting(system)
+    ingest_waiting(system)
     upload(system, "new", count, size)
     begun = time.monotonic()
-    take_in_waiting(system)
+    ingest_waiting(system)
     return time.monotonic() - begun
 
 
-def take_in_waiting(system: System) -> None:
+def ingest_waiting(system: System) -> None:
     """Take batches off the queue and bring their objects to their outcomes, until none is left."""
-    while batches := system.intake().take(system.config.max_queued_runs):
+    wired, source = resources(system.config), system.queues.ingest
+    while batches := wired.ingest_consumer.consumer.poll(system.config.max_queued_runs):
         for batch in batches:
-            with system.held_receipts(system.ingest_queue, batch.id) as held:
-                held.answer(system.take_in(None, batch.objects))
+            with leased(source.queue, system.tables, batch.id, source.visibility_seconds) as leases:
+                leases.acknowledge(wired.ingest(batch.objects))

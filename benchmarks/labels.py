@@ -16,6 +16,7 @@ from more_itertools import chunked
 
 from benchmarks.harness import BUCKET, Figure, Sizes, embedded_aws, in_child
 from ingest_pipeline.aws.objects.listing import list_newest_versions
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.media.image.reader import ImageReader
 from ingest_pipeline.media.labels.efficientnet import EfficientNet
 from ingest_pipeline.media.labels.labeler import Wanted
@@ -23,6 +24,7 @@ from ingest_pipeline.media.labels.local import (
     SIDE,
     LocalLabeler,
 )
+from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 
@@ -81,9 +83,10 @@ def of_the_step(count: int) -> tuple[float, int]:
     for number, content in enumerate(islice(cycle(_contents()), count)):
         system.clients.s3.put_object(Bucket=BUCKET, Key=f"{number}.png", Body=content)
     refs = [standing.ref for standing in list_newest_versions(system.clients.s3, BUCKET)]
-    system.take_in(None, refs)
+    wired = resources(system.config)
+    wired.ingest(refs)
     begun = time.monotonic()
-    made = system.image_labelling().label(refs)
+    made = values(wired.labeler.labelling().label(refs))
     return time.monotonic() - begun, len(made)
 
 

@@ -23,7 +23,7 @@ class OldWorker:
 
     def __init__(self, system: System) -> None:
         self._clients = system.clients
-        self._queue_url = system.ingest_queue.url
+        self._queue_url = system.queues.ingest.queue.url
         self._api = httpx.Client(base_url=system.config.api_url, trust_env=False, timeout=30)
 
     def take_one(self) -> bool:

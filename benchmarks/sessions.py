@@ -37,6 +37,7 @@ from benchmarks.harness import (
     in_child,
     running_system,
 )
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.sessions.event_db.open import open_event_db
@@ -231,7 +232,7 @@ def _our_events(system: System, database: Path) -> None:
 def _our_run(system: System, database: Path) -> None:
     s3 = system.clients.s3
     with closing(open_event_db(f"sqlite:///{database}")) as db:
-        ingest = SessionIngest(s3, system.tables, db, partial(system.take_in, None))
+        ingest = SessionIngest(s3, system.tables, db, resources(system.config).ingest)
         ingest.ingest(find_sessions(s3, system.config.session_bucket, _month()), _month())
 
 

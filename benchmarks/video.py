@@ -3,7 +3,7 @@
 The clip is real (Big Buck Bunny, scaled to 1080p and repeated). ffmpeg alone has the rendition's
 own arguments, the file at hand, and no limits; it makes no poster and no thumbnails. Ours begins
 at the object in the bucket and ends when the rendition, its pictures and its row stand: first the
-step itself, then a whole run of `render_videos` in a warm process. The three take turns, and of
+step itself, then a whole run of `transcode_videos` in a warm process. The three take turns, and of
 each the fastest take counts: whatever else the machine does only adds to it.
 
 The large file is a short clip with an empty `free` box behind it, which every reader passes over,
@@ -26,12 +26,14 @@ from benchmarks.harness import BUCKET, Figure, Sizes, embedded_aws, in_child
 from ingest_pipeline.aws.objects.listing import list_newest_versions
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectConfig
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
 from ingest_pipeline.media.video.presets import load_presets
 from ingest_pipeline.media.video.transcode import (
     _input_arguments,
     _rendition_arguments,
 )
+from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.records.tables import (
     RENDITIONS,
@@ -109,8 +111,9 @@ def _put(system: System, path: Path, key: str) -> ObjectRef:
         for standing in list_newest_versions(system.clients.s3, BUCKET)
         if standing.ref.key == key
     ]
-    [report] = system.take_in(None, [ref])
-    if not system.renderer().missing([report]):
+    wired = resources(system.config)
+    [report] = values(wired.ingest([ref]))
+    if not wired.transcoder.transcoder().missing([report]):
         raise RuntimeError(f"{key} is {report.outcome}: {report.reasons}")
     return ref
 
@@ -121,6 +124,7 @@ def _put(system: System, path: Path, key: str) -> ObjectRef:
 def seconds(clip: str, repeats: int) -> list[float]:
     """The seconds of ffmpeg alone, of the step, and of a whole run: of each the fastest take."""
     system = System(settings())
+    transcoder = resources(system.config).transcoder.transcoder()
     instance = dg.DagsterInstance.get()
     takes = []
     for number in range(repeats):
@@ -128,7 +132,7 @@ def seconds(clip: str, repeats: int) -> list[float]:
         takes.append(
             (
                 _timed(lambda: _plainly(Path(clip))),
-                _timed(lambda ref=ours[0]: system.renderer().render(ref, print)),
+                _timed(lambda ref=ours[0]: transcoder.transcode(ref, print)),
                 _timed(lambda ref=ours[1]: _run(instance, ref)),
             )
         )
@@ -169,7 +173,7 @@ def peak_of_run(key: str) -> int:
 def _run(instance: dg.DagsterInstance, ref: ObjectRef) -> None:
     """A run as the sensor asks for it."""
     objects: dict[str, Any] = {"objects": [dict(ObjectConfig.of(ref))]}
-    defs().resolve_job_def("render_videos").execute_in_process(
+    defs().resolve_job_def("transcode_videos").execute_in_process(
         run_config={"ops": {"renditions": {"config": objects}}},
         partition_key=ref.day,
         instance=instance,

@@ -4,7 +4,7 @@ import os
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,6 +18,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest_pipeline.errors import MistakeError
+
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -28,6 +30,26 @@ def _no_closed_service(name: object) -> object:
             "mediaconvert, the service that succeeds it, or ffmpeg"
         )
     return name
+
+
+class QueueNames(NamedTuple):
+    """A queue, where its messages end that are given up on, and the job that its messages start."""
+
+    queue: str
+    dead_letters: str
+    consumer: str
+    visibility_seconds: int  # how long a message is hidden once it was received
+
+
+class QueueTable(NamedTuple):
+    """All queues, by what their messages ask for or tell."""
+
+    ingest: QueueNames  # an object has arrived
+    delete: QueueNames  # a client asks for a deletion
+    rendition: QueueNames  # an indexed video lacks a rendition
+    transcode: QueueNames  # a job of MediaConvert has ended
+    enrichment: QueueNames  # an indexed object lacks a preview or labels
+    session: QueueNames  # a session's upload report has landed
 
 
 class Settings(BaseSettings):
@@ -187,6 +209,28 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def queues(self) -> QueueTable:
+        """The one table of queues: the stack, the sensors, the page and the tests read it."""
+
+        def row(queue: str, dead_letters: str, consumer: str) -> QueueNames:
+            return QueueNames(queue, dead_letters, consumer, self.visibility_seconds)
+
+        return QueueTable(
+            ingest=row(self.ingest_queue, self.ingest_dead_letter_queue, "ingest_objects"),
+            delete=row(self.delete_queue, self.delete_dead_letter_queue, "delete_objects"),
+            rendition=row(
+                self.rendition_queue, self.rendition_dead_letter_queue, "transcode_videos"
+            ),
+            transcode=row(
+                self.transcode_queue, self.transcode_dead_letter_queue, "transcode_videos"
+            ),
+            enrichment=row(
+                self.enrichment_queue, self.enrichment_dead_letter_queue, "enrich_objects"
+            ),
+            session=row(self.session_queue, self.session_dead_letter_queue, "ingest_sessions"),
+        )
+
+    @property
     def aws_endpoint(self) -> str | None:
         """Where AWS answers; None is the real one."""
         if self.endpoint_url:
@@ -218,7 +262,7 @@ class Settings(BaseSettings):
         return self.home.resolve()
 
 
-class SettingsError(ValueError):
+class SettingsError(MistakeError):
     """A setting cannot be used; the message names the variable, the value found and why."""
 
 

@@ -149,7 +149,7 @@ class RunningSystem:
         return found[0]
 
     def queue_is_empty(self) -> bool:
-        depth = self.system.ingest_queue.depth()
+        depth = self.system.queues.ingest.queue.depth()
         return depth.waiting == depth.in_flight == 0
 
     def stands(self, key: str, bucket: str = "ingest") -> bool:

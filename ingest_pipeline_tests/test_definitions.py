@@ -18,7 +18,7 @@ from ingest_pipeline_tests.embedded import free_port
 LOAD = """
 import sys
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.metadata import COLUMNS
+from ingest_pipeline.defs.common.metadata import COLUMNS
 
 repository = defs().get_repository_def()
 assert repository.get_all_jobs()
@@ -44,7 +44,7 @@ def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
 
 def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
     specs = list(defs().resolve_all_asset_specs())
-    assert len(specs) == 12
+    assert len(specs) == 14
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners == ["team:ingest"], spec.key
@@ -64,8 +64,10 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
         "previews",
         "image_labels",
         "enrichment_receipts",
+        "transcode_receipts",
         "session_reports",
         "session_events",
+        "session_receipts",
     }
     for key in made:
         assert graph.get(key).partitions_def in {arrival_days, session_days}
@@ -100,8 +102,9 @@ def test_jobs_sensors_schedules_and_checks_are_described(
         "delete_objects",
         "enrich_objects",
         "ingest_sessions",
+        "check_objects",
         "reconcile",
-        "render_videos",
+        "transcode_videos",
     }
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()

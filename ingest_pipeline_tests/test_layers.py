@@ -12,13 +12,23 @@ PACKAGE = Path(ingest_pipeline.__file__).parent
 # them: defs, definitions, api, local, cli.
 LAYERS = {
     "values": set(),
-    "settings": set(),
-    "media": {"values"},
+    "errors": set(),
+    "settings": {"errors"},
+    "media": {"errors", "values"},
     "records": {"media", "values"},
-    "aws": {"media", "records", "settings", "values"},
-    "sessions": {"aws", "media", "records", "values"},
-    "catalogue": {"aws", "media", "records", "values"},
-    "pipeline": {"aws", "catalogue", "media", "records", "sessions", "settings", "values"},
+    "aws": {"errors", "media", "records", "settings", "values"},
+    "sessions": {"aws", "errors", "media", "records", "values"},
+    "catalogue": {"aws", "errors", "media", "records", "values"},
+    "pipeline": {
+        "aws",
+        "catalogue",
+        "errors",
+        "media",
+        "records",
+        "sessions",
+        "settings",
+        "values",
+    },
     "system": {
         "aws",
         "catalogue",
@@ -34,6 +44,7 @@ TOP = {"api", "cli", "definitions", "defs", "local"}
 
 # Libraries that a part must do without.
 FOREIGN = {
+    "errors": {"boto3", "botocore", "dagster", "fastapi"},
     "values": {"boto3", "botocore", "dagster", "fastapi"},
     "settings": {"boto3", "botocore", "dagster", "fastapi"},
     "media": {"boto3", "botocore", "dagster", "fastapi"},

@@ -1,7 +1,9 @@
 """A corner of the embedded AWS for one test: a bucket, queues and rules of its own."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,8 +12,12 @@ from botocore.exceptions import ClientError
 from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.pipeline.ingest.finalize import settle
-from ingest_pipeline.pipeline.ingest.index import index_rows
+from ingest_pipeline.defs.common.wiring import Resources, resources
+from ingest_pipeline.pipeline.ingest.finalize import finalize
+from ingest_pipeline.pipeline.ingest.index import index
+from ingest_pipeline.pipeline.queue.batching import Batch
+from ingest_pipeline.pipeline.queue.leases import Leases, leased
+from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.records.model import (
     Asset,
     ObjectRef,
@@ -22,6 +28,7 @@ from ingest_pipeline.records.tables import (
     REPORTS,
     report_key,
 )
+from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.embedded import EmbeddedAws
 
@@ -65,20 +72,14 @@ class World:
             )
             + _SESSION_SOURCE.format(bucket=self.session_bucket)
         )
+        own_queues = {
+            field: f"{field}-{name}" for field in Settings.model_fields if field.endswith("_queue")
+        } | {"mediaconvert_queue": None}
         self.settings = aws.settings.model_copy(
-            update={
+            update=own_queues
+            | {
                 "sources": sources,
-                "ingest_queue": f"ingest-{name}",
-                "ingest_dead_letter_queue": f"ingest-dead-{name}",
-                "delete_queue": f"delete-{name}",
-                "delete_dead_letter_queue": f"delete-dead-{name}",
-                "rendition_queue": f"renditions-{name}",
-                "rendition_dead_letter_queue": f"renditions-dead-{name}",
-                "enrichment_queue": f"enrichment-{name}",
-                "enrichment_dead_letter_queue": f"enrichment-dead-{name}",
                 "session_bucket": self.session_bucket,
-                "session_queue": f"sessions-{name}",
-                "session_dead_letter_queue": f"sessions-dead-{name}",
                 "event_db_file": folder / "event-db-url",
             }
         )
@@ -88,19 +89,9 @@ class World:
         self.tables = self.system.tables
         self.make_bucket(self.bucket)
         self.make_bucket(self.session_bucket)
-        for queue in (
-            self.settings.ingest_queue,
-            self.settings.ingest_dead_letter_queue,
-            self.settings.delete_queue,
-            self.settings.delete_dead_letter_queue,
-            self.settings.rendition_queue,
-            self.settings.rendition_dead_letter_queue,
-            self.settings.enrichment_queue,
-            self.settings.enrichment_dead_letter_queue,
-            self.settings.session_queue,
-            self.settings.session_dead_letter_queue,
-        ):
-            self.clients.sqs.create_queue(QueueName=queue)
+        for names in self.settings.queues:
+            for queue in (names.queue, names.dead_letters):
+                self.clients.sqs.create_queue(QueueName=queue)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -167,32 +158,46 @@ class World:
         asset = self.asset(key)
         return asset is not None and asset.deleted_at is None
 
-    def take_in(self, refs: Sequence[ObjectRef]) -> list[Report]:
+    @cached_property
+    def wired(self) -> Resources:
+        """What runs work with."""
+        return resources(self.settings)
+
+    def ingest(self, refs: Sequence[ObjectRef]) -> list[Report]:
         """What a run does with objects, without Dagster."""
-        self.tables.put(REPORTS, self.system.examiner().examine(refs))
+        self.tables.put(REPORTS, values(self.wired.validator.validator().validate(refs)))
         keys = [report_key(ref.uri, ref.row_version) for ref in refs]
         reports = self.tables.get_many(REPORTS, keys)
-        self.tables.put(ASSETS, index_rows(reports))
-        rejected = self.system.rejector().reject(reports)
+        self.tables.put(ASSETS, values(index(reports)))
+        rejected = values(self.wired.rejector.rejector().reject(reports))
         files = [{"bucket": report.bucket, "file": report.key} for report in reports]
-        outcomes = settle(reports, self.tables.get_many(ASSETS, files), rejected)
+        outcomes = values(finalize(reports, self.tables.get_many(ASSETS, files), rejected))
         self.tables.put(REPORTS, outcomes)
         return outcomes
 
-    def take_in_queue(self) -> list[Report]:
+    def ingest_waiting(self) -> list[Report]:
         """What the sensor and its runs do, until the ingest queue is empty."""
         outcomes: list[Report] = []
-        while batches := self.system.intake().take(slots=10):
+        while batches := self.wired.ingest_consumer.consumer.poll(slots=10):
             for batch in batches:
-                reports = self.take_in(batch.objects)
-                with self.system.held_receipts(self.system.ingest_queue, batch.id) as held:
-                    held.answer(reports)
+                reports = self.ingest(batch.objects)
+                with self.leased(batch) as leases:
+                    leases.acknowledge(finalize(reports, [], []))
                 outcomes += reports
         return outcomes
 
+    def leased(self, batch: Batch | None) -> AbstractContextManager[Leases]:
+        """The messages of a batch of the ingest queue, as a run leases them."""
+        return leased(
+            self.system.queues.ingest.queue,
+            self.tables,
+            batch.id if batch else None,
+            self.settings.visibility_seconds,
+        )
+
     def send(self, *refs: ObjectRef) -> None:
         """A message on the ingest queue for each."""
-        self.system.ingest_queue.send_all(map(ingest_body, refs))
+        self.system.queues.ingest.queue.send_all(map(ingest_body, refs))
 
 
 def bodies(queue: Queue) -> list[str]:

@@ -17,6 +17,8 @@ import click
 from fastapi import Depends, HTTPException, Request
 from fastapi.security.http import HTTPAuthorizationCredentials, HTTPBase
 
+from ingest_pipeline.errors import MistakeError
+
 _COST, _BLOCK, _LANES = 2**14, 8, 1  # scrypt's n, r, p: 16 MiB and about 0.1 s for a request
 _SALT_BYTES, _DIGEST_BYTES = 16, 32
 # The form of the Password Hashing Competition, its base64 without padding.
@@ -29,7 +31,7 @@ _HOW_TO = (
 )
 
 
-class UsersError(ValueError):
+class UsersError(MistakeError):
     """The file of users cannot be used; the message names the file, the line and what is wrong."""
 
 

@@ -45,7 +45,11 @@ class Monitor:
         system = self._system
         system.clients.s3.head_bucket(Bucket=system.config.bucket)
         system.tables.get(ASSETS, {"bucket": system.config.bucket, "file": "health"})
-        depths = {queue.name: queue.depth() for pair in system.queues for queue in pair}
+        depths = {
+            queue.name: queue.depth()
+            for each in system.queues
+            for queue in (each.queue, each.dead_letters)
+        }
         return {
             name: QueueDepth(waiting=depth.waiting, in_flight=depth.in_flight)
             for name, depth in depths.items()

@@ -15,6 +15,7 @@ from fastapi.security import APIKeyHeader
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from ingest_pipeline.api.auth import HTTP_BASIC, basic_user
+from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.settings import Settings, SettingsError
 from ingest_pipeline.system import System
 
@@ -28,11 +29,11 @@ Identify = Callable[[str | None], str]  # the user whom an Authorization header 
 _KeyOf = Callable[[str], Any]  # the key that a token must be signed with
 
 
-class UnidentifiedError(ValueError):
+class UnidentifiedError(RefusedError):
     """Nobody that we know asks; the message says what is wanted."""
 
 
-class KeysAwayError(RuntimeError):
+class KeysAwayError(TransientError):
     """The issuer's keys cannot be had at the moment."""
 
 

@@ -57,7 +57,7 @@ def get_history(
 
     `waiting` stands in the bucket and has no report yet; `unknown` (404) was never met.
     """
-    story = system.story(bucket, key)
+    story = system.history(bucket, key)
     if story.outcome == UNKNOWN:
         response.status_code = 404
     return story

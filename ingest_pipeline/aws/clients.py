@@ -1,7 +1,8 @@
 """One boto3 client of each service a process, shared by its threads."""
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 import boto3
 from botocore.config import Config
@@ -70,20 +71,57 @@ class Clients:
         return self._session.client("cloudformation", **self._options)
 
 
-def connect(config: Settings) -> Clients:
-    """Clients for the embedded or the real AWS, as the settings say.
+@dataclass(frozen=True)
+class Connection:
+    """Where AWS is, and how it is called."""
 
-    The embedded one gets LocalStack's credentials; the real one boto3's ordinary chain.
+    is_embedded: bool
+    endpoint_url: str | None  # None: the real one
+    region: str
+    attempts: int  # of a call, with growing pauses
+    connections: int  # kept open to a service, at most
+    mediaconvert_endpoint: str | None = None
+    rekognition_endpoint: str | None = None
+
+    @classmethod
+    def of(cls, config: Settings) -> Self:
+        """The connection that the settings describe."""
+        return cls(
+            is_embedded=config.aws == "embedded",
+            endpoint_url=config.aws_endpoint,
+            region=config.region,
+            attempts=config.aws_attempts,
+            connections=max(_CONNECTIONS, config.probe_threads),
+            mediaconvert_endpoint=config.mediaconvert_endpoint,
+            rekognition_endpoint=config.rekognition_endpoint,
+        )
+
+
+def connect(config: Settings) -> Clients:
+    """Clients of one's own, as the settings say."""
+    return open_clients(Connection.of(config))
+
+
+@cache
+def shared_clients(connection: Connection) -> Clients:
+    """The clients of a connection, one set a process: making them costs 0.2 s."""
+    return open_clients(connection)
+
+
+def open_clients(connection: Connection) -> Clients:
+    """Clients that connect when used.
+
+    The embedded AWS gets LocalStack's credentials; the real one boto3's ordinary chain.
     """
-    word = "test" if config.aws == "embedded" else None
+    word = "test" if connection.is_embedded else None
     session = boto3.session.Session(
-        region_name=config.region, aws_access_key_id=word, aws_secret_access_key=word
+        region_name=connection.region, aws_access_key_id=word, aws_secret_access_key=word
     )
     options = Config(
-        max_pool_connections=max(_CONNECTIONS, config.probe_threads),
-        retries={"mode": "standard", "max_attempts": config.aws_attempts},
+        max_pool_connections=connection.connections,
+        retries={"mode": "standard", "max_attempts": connection.attempts},
         signature_version="s3v4",  # boto3 presigns with SigV2 otherwise
-        s3={"addressing_style": "path"} if config.aws == "embedded" else {},
+        s3={"addressing_style": "path"} if connection.is_embedded else {},
         parameter_validation=False,  # a quarter of the time of a batch of rows; types are checked
         user_agent="ingest_pipeline",  # botocore puts its own together for every call, 0.1 ms each
         connect_timeout=5,
@@ -93,8 +131,8 @@ def connect(config: Settings) -> Clients:
     )
     return Clients(
         session,
-        config.aws_endpoint,
+        connection.endpoint_url,
         options,
-        config.mediaconvert_endpoint,
-        config.rekognition_endpoint,
+        connection.mediaconvert_endpoint,
+        connection.rekognition_endpoint,
     )

@@ -15,6 +15,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from more_itertools import chunked
 
+from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.records.tables import (
     Condition,
     Index,
@@ -36,11 +37,11 @@ _TO_DYNAMODB = TypeSerializer()
 _FROM_DYNAMODB = TypeDeserializer()
 
 
-class InvalidCursorError(ValueError):
+class InvalidCursorError(RefusedError):
     """A page cursor that this API did not give out."""
 
 
-class ThrottledError(RuntimeError):
+class ThrottledError(TransientError):
     """DynamoDB left items unprocessed after every attempt; passing, the run may be repeated."""
 
 

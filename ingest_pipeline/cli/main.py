@@ -204,7 +204,11 @@ def put_files(
 @click.pass_obj
 def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Queues, dead letters, and what became of today's objects."""
-    depths = {queue.name: queue.depth() for pair in system.queues for queue in pair}
+    depths = {
+        queue.name: queue.depth()
+        for each in system.queues
+        for queue in (each.queue, each.dead_letters)
+    }
     today = datetime.now(UTC).strftime("%Y-%m-%d")
     counts = Counter(report.outcome.value for report in system.tables.query(REPORTS, BY_DAY, today))
     if as_json:
@@ -236,7 +240,7 @@ def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
     Exits with 1 when neither the records nor the bucket know anything of it.
     """
     bucket, key = _parsed(uri)
-    story = system.story(bucket, key)
+    story = system.history(bucket, key)
     if as_json:
         _print_json(story.model_dump(mode="json"))
     else:
@@ -255,11 +259,11 @@ def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None: 
     if not uris and not dead_letters:
         raise click.UsageError("name objects (s3://BUCKET/KEY), or use --dead-letters")
     for uri in uris:
-        redrive_object(system.clients.s3, system.ingest_queue, *_parsed(uri))
+        redrive_object(system.clients.s3, system.queues.ingest.queue, *_parsed(uri))
     moved = 0
     if dead_letters:
-        for queue, dead_queue in system.queues:
-            moved += redrive_dead_letters(dead_queue, queue)
+        for each in system.queues:
+            moved += redrive_dead_letters(each.dead_letters, each.queue)
     click.echo(f"{len(uris)} objects and {moved} dead letters sent again")
 
 

@@ -2,10 +2,9 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
-from functools import partial
 from pathlib import Path
 
 import click
@@ -15,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_pipeline.pipeline.sessions import SessionIngest
+from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.download import download_tags
 from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.event_db.open import open_event_db
@@ -74,22 +74,28 @@ def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FB
 @click.argument("folder")
 @click.pass_obj
 def ingest(system: System, folder: str) -> None:
-    """Take in one session now: FOLDER is `VEHICLE/YYMMDD/HHMMSS/SESSION`, with or without s3://.
+    """Ingest one session now: FOLDER is `VEHICLE/YYMMDD/HHMMSS/SESSION`, with or without s3://.
 
     Exits with 1 unless its events are in the database.
     """
     found = _found(system, folder)
     day = parse_date(found.prefix.split("/")[1])
     with _event_db(system) as database:
-        step = SessionIngest(
-            system.clients.s3, system.tables, database, partial(system.take_in, None)
-        )
+        step = SessionIngest(system.clients.s3, system.tables, database, _ingest_recordings(system))
         (outcome,) = step.ingest([found], Timeframe.of_days(day, day)).outcomes
     click.echo(f"{outcome.session_id}: {outcome.state} {outcome.reason or ''} {outcome.detail}")
     for problem in outcome.problems:
         click.echo(f"  {problem.audio_tag}: {problem.reason}")
     if outcome.state not in {SessionState.PROCESSED, SessionState.UNCHANGED}:
         sys.exit(1)
+
+
+def _ingest_recordings(system: System) -> Callable[[Sequence[ObjectRef]], object]:
+    from ingest_pipeline.defs.common.wiring import (  # noqa: PLC0415 - Dagster costs a second
+        resources,
+    )
+
+    return resources(system.config).ingest
 
 
 @sessions.command()

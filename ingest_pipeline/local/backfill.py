@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx
 
+from ingest_pipeline.errors import MistakeError
+
 _POLL_SECONDS = 2
 _LAUNCH = """
 mutation ($params: LaunchBackfillParams!) {
@@ -28,7 +30,7 @@ query ($id: String!) {
 _ENDED = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
 
 
-class BackfillError(RuntimeError):
+class BackfillError(MistakeError):
     """The backfill could not be launched or watched; the message says why."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.records.model import (
@@ -27,6 +28,9 @@ from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.settings import PROJECT_ROOT
 from ingest_pipeline.system import System
 from ingest_pipeline.values import object_uri
+
+if TYPE_CHECKING:
+    from ingest_pipeline.defs.common.wiring import Resources
 
 SAMPLES = PROJECT_ROOT / "media"
 _SAMPLE_SUFFIXES = {".wav", ".webm", ".jpg"}
@@ -119,7 +123,8 @@ def renditions(system: System, reports: Iterable[Report], timeout: float) -> lis
     """What was made of the indexed videos among these, waiting until none of it is missing."""
     indexed = videos(reports)
     deadline = time.monotonic() + timeout
-    while system.renderer().missing(indexed) and time.monotonic() < deadline:
+    transcoder = _resources(system).transcoder.transcoder()
+    while transcoder.missing(indexed) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     return [
         rendition
@@ -131,13 +136,22 @@ def renditions(system: System, reports: Iterable[Report], timeout: float) -> lis
 
 def image_labels(system: System, reports: Iterable[Report], timeout: float) -> list[ImageLabels]:
     """What is seen on the indexed images among these, waiting until none of it is missing."""
-    labelling = system.image_labelling()
+    labelling = _resources(system).labeler.labelling()
     indexed = list(reports)
     deadline = time.monotonic() + timeout
     while labelling.missing(indexed) and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    keys = [image_labels_key(each.uri, each.version, system.labeler.model) for each in indexed]
+    keys = [image_labels_key(each.uri, each.version, labelling.labeler.model) for each in indexed]
     return system.tables.get_many(IMAGE_LABELS, keys)
+
+
+def _resources(system: System) -> "Resources":
+    """What the runs work with."""
+    from ingest_pipeline.defs.common.wiring import (  # noqa: PLC0415 - Dagster costs a second
+        resources,
+    )
+
+    return resources(system.config)
 
 
 def put_sample_sessions(system: System) -> list[str]:

@@ -22,6 +22,7 @@ from hypercorn.asyncio import serve as serve_asgi
 from hypercorn.config import Config as ServerConfig
 
 from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.local.stack import SetUpError, set_up
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 
@@ -35,7 +36,7 @@ _SAVE_SHARE = 20  # and a save takes at most a twentieth of the time
 _log = logging.getLogger(__name__)
 
 
-class PortInUseError(RuntimeError):
+class PortInUseError(MistakeError):
     """Another process has the port of the embedded AWS."""
 
 

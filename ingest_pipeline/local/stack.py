@@ -17,6 +17,7 @@ import yaml
 from botocore.exceptions import ClientError, WaiterError
 
 from ingest_pipeline.aws.clients import Clients
+from ingest_pipeline.errors import MistakeError
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation.type_defs import ResourceToImportTypeDef
@@ -34,7 +35,7 @@ _NAMED_BY = {
 }
 
 
-class SetUpError(RuntimeError):
+class SetUpError(MistakeError):
     """The stack is not what the template says; the message has what was found and wanted."""
 
 

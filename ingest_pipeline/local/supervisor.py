@@ -17,6 +17,7 @@ from types import FrameType
 import httpx
 import psutil
 
+from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 
 _START_SECONDS = 120
@@ -24,7 +25,7 @@ _STOP_SECONDS = 15  # then the kill
 _RESTART_SECONDS = 1
 
 
-class StartError(RuntimeError):
+class StartError(MistakeError):
     """Something could not be started; the message says what and what to do."""
 
 

@@ -2,6 +2,8 @@
 
 from typing import Protocol
 
+from ingest_pipeline.errors import RefusedError
+
 
 class SeekableFile(Protocol):
     """What a file must offer to be walked; `read` gives fewer bytes only at the end."""
@@ -15,7 +17,7 @@ class SeekableFile(Protocol):
         ...
 
 
-class ReadBudgetError(Exception):
+class ReadBudgetError(RefusedError):
     """A file object refuses to fetch more: a sound header needs 3 blocks, a hostile one any."""
 
     def __init__(self, blocks: int) -> None:

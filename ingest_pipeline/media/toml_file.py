@@ -9,8 +9,10 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from ingest_pipeline.errors import MistakeError
 
-class TomlFileError(Exception):
+
+class TomlFileError(MistakeError):
     """A file cannot be used; the message names the file, the place and what is wrong."""
 
 

@@ -10,11 +10,12 @@ from more_itertools import chunked
 from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.ingest import ingest_sessions
 from ingest_pipeline.sessions.job_report import JobReport
-from ingest_pipeline.sessions.model import SessionOutcome, SessionState
+from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.names import MalformedNameError, parse_date, parse_time
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES, SessionRow
 from ingest_pipeline.sessions.tree import (
@@ -33,7 +34,7 @@ _TOGETHER = 500  # sessions between two writes of their outcomes
 _MOST_AHEAD = timedelta(hours=14)  # of UTC: where vehicles' clocks are farthest east
 
 
-def understand_report(message: Message) -> ParsedBody:
+def parse_report(message: Message) -> ParsedBody:
     """The session folders whose reports have landed, each arrived on its session's own date.
 
     A report outside `<VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/` is a problem; other files of a
@@ -67,7 +68,7 @@ def _started(prefix: str) -> datetime:
 
 @dataclass(frozen=True)
 class SessionIngest:
-    """Takes sessions in: events into the database, recordings into the index, outcomes on record.
+    """Ingests sessions: events into the database, recordings into the index, outcomes on record.
 
     May be killed at any line and run again: the database knows whose events are complete, and
     the outcomes on record whose recordings are.
@@ -76,7 +77,7 @@ class SessionIngest:
     s3: "S3Client"
     tables: Tables
     database: EventDb
-    take_in: Callable[[Sequence[ObjectRef]], object]  # recordings, like other audio
+    ingest_recordings: Callable[[Sequence[ObjectRef]], object]  # like other audio
     run_id: str | None = None
 
     def ingest(
@@ -93,7 +94,7 @@ class SessionIngest:
 
     def _ingest_together(self, sessions: list[FoundSession]) -> list[SessionOutcome]:
         outcomes = self._picked_up(ingest_sessions(self.s3, self.database, sessions))
-        self.take_in(
+        self.ingest_recordings(
             [
                 recording
                 for session, outcome in zip(sessions, outcomes, strict=True)
@@ -143,6 +144,22 @@ def _recordings(session: FoundSession) -> list[ObjectRef]:
         ObjectRef(bucket=session.bucket, key=session.prefix + tag, arrived=started)
         for tag in sorted(session.audio_tags)
     ]
+
+
+def results(report: JobReport) -> list[Result[SessionOutcome]]:
+    """What the run answers for each session: a skipped one is refused, unless S3 was the reason."""
+    return list(map(_answer, report.outcomes))
+
+
+def _answer(outcome: SessionOutcome) -> Result[SessionOutcome]:
+    bucket, _, prefix = outcome.folder.removeprefix("s3://").partition("/")
+    ref = ObjectRef(bucket=bucket, key=prefix, arrived=_started(prefix))
+    if outcome.state is not SessionState.SKIPPED:
+        return Done(ref, outcome)
+    why = f"{outcome.reason}: {outcome.detail}"
+    if outcome.reason is SkipReason.UNREADABLE:
+        return RetryLater(ref, why, outcome)
+    return Refused(ref, why, outcome)
 
 
 def missing_events(report: JobReport, counts: dict[str, int]) -> list[str]:

@@ -110,6 +110,23 @@ class Report(Frozen):
         """`s3://bucket/key`."""
         return object_uri(self.bucket, self.key)
 
+    @property
+    def ref(self) -> ObjectRef:
+        """The version that this is of."""
+        return ObjectRef(
+            bucket=self.bucket,
+            key=self.key,
+            version=self.version,
+            etag=self.etag,
+            size=self.size,
+            arrived=self.last_modified or self.judged_at,
+        )
+
+    @property
+    def why(self) -> str:
+        """Every reason, in one line."""
+        return "; ".join(map(str, self.reasons))
+
     def becomes(self, outcome: Outcome, **changes: object) -> Self:
         """The same report with another outcome."""
         return self.model_copy(update={"outcome": outcome, **changes})
@@ -130,6 +147,11 @@ class Asset(Frozen):
     bits_per_sample: int | None = None
     duration: str | None = None
     deleted_at: Timestamp | None = None  # set: a tombstone
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether this is a tombstone."""
+        return self.deleted_at is not None
 
 
 class Receipt(Frozen):
@@ -230,6 +252,11 @@ class Preview(Frozen):
     run_id: str | None = None
 
     @property
+    def has_picture(self) -> bool:
+        """Whether there is one."""
+        return self.preview_key is not None
+
+    @property
     def uri(self) -> str:
         """`s3://bucket/key` of the object."""
         return object_uri(self.bucket, self.key)
@@ -251,6 +278,16 @@ class ImageLabels(Frozen):
     reason: Reason | None = None  # why it was not labelled
     made_at: Timestamp
     run_id: str | None = None
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether something is seen."""
+        return bool(self.labels)
+
+    @property
+    def has_reason(self) -> bool:
+        """Whether it was not labelled."""
+        return self.reason is not None
 
     @property
     def uri(self) -> str:
@@ -295,15 +332,3 @@ _UNSETTLED = {Outcome.PENDING, Outcome.FAILED}
 def is_settled(report: Report) -> bool:
     """Whether an outcome is final: its message may go."""
     return report.outcome not in _UNSETTLED
-
-
-def ref_of(report: Report) -> ObjectRef:
-    """The version that a report is of."""
-    return ObjectRef(
-        bucket=report.bucket,
-        key=report.key,
-        version=report.version,
-        etag=report.etag,
-        size=report.size,
-        arrived=report.last_modified or report.judged_at,
-    )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.values import Frozen
 
 ND = "ND"  # a value that nobody determined
@@ -74,7 +75,7 @@ class SkipReason(StrEnum):
     UNDETERMINED = "ND"  # unforeseen; the detail and the log have the error
 
 
-class SessionSkippedError(Exception):
+class SessionSkippedError(RefusedError):
     """A session gives no events; carries the reason, its detail and the tags' problems."""
 
     def __init__(

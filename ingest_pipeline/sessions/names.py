@@ -3,6 +3,7 @@
 import re
 from datetime import date, datetime, time
 
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.values import Frozen
 
 # [0-9] and not \d, which takes the digits of any script.
@@ -15,7 +16,7 @@ _TAG = re.compile(r"(?P<frame>[0-9]+)_.+_(?P<annotation>[^_]+)\.wav", re.IGNOREC
 _DISPLAY_LOGS = "AV_logs/DisplayLogs/"
 
 
-class MalformedNameError(ValueError):
+class MalformedNameError(RefusedError):
     """A name is not formed as agreed; the message names it and the form."""
 
 

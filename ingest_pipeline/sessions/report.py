@@ -5,10 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.sessions.model import ND
 
 
-class MalformedReportError(ValueError):
+class MalformedReportError(RefusedError):
     """A report cannot be understood; the message says where and why."""
 
 

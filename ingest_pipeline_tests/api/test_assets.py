@@ -107,10 +107,10 @@ def test_any_key_makes_the_whole_round(
     assert api.get(url_of(key)).json() == body(key)
     assert api.get("/assets").json()[key] == body(key)
 
-    take_all(system.delete_queue)
+    take_all(system.queues.delete.queue)
     deleted = api.delete(url_of(key))
     assert (deleted.status_code, deleted.json()) == (200, {"message": "Deleted with Success"})
-    assert take_all(system.delete_queue) == [delete_order_body("ingest", key)]
+    assert take_all(system.queues.delete.queue) == [delete_order_body("ingest", key)]
     assert api.get(url_of(key)).status_code == 404
     assert key not in api.get("/assets").json()
 
@@ -128,18 +128,18 @@ def test_a_path_is_taken_as_it_is_sent(api: httpx.Client, prefix: str, name: str
 def test_an_order_names_the_version_that_was_seen(
     api: httpx.Client, system: System, prefix: str
 ) -> None:
-    take_all(system.delete_queue)
+    take_all(system.queues.delete.queue)
     system.tables.put(ASSETS, [row(f"{prefix}seen.wav")])
     api.post("/asset", json=body(f"{prefix}posted.wav"))
     for name in ("seen.wav", "posted.wav"):
         api.delete(f"/asset/{prefix}{name}")
-    messages = system.delete_queue.receive(60)
+    messages = system.queues.delete.queue.receive(60)
     versions = {m.body: m.attributes.get(VERSION_ATTRIBUTE) for m in messages}
     assert versions == {
         delete_order_body("ingest", f"{prefix}seen.wav"): "v1",
         delete_order_body("ingest", f"{prefix}posted.wav"): None,
     }
-    system.delete_queue.delete(message.handle for message in messages)
+    system.queues.delete.queue.delete(message.handle for message in messages)
 
 
 def test_an_encoded_slash_equals_a_slash(api: httpx.Client, prefix: str) -> None:
@@ -149,12 +149,12 @@ def test_an_encoded_slash_equals_a_slash(api: httpx.Client, prefix: str) -> None
 
 
 def test_unknown_assets(api: httpx.Client, system: System, prefix: str) -> None:
-    take_all(system.delete_queue)
+    take_all(system.queues.delete.queue)
     got = api.get(f"/asset/{prefix}none.wav")
     assert (got.status_code, got.json()) == (404, {"message": "asset not found"})
     deleted = api.delete(f"/asset/{prefix}none.wav")
     assert (deleted.status_code, deleted.json()) == (404, {"message": "File not found"})
-    assert take_all(system.delete_queue) == []
+    assert take_all(system.queues.delete.queue) == []
 
 
 @pytest.mark.parametrize("path", ["/asset/", "/asset", "/assets/"])
@@ -303,7 +303,7 @@ def test_a_desert_of_tombstones_is_crossed_in_strides(system: System, forest: li
 
     counted = System(system.config)
     counted.clients.dynamodb.meta.events.register("before-call.dynamodb.Query", count)
-    index = AssetIndex("ingest", counted.tables, counted.delete_queue)
+    index = AssetIndex("ingest", counted.tables, counted.queues.delete.queue)
     before_the_desert = forest[38]
     key = {"bucket": {"S": "ingest"}, "file": {"S": before_the_desert}}
     cursor = base64.urlsafe_b64encode(json.dumps(key).encode()).decode()

@@ -57,9 +57,9 @@ def pages(world: World) -> Iterator[httpx.Client]:
         yield client
 
 
-def take_in(world: World, key: str, content: bytes) -> tuple[ObjectRef, Report]:
+def ingest(world: World, key: str, content: bytes) -> tuple[ObjectRef, Report]:
     ref = world.put(key, content)
-    (report,) = world.take_in([ref])
+    (report,) = world.ingest([ref])
     return ref, report
 
 
@@ -139,12 +139,12 @@ def test_off_loopback_nothing_is_shown_without_a_password(
 def test_pages_of_other_origins_change_nothing(
     pages: httpx.Client, world: World, action: str, origin: str
 ) -> None:
-    ref, report = take_in(world, "a.wav", wavs.wrong_rate())
+    ref, report = ingest(world, "a.wav", wavs.wrong_rate())
     path = object_path(world, "a.wav", f"/{action}")
     response = pages.post(path, headers={"Origin": origin})
     assert response.status_code == 403
     assert world.report(ref) == report
-    assert bodies(world.system.ingest_queue) == []
+    assert bodies(world.system.queues.ingest.queue) == []
 
 
 def test_a_page_may_load_its_own_files_and_objects_and_nothing_else(pages: httpx.Client) -> None:
@@ -176,7 +176,7 @@ def pages_storage(policy: dict[str, str]) -> str:
 def test_pages_have_no_inline_script_style_or_address_of_elsewhere(
     pages: httpx.Client, world: World
 ) -> None:
-    take_in(world, "a.wav", wavs.wrong_rate())
+    ingest(world, "a.wav", wavs.wrong_rate())
     for path in ("/", object_path(world, "a.wav"), "/?cursor=x"):
         page = pages.get(path).text
         assert not re.search(r"<script(?![^>]* src=\"/static/)", page)
@@ -192,7 +192,7 @@ def test_pages_have_no_inline_script_style_or_address_of_elsewhere(
 def test_any_name_is_shown_as_text_and_leads_to_its_page(
     pages: httpx.Client, world: World, key: str
 ) -> None:
-    take_in(world, key, wavs.wrong_rate())
+    ingest(world, key, wavs.wrong_rate())
     page = pages.get("/", params={"name": key[:40]}).text
     assert "<script>alert" not in page
     assert "<img src=x" not in page
@@ -214,7 +214,7 @@ def test_any_name_is_shown_as_text_and_leads_to_its_page(
 
 @pytest.mark.parametrize("key", ODD_KEYS)
 def test_any_name_is_restored_by_its_form(pages: httpx.Client, world: World, key: str) -> None:
-    ref, _ = take_in(world, key, wavs.wrong_rate())
+    ref, _ = ingest(world, key, wavs.wrong_rate())
     page = pages.get(object_path(world, key)).text
     (action,) = re.findall(r'<form method="post" action="([^"]*)"', page)
     done = pages.post(html.unescape(action))
@@ -226,7 +226,7 @@ def test_any_name_is_restored_by_its_form(pages: httpx.Client, world: World, key
 
 
 def test_reasons_and_metadata_are_escaped(pages: httpx.Client, world: World) -> None:
-    ref, report = take_in(world, "a.wav", wavs.wrong_rate())
+    ref, report = ingest(world, "a.wav", wavs.wrong_rate())
     bad = Reason(rule="<b>rule</b>", found="<script>alert(1)</script>", wanted="\"'>")
     world.tables.put(REPORTS, [report.becomes(Outcome.REJECTED, reasons=(bad,))])
     for path in (object_path(world, "a.wav"), f"/?name={ref.key}"):
@@ -274,7 +274,7 @@ def test_a_search_is_kept_by_the_filters_and_shown_in_its_form(pages: httpx.Clie
 def test_pages_lead_from_one_to_the_next(pages: httpx.Client, world: World) -> None:
     total = PAGE + 2
     refs = [world.put(f"{world.bucket}-{n}.wav", wavs.valid()) for n in range(total)]
-    world.take_in(refs)
+    world.ingest(refs)
     first = pages.get("/", params={"name": world.bucket}).text
     (following,) = re.findall(r'rel="next" href="([^"]*)"', first)
     second = pages.get(html.unescape(following)).text
@@ -283,7 +283,7 @@ def test_pages_lead_from_one_to_the_next(pages: httpx.Client, world: World) -> N
 
 
 def test_the_picture_of_a_card_leads_to_the_stored_one(pages: httpx.Client, world: World) -> None:
-    _, report = take_in(world, f"{world.bucket}.wav", wavs.valid())
+    _, report = ingest(world, f"{world.bucket}.wav", wavs.valid())
     key = f"previews/{world.bucket}.png"
     bucket = world.settings.rendition_bucket
     world.clients.s3.put_object(Bucket=bucket, Key=key, Body=wavs.PNG)
@@ -336,7 +336,7 @@ def test_what_a_browser_would_run_is_only_ever_saved(
     world.clients.s3.put_object(Bucket=world.bucket, Key=key, Body=page, ContentType="text/html")
     state = object_state(world.clients.s3, world.bucket, key)
     ref = some_ref(world.bucket, key, version=state.version, etag=state.etag, size=state.size)
-    world.take_in([ref])
+    world.ingest([ref])
     assert (world.content(key) is None) == key.startswith("refused/")
     answer = fetched(pages, f"/content/{world.bucket}?key={key}&version={ref.version}")
     assert answer.content == page
@@ -348,7 +348,7 @@ def test_what_a_browser_would_run_is_only_ever_saved(
 def test_a_recording_is_played_whether_it_was_refused_or_not(
     pages: httpx.Client, world: World, make: Callable[[], bytes]
 ) -> None:
-    take_in(world, "a.wav", make())
+    ingest(world, "a.wav", make())
     page = pages.get(object_path(world, "a.wav")).text
     (source,) = re.findall(r'<audio [^>]*src="([^"]*)"', page)
     played = fetched(pages, html.unescape(source))
@@ -365,7 +365,7 @@ def fetched(pages: httpx.Client, path: str) -> httpx.Response:
 
 
 def test_a_version_that_has_ended_is_not_found(pages: httpx.Client, world: World) -> None:
-    ref, _ = take_in(world, "a.wav", wavs.wrong_rate())
+    ref, _ = ingest(world, "a.wav", wavs.wrong_rate())
     path = f"/content/{world.bucket}?key=a.wav&version={ref.version}"
     assert pages.get(path).status_code == 200
     world.clients.s3.delete_object(Bucket=world.bucket, Key="a.wav", VersionId=ref.version or "")
@@ -373,9 +373,9 @@ def test_a_version_that_has_ended_is_not_found(pages: httpx.Client, world: World
 
 
 def test_the_history_tells_every_version_with_its_run(pages: httpx.Client, world: World) -> None:
-    take_in(world, "a.wav", wavs.valid())
+    ingest(world, "a.wav", wavs.valid())
     ref = world.put("a.wav", wavs.truncated())
-    world.system.take_in("run-2", [ref])
+    world.wired.ingest([ref], "run-2")
     page = pages.get(object_path(world, "a.wav")).text
     badges = re.findall(r'<span class="badge \w+">([^<]*)</span>', page)
     assert badges == ["Refused", "Refused", "Was valid"]
@@ -386,7 +386,7 @@ def test_the_history_tells_every_version_with_its_run(pages: httpx.Client, world
 def test_a_restore_of_what_was_replaced_is_refused_in_words(
     pages: httpx.Client, world: World
 ) -> None:
-    ref, report = take_in(world, "a.wav", wavs.wrong_rate())
+    ref, report = ingest(world, "a.wav", wavs.wrong_rate())
     world.put("a.wav", wavs.valid())
     response = pages.post(object_path(world, "a.wav", "/restore"))
     assert response.status_code == 409
@@ -399,17 +399,17 @@ def test_a_restore_of_nothing_and_of_what_has_ended_is_refused_in_words(
 ) -> None:
     response = pages.post(object_path(world, "never.wav", "/restore"))
     assert (response.status_code, "There is nothing to restore" in response.text) == (409, True)
-    ref, _ = take_in(world, "a.wav", wavs.wrong_rate())
+    ref, _ = ingest(world, "a.wav", wavs.wrong_rate())
     world.clients.s3.delete_object(Bucket=world.bucket, Key="a.wav", VersionId=ref.version or "")
     response = pages.post(object_path(world, "a.wav", "/restore"))
     assert (response.status_code, "kept for 30 days" in response.text) == (409, True)
 
 
 def test_what_stands_is_processed_again(pages: httpx.Client, world: World) -> None:
-    ref, _ = take_in(world, "a.wav", wavs.valid())
+    ref, _ = ingest(world, "a.wav", wavs.valid())
     done = pages.post(object_path(world, "a.wav", "/again"))
     assert "on its way through the pipeline again" in pages.get(done.headers["Location"]).text
-    (again,) = world.take_in_queue()
+    (again,) = world.ingest_waiting()
     assert (again.version, again.outcome) == (ref.version, Outcome.INDEXED)
     gone = pages.post(object_path(world, "never.wav", "/again"))
     assert (gone.status_code, "Nothing stands under this name" in gone.text) == (409, True)
@@ -426,7 +426,7 @@ def test_an_object_on_its_way_says_so(pages: httpx.Client, world: World) -> None
 
 def test_what_waits_and_what_was_given_up_is_counted(pages: httpx.Client, world: World) -> None:
     world.send(world.put("a.wav", wavs.valid()), world.put("b.wav", wavs.valid()))
-    world.system.ingest_dead_letters.send("junk")
+    world.system.queues.ingest.dead_letters.send("junk")
     page = pages.get("/").text
     name = world.settings.ingest_queue
     assert f'<th scope="row">{name}</th><td>2</td><td>0</td><td>1</td>' in page
@@ -459,8 +459,7 @@ def test_an_uploaded_file_has_a_card_with_its_outcome(pages: httpx.Client, world
     put = httpx.put(invite(pages, name, 10).json()["url"], content=b"0123456789")
     state = object_state(world.clients.s3, "ingest", name)
     ref = some_ref("ingest", name, version=state.version, etag=state.etag, size=10)
-    system = System(world.settings.model_copy(update={"sources": Settings().sources}))
-    system.take_in(None, [ref])
+    resources(world.settings.model_copy(update={"sources": Settings().sources})).ingest([ref])
     etag = put.headers["ETag"].strip('"')
     card = pages.get("/uploads", params={"key": name, "etag": etag}).text
     assert 'class="card rejected"' in card

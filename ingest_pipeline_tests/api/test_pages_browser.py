@@ -15,7 +15,6 @@ from ingest_pipeline.api.models import BUCKET
 from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.settings import Settings
-from ingest_pipeline.system import System
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.api.serving import serving
 from ingest_pipeline_tests.browser import Browser, Tab
@@ -67,7 +66,7 @@ def faults(page: Page) -> list[str]:
 
 
 def take_in(world: World, *refs: ObjectRef) -> None:
-    world.take_in(refs)
+    world.ingest(refs)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -120,7 +119,7 @@ def test_an_upload_by_keyboard_waits_and_then_tells_its_outcome(
     chosen.value.set_files(FilePayload(name=name, mimeType="audio/wav", buffer=wavs.wrong_rate()))
     uploads = page.get_by_role("region", name="Your uploads")
     expect(uploads.locator(".card.waiting")).to_contain_text(name, timeout=SLOW)
-    take_in_upload(world, name)
+    ingest_upload(world, name)
     card = page.locator("[data-cards] .card.rejected")
     expect(card).to_contain_text("Sample rate is 44.1 kHz; this bucket takes 48 kHz.", timeout=SLOW)
     expect(uploads).to_be_hidden(timeout=SLOW)
@@ -170,7 +169,7 @@ def test_three_clicks_tell_why_and_bring_it_back(
     verdict.get_by_role("button", name="Restore").click()
     expect(page.get_by_role("status").first).to_contain_text("It is back in its bucket")
     assert world.content(ref.key) == wavs.wrong_rate()
-    world.take_in_queue()
+    world.ingest_waiting()
     expect(verdict).to_contain_text("Kept", timeout=SLOW)
     assert tab.problems == []
 
@@ -187,9 +186,9 @@ def test_a_search_needs_no_script(pages: httpx.Client, world: World, browser: Br
         expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
 
 
-def take_in_upload(world: World, name: str) -> None:
+def ingest_upload(world: World, name: str) -> None:
     """What a run does with what the page put into its bucket."""
     state = object_state(world.clients.s3, BUCKET, name)
     ref = some_ref(BUCKET, name, version=state.version, etag=state.etag, size=state.size)
     rules = world.settings.model_copy(update={"sources": Settings().sources})
-    System(rules).take_in(None, [ref])
+    resources(rules).ingest([ref])

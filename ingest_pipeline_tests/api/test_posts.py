@@ -18,7 +18,9 @@ from ingest_pipeline.catalogue.posts import (
     Posts,
     readable_name,
 )
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.local.samples import SAMPLES
+from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.records.model import Post
 from ingest_pipeline.records.tables import POSTS
 from ingest_pipeline.system import System
@@ -91,12 +93,12 @@ def delete(api: httpx.Client, user: str, post_id: str) -> httpx.Response:
 def orders(system: System) -> list[tuple[str, str]]:
     """Take all orders off the queue; the keys and versions of photos among them."""
     found = []
-    while messages := system.delete_queue.receive(60):
+    while messages := system.queues.delete.queue.receive(60):
         for message in messages:
             file = json.loads(message.body)["file"]
             if file["bucket"] == BUCKET:
                 found.append((file["key"], message.attributes[VERSION_ATTRIBUTE]))
-        system.delete_queue.delete([message.handle for message in messages])
+        system.queues.delete.queue.delete([message.handle for message in messages])
     return found
 
 
@@ -523,9 +525,10 @@ def test_the_orders_of_a_deleted_post_are_carried_out(
     assert posts.attach(BUCKET, key, ["Cup"])
     orders(system)
     assert delete(api, user, post_id).status_code == 200
-    (batch,) = system.order_intake().take(slots=10)
-    deleted = [system.deleter().delete(ref) for ref in batch.objects]
-    assert [report.key for report in deleted if report] == [key]
+    wired = resources(system.config)
+    (batch,) = wired.delete_consumer.consumer.poll(slots=10)
+    deleted = wired.deleter.deleter().delete(batch.objects)
+    assert [report.key for report in values(deleted)] == [key]
     listing = system.clients.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{user}/")
     assert listing["KeyCount"] == 0
 
@@ -719,9 +722,9 @@ def test_an_unversioned_bucket_is_emptied_too(api: httpx.Client, system: System,
     assert posts.attach(bucket, key, ["Cup"], object_state(s3, bucket, key).etag)
     orders(system)
     assert posts.delete(user, post_id)
-    (message,) = system.delete_queue.receive(60)
-    system.delete_queue.delete([message.handle])
+    (message,) = system.queues.delete.queue.receive(60)
+    system.queues.delete.queue.delete([message.handle])
     (ref,) = parse_delete_order(message.body, message.sent_at, None).objects
     assert message.attributes == {}
-    assert system.deleter().delete(ref)
+    assert values(resources(system.config).deleter.deleter().delete([ref]))
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0

@@ -53,7 +53,7 @@ def test_hello(api: httpx.Client) -> None:
 
 def test_all_is_well(system: System, dagster_port: int) -> None:
     with serving(with_ports(system, ui_port=dagster_port)) as api:
-        system.ingest_dead_letters.send("{}")
+        system.queues.ingest.dead_letters.send("{}")
         response = api.get("/health")
     health = response.json()
     assert response.status_code == 200

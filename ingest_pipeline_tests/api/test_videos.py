@@ -113,9 +113,9 @@ def test_a_form_uploads_a_private_video_and_its_arrival_is_told(
     acl = s3.get_object_acl(Bucket=bucket, Key=key)
     assert [grant["Grantee"]["Type"] for grant in acl["Grants"]] == ["CanonicalUser"]
     told = []
-    while messages := system.ingest_queue.receive(60):
+    while messages := system.queues.ingest.queue.receive(60):
         told += [m.body for m in messages if project.replace(" ", "+") in m.body]
-        system.ingest_queue.delete([message.handle for message in messages])
+        system.queues.ingest.queue.delete([message.handle for message in messages])
     assert len(told) == 1
     assert json.loads(told[0])["Records"][0]["s3"]["bucket"]["name"] == bucket
 

@@ -8,7 +8,7 @@ HIDDEN = 600  # seconds: longer than any test
 
 @pytest.fixture
 def queue(world: World) -> Queue:
-    return world.system.ingest_queue
+    return world.system.queues.ingest.queue
 
 
 def handles(messages: list[Message]) -> list[str]:

@@ -50,7 +50,7 @@ def tell(system: System, key: str) -> History:
     return history(
         system.clients.s3,
         system.tables,
-        system.ingest_queue,
+        system.queues.ingest.queue,
         "http://ui",
         bucket="ingest",
         key=key,

@@ -140,7 +140,7 @@ def test_what_arrives_meanwhile_does_not_move_the_next_page(past: Past) -> None:
 
 def test_an_object_of_today_is_shown_before_its_day_is_on_record(world: World) -> None:
     key = f"{world.bucket}.wav"
-    world.take_in([world.put(key, wavs.valid())])
+    world.ingest([world.put(key, wavs.valid())])
     page = Catalogue(world.tables).page(Search(name=world.bucket))
     assert keys(page) == [key]
 
@@ -182,10 +182,10 @@ def test_a_key_has_one_card_of_its_newest_version(past: Past, world: World) -> N
 
 def test_a_refused_file_that_a_valid_one_replaced_is_shown_no_more(world: World) -> None:
     key = f"{world.bucket}.wav"
-    world.take_in([world.put(key, wavs.wrong_rate())])
+    world.ingest([world.put(key, wavs.wrong_rate())])
     catalogue = Catalogue(world.tables)
     assert [c.report.outcome for c in catalogue.page(Search(name=key)).cards] == [Outcome.REJECTED]
-    world.take_in([world.put(key, wavs.valid())])
+    world.ingest([world.put(key, wavs.valid())])
     assert [c.report.outcome for c in catalogue.page(Search(name=key)).cards] == [Outcome.INDEXED]
     assert catalogue.page(Search(name=key, outcome=Outcome.REJECTED)).cards == ()
 
@@ -344,11 +344,11 @@ def test_an_upload_is_found_by_its_content(world: World) -> None:
     catalogue = Catalogue(world.tables)
     first = world.put("a.wav", wavs.wrong_rate())
     assert upload(catalogue, first) is None
-    world.take_in([first])
+    world.ingest([first])
     second = world.put("a.wav", wavs.valid())
     assert upload(catalogue, first) is Outcome.REJECTED
     assert upload(catalogue, second) is None
-    world.take_in([second])
+    world.ingest([second])
     assert upload(catalogue, second) is Outcome.INDEXED
 
 
@@ -360,7 +360,7 @@ def upload(catalogue: Catalogue, ref: ObjectRef) -> Outcome | None:
 def test_outcomes_of_today_are_counted(world: World) -> None:
     catalogue = Catalogue(world.tables)
     before = catalogue.today()
-    world.take_in([world.put("a.wav", wavs.valid()), world.put("b.wav", wavs.wrong_rate())])
+    world.ingest([world.put("a.wav", wavs.valid()), world.put("b.wav", wavs.wrong_rate())])
     after = catalogue.today()
     grown = {o: after.counts[o] - before.counts[o] for o in Outcome}
     assert {o: n for o, n in grown.items() if n} == {Outcome.INDEXED: 1, Outcome.REJECTED: 1}

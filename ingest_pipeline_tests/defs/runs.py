@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import dagster as dg
 
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.common.config import ObjectConfig
+from ingest_pipeline.defs.common.config import ObjectsConfig
 from ingest_pipeline.records.model import ObjectRef
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -13,8 +13,8 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 
 def objects_config(refs: Iterable[ObjectRef]) -> dict[str, object]:
-    objects = [dict(ObjectConfig.of(ref)) for ref in refs]
-    return {"ops": {"probe_report": {"config": {"objects": objects}}}}
+    config = dg.RunConfig(ops={"probe_report": ObjectsConfig.of(tuple(refs))})
+    return {"ops": config.to_config_dict()["ops"]}  # type: ignore[no-untyped-call]
 
 
 def run(
@@ -61,8 +61,17 @@ def run_as_requested(
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
     """What a run says of an asset that it materialized."""
     (event,) = result.asset_materializations_for_node(asset)
-    return {name: value.value for name, value in event.metadata.items()}
+    return {
+        name: value if isinstance(value, dg.TableMetadataValue) else value.value
+        for name, value in event.metadata.items()
+    }
 
 
 def passed_checks(result: dg.ExecuteInProcessResult) -> dict[str, bool]:
     return {check.check_name: check.passed for check in result.get_asset_check_evaluations()}
+
+
+def records(table: object) -> list[list[object]]:
+    """The rows of a table that the UI shows."""
+    assert isinstance(table, dg.TableMetadataValue)
+    return [list(record.data.values()) for record in table.records]

@@ -135,7 +135,7 @@ def test_a_post_is_shared_given_a_photo_shown_and_deleted(
     assert key in [
         json.loads(message.body)["file"]["key"]
         for _ in range(5)
-        for message in system.delete_queue.receive(60)
+        for message in system.queues.delete.queue.receive(60)
     ]
 
 

@@ -147,9 +147,9 @@ def test_an_uploaded_session_is_ingested_within_a_minute_of_its_report(
         key = quote(session.prefix + tag)
         story = httpx.get(f"{running.settings.api_url}/object/{BUCKET}/{key}/history").json()
         assert (story["outcome"], story["report"]["sample_rate"]) == ("indexed", 48000)
-    depth = running.system.session_queue.depth
+    depth = running.system.queues.session.queue.depth
     wait_for(lambda: depth().waiting == depth().in_flight == 0, 30, "the message to be answered")
-    assert running.system.session_dead_letters.depth().waiting == 0
+    assert running.system.queues.session.dead_letters.depth().waiting == 0
 
 
 def test_a_backfill_over_a_past_month_is_one_run_and_complete_and_again_adds_nothing(

@@ -113,7 +113,7 @@ mutation ($runs: [String!]!) {
   }
 }"""
 RUNS = """
-{ runsOrError(filter: {pipelineName: "render_videos"}) {
+{ runsOrError(filter: {pipelineName: "transcode_videos"}) {
   ... on Runs { results { runId status tags { key value } } } } }"""
 
 

@@ -157,7 +157,7 @@ def test_messages_repeated_three_times_and_shuffled_give_one_outcome_each(
         for key, version in versions.items()
     ] * 3
     random.Random(7).shuffle(messages)  # noqa: S311 - any order will do
-    running.system.ingest_queue.send_all(messages)
+    running.system.queues.ingest.queue.send_all(messages)
 
     for key, version in versions.items():
         running.outcome(key, version)
@@ -168,10 +168,12 @@ def test_messages_repeated_three_times_and_shuffled_give_one_outcome_each(
 
 
 def test_junk_ends_in_the_dead_letter_queue_with_the_problem(running: RunningSystem) -> None:
-    before = running.system.ingest_dead_letters.depth().waiting
-    running.system.ingest_queue.send_all(["no JSON", '{"Records": [{"s3": {}}]}'])
+    before = running.system.queues.ingest.dead_letters.depth().waiting
+    running.system.queues.ingest.queue.send_all(["no JSON", '{"Records": [{"s3": {}}]}'])
     wait_for(
-        lambda: running.system.ingest_dead_letters.depth().waiting == before + 2, 60, "the junk"
+        lambda: running.system.queues.ingest.dead_letters.depth().waiting == before + 2,
+        60,
+        "the junk",
     )
     wait_for(running.queue_is_empty, 60, "the queue")
 
@@ -188,7 +190,7 @@ def test_delete_orders_take_object_and_row_and_stay_obeyed(running: RunningSyste
     late = ObjectRef(
         bucket="ingest", key="gone/a b.wav", version=version, arrived=datetime.now(UTC)
     )
-    running.system.ingest_queue.send(ingest_body(late))
+    running.system.queues.ingest.queue.send(ingest_body(late))
     time.sleep(1)
     wait_for(running.queue_is_empty, 60, "the late event")
     assert httpx.get(url).status_code == 404
@@ -198,10 +200,12 @@ def test_delete_orders_take_object_and_row_and_stay_obeyed(running: RunningSyste
         '{"file": {"bucket": "ingest-quarantine", "key": "x"}}',  # no source: refused
         '{"file": 7}',
     ]
-    before = running.system.delete_dead_letters.depth().waiting
-    running.system.delete_queue.send_all(orders)
+    before = running.system.queues.delete.dead_letters.depth().waiting
+    running.system.queues.delete.queue.send_all(orders)
     wait_for(
-        lambda: running.system.delete_dead_letters.depth().waiting == before + 2, 60, "refusals"
+        lambda: running.system.queues.delete.dead_letters.depth().waiting == before + 2,
+        60,
+        "refusals",
     )
 
 

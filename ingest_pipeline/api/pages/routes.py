@@ -162,7 +162,7 @@ def restore(request: Request, system: TheSystem, bucket: _Bucket, key: _Key) -> 
 def process_again(request: Request, system: TheSystem, bucket: _Bucket, key: _Key) -> Response:
     """Have what stands at a key looked at once more."""
     try:
-        redrive_object(system.clients.s3, system.ingest_queue, bucket, key)
+        redrive_object(system.clients.s3, system.queues.ingest.queue, bucket, key)
     except ObjectGoneError:
         problem = "Nothing stands under this name any more. Restore it first, if it was deleted."
         return _object_page(request, system, bucket, key, problem=problem, status=409)
@@ -183,7 +183,7 @@ def _object_page(
     notice: str | None = None,
     problem: str | None = None,
 ) -> Response:
-    story = system.story(bucket, key)
+    story = system.history(bucket, key)
     catalogue = Catalogue(system.tables)
     whole = catalogue.whole(bucket, key, story.version) if story.version else None
     if story.outcome == UNKNOWN and status == 200:  # noqa: PLR2004

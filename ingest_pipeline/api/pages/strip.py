@@ -79,13 +79,13 @@ def _strip(system: System, health: Health, today: Today) -> Strip:
     depths = health.queues  # empty while AWS is away
     lines = tuple(
         QueueLine(
-            name=queue.name,
-            waiting=depths[queue.name].waiting,
-            in_flight=depths[queue.name].in_flight,
-            dead=depths[dead_letters.name].waiting,
+            name=each.queue.name,
+            waiting=depths[each.queue.name].waiting,
+            in_flight=depths[each.queue.name].in_flight,
+            dead=depths[each.dead_letters.name].waiting,
         )
-        for queue, dead_letters in system.queues
-        if queue.name in depths and dead_letters.name in depths
+        for each in system.queues
+        if each.queue.name in depths and each.dead_letters.name in depths
     )
     backlog = sum(line.waiting + line.in_flight for line in lines)
     unsettled = sum(today.counts[outcome] for outcome in _STUCK)

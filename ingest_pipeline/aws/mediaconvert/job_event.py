@@ -7,12 +7,13 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, Field, ValidationError
 
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.records.model import (
     JobEnd,
 )
 
 
-class JobEventError(ValueError):
+class JobEventError(RefusedError):
     """A message that should tell of a job and does not; the message says what is wrong."""
 
 

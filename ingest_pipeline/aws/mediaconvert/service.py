@@ -10,12 +10,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from ingest_pipeline.aws.clients import Clients
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.records.model import (
     JobEnd,
 )
 
 
-class JobRefusedError(Exception):
+class JobRefusedError(RefusedError):
     """The service does not take a job as it is asked for; the message has its words."""
 
 

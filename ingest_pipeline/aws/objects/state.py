@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ingest_pipeline.errors import ChangedError
 from ingest_pipeline.records.model import (
     Report,
 )
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-class ObjectGoneError(Exception):
+class ObjectGoneError(ChangedError):
     """Nothing stands at the key any more."""
 
 
-class ObjectReplacedError(Exception):
+class ObjectReplacedError(ChangedError):
     """Another version than the expected one stands at the key."""
 
 

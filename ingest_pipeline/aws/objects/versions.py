@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,3 +120,20 @@ def copy_version(s3: "S3Client", report: Report, to_bucket: str) -> None:
         s3.copy(source, to_bucket, report.key)
     except ClientError as error:
         raise translated(error) from error
+
+
+@dataclass(frozen=True)
+class StoredContent:
+    """A small object, whole."""
+
+    content: bytes
+    content_type: str
+
+
+def read_object(s3: "S3Client", bucket: str, key: str, most_bytes: int) -> StoredContent | None:
+    """What stands at a key now, if it has at most so many bytes."""
+    answer = s3.get_object(Bucket=bucket, Key=key)
+    with closing(answer["Body"]) as body:
+        if answer["ContentLength"] > most_bytes:
+            return None
+        return StoredContent(body.read(), answer["ContentType"])

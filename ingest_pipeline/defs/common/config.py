@@ -1,33 +1,36 @@
 """Run config: which objects a run is about."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any, Self
 
 import dagster as dg
 from pydantic import Field
 
-from ingest_pipeline.defs.common.resources import (
-    AwsResource,
-)
-from ingest_pipeline.records.model import (
-    ObjectRef,
-)
+from ingest_pipeline.records.model import ObjectRef
+
+_EXAMPLE = '{"bucket": "ingest", "key": "audio_1.wav", "arrived": "2026-03-01T12:00:00+00:00"}'
 
 
 class ObjectConfig(dg.Config):
     """An object, as its event or a person names it."""
 
-    bucket: str = Field(examples=["ingest"])
-    key: str = Field(description="The key as it is, not URL-encoded.", examples=["my file.wav"])
+    bucket: str = Field(description="Such as `ingest`.", examples=["ingest"])
+    key: str = Field(
+        description="The key as it is, not URL-encoded, such as `my file.wav`.",
+        examples=["my file.wav"],
+    )
     version: str | None = Field(None, description="S3 versionId.")
     etag: str | None = Field(None, description="ETag without quotes.")
     size: int | None = Field(None, description="Bytes.")
     sequencer: str | None = Field(None, description="The event's sequencer.")
     arrived: str = Field(
-        description="Time of arrival with its zone.", examples=["2026-03-01T12:00:00+00:00"]
+        description="Time of arrival with its zone, such as `2026-03-01T12:00:00+00:00`.",
+        examples=["2026-03-01T12:00:00+00:00"],
     )
 
     @classmethod
-    def of(cls, ref: ObjectRef) -> "ObjectConfig":
+    def of(cls, ref: ObjectRef) -> Self:
         """The config that names this object."""
         return cls(**ref.model_dump(mode="json"))
 
@@ -41,17 +44,23 @@ class ObjectsConfig(dg.Config):
 
     objects: list[ObjectConfig] = Field(
         default=[],
-        description="The objects to take in. Empty: every object of the partition's day, found by "
-        "listing the buckets, which is how a backfill works.",
+        description=f"The objects, such as `[{_EXAMPLE}]`. Empty: every object of the partition's "
+        "day, which is how a backfill works.",
     )
+
+    @classmethod
+    def of(cls, refs: tuple[ObjectRef, ...]) -> Self:
+        """The config that names these objects."""
+        return cls(objects=[ObjectConfig.of(ref) for ref in refs])
 
     def refs(self) -> list[ObjectRef]:
         """The objects as values."""
         return [each.ref() for each in self.objects]
 
 
-def objects_of(
-    context: dg.AssetExecutionContext, config: ObjectsConfig, aws: AwsResource
-) -> list[ObjectRef]:
-    """The objects of a run: those of its config, or all that are indexed of its days."""
-    return config.refs() or list(aws.system.indexed_on(context.partition_keys))
+def objects_of_run(run_config: Mapping[str, Any]) -> list[ObjectRef]:
+    """The objects that a run is about, by the config of its steps; none: whole days."""
+    for step in run_config.get("ops", {}).values():
+        if objects := step.get("config", {}).get("objects"):
+            return ObjectsConfig(objects=objects).refs()
+    return []

@@ -1,36 +1,82 @@
-"""What the UI shows of a batch: counts, costs, and a table of its objects."""
+"""What the UI shows of rows: tables, columns, links."""
 
+import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Union, get_args, get_origin
-from urllib.parse import urlencode
+from typing import Annotated, Any, Union, get_args, get_origin
+from urllib.parse import quote, urlencode
 
 import dagster as dg
 
-from ingest_pipeline.records.model import (
-    Preview,
-    Report,
-)
+from ingest_pipeline.records.model import ObjectRef, Preview, Report
+from ingest_pipeline.records.tables import Table
 from ingest_pipeline.values import Frozen
 
-SHOWN = 100  # rows of a table: an event of more is slow to load in the UI
 COLUMNS = "dagster/column_schema"  # where the UI looks for the columns of an asset's table
-Metadata = dict[str, dg.MetadataValue]
+SHOWN = 100  # rows of a table: an event of more is slow to load in the UI
+Metadata = Mapping[str, dg.MetadataValue]
 
 
-def story(row: Report | Preview, api_url: str) -> str:
-    """A link to all that is known of an object."""
-    page = f"{api_url}/catalogue/{row.bucket}?{urlencode({'key': row.key})}"
-    return f"[{literal(f'{row.bucket}/{row.key}')}]({page})"
+def table_metadata(table: Table[Any]) -> dict[str, object]:
+    """Where an asset's rows live, and their columns."""
+    return {"dagster/uri": f"dynamodb://{table.name}", COLUMNS: columns_of(table.row_type)}
 
 
 def columns_of(row: type[Frozen]) -> dg.TableSchema:
-    """The columns of a table: the fields of its rows."""
+    """The columns of a table: the fields of its rows, described as the rows' type does."""
     fields = row.model_fields.items()
     return dg.TableSchema(
-        [dg.TableColumn(name, _type_name(each.annotation)) for name, each in fields]
+        [
+            dg.TableColumn(name, _type_name(each.annotation), each.description)
+            for name, each in fields
+        ]
     )
+
+
+def table_columns(*columns: tuple[str, str, str]) -> dg.TableSchema:
+    """The columns of a table by name, type and description."""
+    return dg.TableSchema(
+        [dg.TableColumn(name, kind, description) for name, kind, description in columns]
+    )
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], total: int | None = None
+) -> dg.MetadataValue:
+    """A table of the first of all rows, in all `total`; what is no number is shown as text."""
+    shown = [dict(zip(columns, map(_cell, row), strict=True)) for row in rows[:SHOWN]]
+    if more := (len(rows) if total is None else total) - len(shown):
+        shown.append(dict.fromkeys(columns) | {columns[0]: f"and {more} more"})
+    schema = dg.TableSchema([dg.TableColumn(name) for name in columns])
+    return dg.MetadataValue.table([dg.TableRecord(record) for record in shown], schema)
+
+
+def links(objects: Iterable[Report | Preview | ObjectRef], catalogue_url: str) -> dg.MetadataValue:
+    """The first objects, each a link to all that is known of it."""
+    shown = [_story(each, catalogue_url) for each, _ in zip(objects, range(SHOWN), strict=False)]
+    return dg.MetadataValue.md("\n".join(f"- {link}" for link in shown))
+
+
+def picture(content: bytes, content_type: str) -> str:
+    """A picture as a `data:` address."""
+    return f"data:{content_type};base64,{base64.b64encode(content).decode()}"
+
+
+def literal(text: str) -> str:
+    """Names come from outside: none of their characters may act as Markdown or HTML."""
+    return "".join(
+        char if char.isalnum() or char in " ./-_,:;" else f"&#{ord(char)};" for char in text
+    )
+
+
+def _story(row: Report | Preview | ObjectRef, catalogue_url: str) -> str:
+    query = urlencode({"key": row.key}, quote_via=quote)
+    return f"[{literal(f'{row.bucket}/{row.key}')}]({catalogue_url}/catalogue/{row.bucket}?{query})"
+
+
+def _cell(value: object) -> str | int | float | bool | None:
+    return value if isinstance(value, int | float | None) else str(value)
 
 
 def _type_name(annotation: object) -> str:
@@ -42,25 +88,3 @@ def _type_name(annotation: object) -> str:
         return " | ".join(map(_type_name, parts))
     name = str(annotation) if parts or not isinstance(annotation, type) else annotation.__name__
     return re.sub(r"[a-z_]\w*\.", "", name).replace("NoneType", "None")
-
-
-def table_columns(*columns: tuple[str, str, str]) -> dg.TableSchema:
-    """The columns of a table by name, type and description."""
-    return dg.TableSchema(
-        [dg.TableColumn(name, kind, description) for name, kind, description in columns]
-    )
-
-
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> dg.MetadataValue:
-    lines = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
-    lines += [f"| {' | '.join(literal(str(cell)) for cell in row)} |" for row in rows[:SHOWN]]
-    if len(rows) > SHOWN:
-        lines.append(f"| and {len(rows) - SHOWN} more {'|' * len(columns)}")
-    return dg.MetadataValue.md("\n".join(lines))
-
-
-def literal(text: str) -> str:
-    """Names come from outside: none of their characters may act as Markdown or HTML."""
-    return "".join(
-        char if char.isalnum() or char in " ./-_,:;" else f"&#{ord(char)};" for char in text
-    )

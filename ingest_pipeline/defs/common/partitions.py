@@ -10,6 +10,9 @@ arrival_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC"
 # Sessions go by their vehicles' clocks: in the far east it is tomorrow already.
 session_days = dg.DailyPartitionsDefinition(start_date=FIRST_DAY, timezone="UTC", end_offset=2)
 
+# A backfill of a month is one run: each would list the buckets, and start, for itself.
+ONE_RUN = dg.BackfillPolicy.single_run()
+
 
 def day_range(first: str, last: str) -> dict[str, str]:
     """The run tags that stand for these days and all between them, as one run."""

@@ -5,6 +5,5 @@ import dagster as dg
 enrich_objects = dg.define_asset_job(
     "enrich_objects",
     selection=dg.AssetSelection.assets("previews", "image_labels", "enrichment_receipts"),
-    executor_def=dg.in_process_executor,
     description="Makes what a batch of indexed objects, or all of the partition's day, lack.",
 )

@@ -1,54 +1,57 @@
 """What the UI shows of previews and labels."""
 
-from collections import Counter
 from collections.abc import Sequence
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, literal, markdown, story
-from ingest_pipeline.media.model import (
-    Label,
-)
-from ingest_pipeline.records.model import (
-    ImageLabels,
-    Preview,
-)
+from ingest_pipeline.defs.common.metadata import Metadata, links, table
+from ingest_pipeline.defs.common.pages import Tally
+from ingest_pipeline.media.model import Label
+from ingest_pipeline.records.model import ImageLabels, Preview
+
+
+def preview_tally() -> Tally[Preview]:
+    """What is kept of previews for `describe_previews`."""
+    return Tally(count_by=("kind", "has_picture"))
 
 
 def describe_previews(
-    made: Sequence[Preview], pictures: Sequence[tuple[Preview, str]], api_url: str
+    tally: Tally[Preview], pictures: Sequence[tuple[Preview, str]], catalogue_url: str
 ) -> Metadata:
-    """Some of the pictures, and all of them or the reasons why there is none."""
+    """Some of the pictures, and the first previews or the reasons why there is none."""
+    columns = ("object", "kind", "pixels", "bytes", "why not")
     rows = [
         (
+            f"{each.bucket}/{each.key}",
             each.kind,
             f"{each.width}x{each.height}" if each.preview_key else "",
-            each.size or "",
+            each.size,
             each.reason or "",
         )
-        for each in made[:SHOWN]
+        for each in tally.first
     ]
-    lines = ["| object | kind | pixels | bytes | why not |", "|---|---|---|---|---|"]
-    lines += [
-        f"| {story(each, api_url)} | {' | '.join(literal(str(cell)) for cell in row)} |"
-        for each, row in zip(made, rows, strict=False)
-    ]
-    if len(made) > SHOWN:
-        lines.append(f"| and {len(made) - SHOWN} more | | | | |")
-    shown = [f"{story(each, api_url)}\n\n![preview]({picture})" for each, picture in pictures]
+    made = tally.number("has_picture", "True")
+    shown = "\n\n".join(f"![preview]({picture})" for _, picture in pictures)
     return {
-        "previews": dg.MetadataValue.int(sum(1 for each in made if each.preview_key)),
-        "kinds": dg.MetadataValue.json(Counter(each.kind for each in made)),
-        "without": dg.MetadataValue.int(sum(1 for each in made if not each.preview_key)),
-        "pictures": dg.MetadataValue.md("\n\n".join(shown)),
-        "table": dg.MetadataValue.md("\n".join(lines)),
+        "previews": dg.MetadataValue.int(made),
+        "dagster/row_count": dg.MetadataValue.int(tally.rows),
+        "kinds": dg.MetadataValue.json(dict(tally.counts["kind"])),
+        "without": dg.MetadataValue.int(tally.rows - made),
+        "pictures": dg.MetadataValue.md(shown),
+        "table": table(columns, rows, tally.rows),
+        "in the catalogue": links(tally.first, catalogue_url),
     }
 
 
-def describe_labels(rows: Sequence[ImageLabels], made: int, picture: str | None) -> Metadata:
-    """How many images have labels, none or a reason, a picture of one, and a table of all."""
+def labels_tally() -> Tally[ImageLabels]:
+    """What is kept of labels for `describe_labels`."""
+    return Tally(count_by=("has_labels", "has_reason", "run_id"))
+
+
+def describe_labels(tally: Tally[ImageLabels], run_id: str, picture: str | None) -> Metadata:
+    """How many images have labels, none or a reason, a picture of one, and the first of them."""
     columns = ("image", "labels", "kinds of", "without a threshold", "why not")
-    cells = [
+    rows = [
         (
             f"{row.bucket}/{row.key}",
             _named(row.labels),
@@ -56,14 +59,15 @@ def describe_labels(rows: Sequence[ImageLabels], made: int, picture: str | None)
             _named(row.top),
             row.reason or "",
         )
-        for row in rows
+        for row in tally.first
     ]
-    described: Metadata = {
-        "images": dg.MetadataValue.int(len(rows)),
-        "labelled now": dg.MetadataValue.int(made),
-        "with labels": dg.MetadataValue.int(sum(1 for row in rows if row.labels)),
-        "not labelled": dg.MetadataValue.int(sum(1 for row in rows if row.reason)),
-        "table": markdown(columns, cells),
+    described: dict[str, dg.MetadataValue] = {
+        "images": dg.MetadataValue.int(tally.rows),
+        "dagster/row_count": dg.MetadataValue.int(tally.rows),
+        "labelled now": dg.MetadataValue.int(tally.number("run_id", run_id)),
+        "with labels": dg.MetadataValue.int(tally.number("has_labels", "True")),
+        "not labelled": dg.MetadataValue.int(tally.number("has_reason", "True")),
+        "table": table(columns, rows, tally.rows),
     }
     if picture:
         described["picture"] = dg.MetadataValue.md(f"![thumbnail]({picture})")

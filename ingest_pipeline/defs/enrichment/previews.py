@@ -1,27 +1,24 @@
 """Enrichment: previews of what is indexed, and the answer to the messages that asked for it."""
 
-import base64
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.config import ObjectsConfig, objects_of
-from ingest_pipeline.defs.common.metadata import (
-    COLUMNS,
-    columns_of,
-)
+from ingest_pipeline.aws.objects.versions import read_object
+from ingest_pipeline.defs.common.config import ObjectsConfig
+from ingest_pipeline.defs.common.last_step import LastStep
+from ingest_pipeline.defs.common.metadata import picture, table_metadata
+from ingest_pipeline.defs.common.objects import pages_of_objects
 from ingest_pipeline.defs.common.ownership import OWNERS
-from ingest_pipeline.defs.common.partitions import arrival_days
-from ingest_pipeline.defs.common.resources import (
-    AwsResource,
-    HeldReceiptsResource,
-)
-from ingest_pipeline.defs.enrichment.metadata import describe_previews
-from ingest_pipeline.records.model import (
-    Preview,
-)
-from ingest_pipeline.settings import settings
+from ingest_pipeline.defs.common.partitions import ONE_RUN, arrival_days
+from ingest_pipeline.defs.common.resources.aws import AwsResource, CatalogueResource
+from ingest_pipeline.defs.common.resources.enrich import PreviewerResource, RequestsResource
+from ingest_pipeline.defs.common.resources.queues import LeasesResource
+from ingest_pipeline.defs.enrichment.metadata import describe_previews, preview_tally
+from ingest_pipeline.pipeline.result import Result, retries, values
+from ingest_pipeline.records.model import Preview
+from ingest_pipeline.records.tables import PREVIEWS
 
 GROUP = "enrichment"
 _PICTURES = 8  # shown of a batch
@@ -30,9 +27,10 @@ _LARGEST_PICTURE = 32 * 1024  # bytes; an event with many larger ones is slow to
 
 @dg.asset(
     deps=["valid_asset_index", "renditions"],
-    metadata={COLUMNS: columns_of(Preview)},
+    metadata=table_metadata(PREVIEWS),
     partitions_def=arrival_days,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=ONE_RUN,
+    io_manager_key="results_io_manager",
     group_name=GROUP,
     owners=OWNERS,
     kinds={"python", "s3", "dynamodb"},
@@ -46,65 +44,61 @@ _LARGEST_PICTURE = 32 * 1024  # bytes; an event with many larger ones is slow to
     ],
 )
 def previews(
-    context: dg.AssetExecutionContext, config: ObjectsConfig, aws: AwsResource
-) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    context: dg.AssetExecutionContext,
+    config: ObjectsConfig,
+    aws: AwsResource,
+    previewer: PreviewerResource,
+    requests: RequestsResource,
+    catalogue: CatalogueResource,
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """A small picture of each object: waveform, poster and strip of frames, or thumbnail."""
-    refs = objects_of(context, config, aws)
-    found = aws.system.previewer(context.run.run_id).preview(refs)
-    pictures = _pictures(aws, found.made)
-    yield dg.MaterializeResult(metadata=describe_previews(found.made, pictures, settings().api_url))
+    makes = previewer.previewer(context.run.run_id)
+    tally = preview_tally()
+    results: list[Result[Preview]] = []
+    for refs in pages_of_objects(context, config, requests):
+        answers = makes.preview(refs)
+        tally.add(values(answers))
+        results += answers
+    yield dg.MaterializeResult(
+        value=results,
+        metadata=describe_previews(tally, _pictures(aws, tally.first), catalogue.url),
+    )
+    failed = [f"{each.ref.uri}: {each.reason}" for each in retries(results)]
     yield dg.AssetCheckResult(
         check_name="every_object_has_its_preview",
-        passed=not found.failed,
-        metadata={"without": list(found.failed)},
+        passed=not failed,
+        metadata={"without": failed},
     )
 
 
 @dg.asset(
-    deps=["previews", "image_labels"],
     partitions_def=arrival_days,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=ONE_RUN,
     group_name=GROUP,
     owners=OWNERS,
     kinds={"sqs"},
     code_version="1",
 )
 def enrichment_receipts(
-    context: dg.AssetExecutionContext,
-    config: ObjectsConfig,
-    aws: AwsResource,
-    enrichment_messages: HeldReceiptsResource,
+    enrichment_leases: LeasesResource, previews: list[Any], image_labels: list[Any]
 ) -> dg.MaterializeResult[None]:
     """The messages that asked for enrichment, gone once all of it is on record.
 
     Fails if an object still lacks some: its neighbours' messages go all the same, and its own
     comes again.
     """
-    refs = objects_of(context, config, aws)
-    lacking = aws.system.unenriched(refs)
-    answered = enrichment_messages.held.answer_but(lacking)
-    if lacking:
-        raise dg.Failure(
-            f"{len(lacking)} of {len(refs)} objects lack their preview or labels; the first: "
-            f"{lacking[0].uri}"
-        )
-    return dg.MaterializeResult(metadata={"objects": len(refs), "messages": len(answered)})
+    last_step = LastStep(enrichment_leases)
+    last_step.acknowledge([*previews, *image_labels])
+    return last_step.materialized({"objects": len(previews)})
 
 
-def _pictures(aws: AwsResource, made: tuple[Preview, ...]) -> list[tuple[Preview, str]]:
+def _pictures(aws: AwsResource, made: Sequence[Preview]) -> list[tuple[Preview, str]]:
     """The first pictures as `data:` addresses."""
-    shown = (
-        (preview, key)
-        for preview in made
-        for key in (preview.preview_key, preview.strip_key)
-        if key and (preview.size or 0) <= _LARGEST_PICTURE
-    )
-    return [
-        (preview, f"data:{preview.content_type};base64,{_content(aws, preview, key)}")
-        for preview, key in islice(shown, _PICTURES)
-    ]
-
-
-def _content(aws: AwsResource, preview: Preview, key: str) -> str:
-    stored = aws.system.clients.s3.get_object(Bucket=preview.preview_bucket, Key=key)
-    return base64.b64encode(stored["Body"].read()).decode()
+    found: list[tuple[Preview, str]] = []
+    for preview in made:
+        for key in filter(None, (preview.preview_key, preview.strip_key)):
+            if len(found) < _PICTURES and (
+                read := read_object(aws.s3, preview.preview_bucket, key, _LARGEST_PICTURE)
+            ):
+                found.append((preview, picture(read.content, read.content_type)))
+    return found

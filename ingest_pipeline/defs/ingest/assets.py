@@ -1,49 +1,45 @@
-"""The way of every object: probe_report -> index or rejection -> receipts."""
+"""The way of every object: probe_report -> index, then rejection -> receipts."""
 
 from collections.abc import Iterator
 
 import dagster as dg
+from more_itertools import chunked
 
 from ingest_pipeline.aws.objects.listing import list_objects
 from ingest_pipeline.defs.common.config import ObjectsConfig
 from ingest_pipeline.defs.common.io_managers import TABLE
-from ingest_pipeline.defs.common.metadata import (
-    COLUMNS,
-    columns_of,
-)
+from ingest_pipeline.defs.common.last_step import LastStep
+from ingest_pipeline.defs.common.metadata import table_metadata
 from ingest_pipeline.defs.common.ownership import OWNERS
-from ingest_pipeline.defs.common.partitions import arrival_days
-from ingest_pipeline.defs.common.resources import (
+from ingest_pipeline.defs.common.pages import (
+    TOGETHER,
+    AssetPages,
+    MadeAssets,
+    MadeReports,
+    ReportPages,
+)
+from ingest_pipeline.defs.common.partitions import ONE_RUN, arrival_days
+from ingest_pipeline.defs.common.resources.aws import (
     AwsResource,
-    HeldReceiptsResource,
+    CatalogueResource,
+    SourcesResource,
 )
+from ingest_pipeline.defs.common.resources.enrich import RequestsResource
+from ingest_pipeline.defs.common.resources.ingest import RejectorResource, ValidatorResource
+from ingest_pipeline.defs.common.resources.queues import LeasesResource
 from ingest_pipeline.defs.ingest.metadata import (
+    asset_tally,
     describe_assets,
-    describe_outcomes,
     describe_reports,
+    report_tally,
 )
-from ingest_pipeline.pipeline.ingest.finalize import (
-    settle,
-    wrongly_removed,
-)
-from ingest_pipeline.pipeline.ingest.index import index_rows
-from ingest_pipeline.records.model import (
-    Asset,
-    ObjectRef,
-    Report,
-    is_settled,
-)
-from ingest_pipeline.records.tables import (
-    ASSETS,
-    REPORTS,
-)
-from ingest_pipeline.settings import settings
+from ingest_pipeline.pipeline.ingest.finalize import finalize, wrongly_removed
+from ingest_pipeline.pipeline.ingest.index import index
+from ingest_pipeline.pipeline.result import values
+from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.records.tables import ASSETS, REPORTS
 
 GROUP = "ingest"
-
-
-# A backfill of a month is one run: each would list the buckets, and start, for itself.
-_ONE_RUN = dg.BackfillPolicy.single_run()
 
 ingest_bucket = dg.AssetSpec(
     "ingest_bucket",
@@ -51,87 +47,91 @@ ingest_bucket = dg.AssetSpec(
     group_name=GROUP,
     owners=OWNERS,
     kinds={"s3"},
-    metadata={"catalogue": dg.MetadataValue.url(settings().api_url)},
 )
 
 
 @dg.asset(
     partitions_def=arrival_days,
-    backfill_policy=_ONE_RUN,
+    backfill_policy=ONE_RUN,
     deps=[ingest_bucket],
     io_manager_key="dynamodb_io_manager",
-    metadata={TABLE: REPORTS.name, COLUMNS: columns_of(Report)},
+    metadata={TABLE: REPORTS.name, **table_metadata(REPORTS)},
     group_name=GROUP,
     owners=OWNERS,
     kinds={"python", "dynamodb"},
     code_version="1",
 )
 def probe_report(
-    context: dg.AssetExecutionContext, config: ObjectsConfig, aws: AwsResource
-) -> list[Report]:
+    context: dg.AssetExecutionContext,
+    config: ObjectsConfig,
+    aws: AwsResource,
+    rules: SourcesResource,
+    validator: ValidatorResource,
+    catalogue: CatalogueResource,
+) -> MadeReports:
     """What each object is, and what the rules of `sources.toml` say of it."""
-    refs = config.refs() or _arrived_on(aws, context.partition_keys)
-    reports = aws.system.examiner(context.run.run_id).examine(refs)
-    context.add_output_metadata(describe_reports(reports, settings().api_url))
-    return reports
+    refs = config.refs() or _arrived_on(aws, rules, set(context.partition_keys))
+    validates = validator.validator(context.run.run_id)
+    return MadeReports(
+        (values(validates.validate(some)) for some in chunked(refs, TOGETHER)),
+        report_tally(),
+        lambda tally: describe_reports(tally, catalogue.url),
+    )
 
 
-def _arrived_on(aws: AwsResource, days: list[str]) -> list[ObjectRef]:
+def _arrived_on(aws: AwsResource, rules: SourcesResource, days: set[str]) -> Iterator[ObjectRef]:
     """Everything that stands in the sources' buckets and arrived on these days."""
-    sources, s3 = aws.system.sources, aws.system.clients.s3
-    return [
-        ref
-        for bucket in sources.buckets
-        for ref in list_objects(s3, bucket, set(days))
-        if sources.for_object(ref.bucket, ref.key)
-    ]
+    sources = rules.sources
+    for bucket in sources.buckets:
+        for ref in list_objects(aws.s3, bucket, days):
+            if sources.for_object(ref.bucket, ref.key):
+                yield ref
 
 
 @dg.asset(
     partitions_def=arrival_days,
-    backfill_policy=_ONE_RUN,
+    backfill_policy=ONE_RUN,
     io_manager_key="dynamodb_io_manager",
-    metadata={TABLE: ASSETS.name, COLUMNS: columns_of(Asset)},
+    metadata={TABLE: ASSETS.name, **table_metadata(ASSETS)},
     group_name=GROUP,
     owners=OWNERS,
     kinds={"python", "dynamodb"},
     code_version="1",
 )
-def valid_asset_index(context: dg.AssetExecutionContext, probe_report: list[Report]) -> list[Asset]:
+def valid_asset_index(probe_report: ReportPages) -> MadeAssets:
     """The valid objects, newest version of each key: what the asset API answers from."""
-    rows = index_rows(probe_report)
-    context.add_output_metadata(describe_assets(rows))
-    return rows
-
-
-@dg.op(
-    out=dg.Out(io_manager_key="dynamodb_io_manager", metadata={TABLE: REPORTS.name}),
-    description="Takes rejected objects out of their buckets if they are still what was judged.",
-)
-def delete_rejected_objects(
-    context: dg.OpExecutionContext, aws: AwsResource, probe_report: list[Report]
-) -> list[Report]:
-    rejected = aws.system.rejector().reject(probe_report)
-    context.add_output_metadata(describe_reports(rejected, settings().api_url))
-    return rejected
-
-
-@dg.graph_asset(
-    partitions_def=arrival_days,
-    backfill_policy=_ONE_RUN,
-    metadata={COLUMNS: columns_of(Report)},
-    group_name=GROUP,
-    owners=OWNERS,
-    kinds={"s3", "dynamodb"},
-)
-def rejected_objects(probe_report: list[Report]) -> list[Report]:
-    """The invalid objects, deleted recoverably, a row each with every reason."""
-    return delete_rejected_objects(probe_report)  # type: ignore[no-any-return]  # ops are untyped
+    return MadeAssets(
+        (values(index(reports)) for reports in probe_report), asset_tally(), describe_assets
+    )
 
 
 @dg.asset(
     partitions_def=arrival_days,
-    backfill_policy=_ONE_RUN,
+    backfill_policy=ONE_RUN,
+    # The index first: what is told as rejected, and gone, is no longer in it.
+    deps=["valid_asset_index"],
+    io_manager_key="dynamodb_io_manager",
+    metadata={TABLE: REPORTS.name, **table_metadata(REPORTS)},
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"s3", "dynamodb"},
+    code_version="1",
+)
+def rejected_objects(
+    rejector: RejectorResource, catalogue: CatalogueResource, probe_report: ReportPages
+) -> MadeReports:
+    """The invalid objects, deleted recoverably if they are still what was judged."""
+    rejects = rejector.rejector()
+    return MadeReports(
+        (values(rejects.reject(reports)) for reports in probe_report),
+        report_tally(),
+        lambda tally: describe_reports(tally, catalogue.url),
+    )
+
+
+@dg.asset(
+    partitions_def=arrival_days,
+    backfill_policy=ONE_RUN,
     group_name=GROUP,
     owners=OWNERS,
     kinds={"sqs", "dynamodb"},
@@ -151,37 +151,39 @@ def rejected_objects(probe_report: list[Report]) -> list[Report]:
 )
 def ingest_receipts(
     aws: AwsResource,
-    ingest_messages: HeldReceiptsResource,
-    probe_report: list[Report],
-    valid_asset_index: list[Asset],
-    rejected_objects: list[Report],
+    requests: RequestsResource,
+    ingest_leases: LeasesResource,
+    catalogue: CatalogueResource,
+    probe_report: ReportPages,
+    valid_asset_index: AssetPages,
+    rejected_objects: ReportPages,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[None]]:
     """The outcome of each object on record, and only then its message gone from the queue.
 
-    Fails if an object has no outcome: its neighbours are settled all the same, and its own
+    Fails if an object has no outcome: its neighbours are finalized all the same, and its own
     message comes again.
     """
-    outcomes = settle(probe_report, valid_asset_index, rejected_objects)
-    aws.system.tables.put(REPORTS, outcomes)
-    aws.system.follow_up(outcomes)
-    answered = ingest_messages.held.answer(outcomes)
-    open_ones = [report for report in outcomes if not is_settled(report)]
-    wrong = wrongly_removed(outcomes)
+    last_step = LastStep(ingest_leases)
+    asks = requests.requests
+    tally = report_tally()
+    wrong: list[str] = []
+    for reports in probe_report:
+        refs = [report.ref for report in reports]
+        finals = finalize(reports, valid_asset_index.find(refs), rejected_objects.find(refs))
+        outcomes = values(finals)
+        aws.tables.put(REPORTS, outcomes)
+        asks.follow_up(outcomes)
+        tally.add(outcomes)
+        wrong += [report.uri for report in wrongly_removed(outcomes)]
+        last_step.acknowledge(finals)
     yield dg.AssetCheckResult(
         check_name="every_object_has_an_outcome",
-        passed=not open_ones,
-        metadata={"without": [f"{r.uri}: {'; '.join(map(str, r.reasons))}" for r in open_ones]},
+        passed=not last_step.open,
+        metadata={"without": last_step.open},
     )
     yield dg.AssetCheckResult(
         check_name="no_valid_object_was_deleted",
         passed=not wrong,
-        metadata={"wrongly removed": [report.uri for report in wrong]},
+        metadata={"wrongly removed": wrong},
     )
-    if open_ones:
-        raise dg.Failure(
-            f"{len(open_ones)} of {len(outcomes)} objects have no outcome yet; the first: "
-            f"{open_ones[0].uri}: {'; '.join(map(str, open_ones[0].reasons))}"
-        )
-    yield dg.MaterializeResult(
-        metadata=describe_outcomes(outcomes, settings().api_url) | {"messages": len(answered)}
-    )
+    yield last_step.materialized(describe_reports(tally, catalogue.url))

@@ -1,54 +1,43 @@
 """What the UI shows of a batch: counts, costs, and a table of its objects."""
 
-from collections import Counter
-from collections.abc import Sequence
-
 import dagster as dg
 
-from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, literal, story
-from ingest_pipeline.records.model import (
-    Asset,
-    Report,
-)
+from ingest_pipeline.defs.common.metadata import Metadata, links, table
+from ingest_pipeline.defs.common.pages import Tally
+from ingest_pipeline.records.model import Asset, Report
 
 
-def describe_reports(reports: Sequence[Report], api_url: str) -> Metadata:
-    """Verdicts, bytes and calls, and the objects with their reasons."""
+def report_tally() -> Tally[Report]:
+    """What is kept of reports for `describe_reports`."""
+    return Tally(count_by=("verdict", "outcome"), sum_of=("bytes_read", "calls"))
+
+
+def describe_reports(tally: Tally[Report], catalogue_url: str) -> Metadata:
+    """Verdicts, outcomes, bytes and calls, and the first objects with their reasons."""
+    columns = ("object", "verdict", "outcome", "why")
+    rows = [
+        (f"{each.bucket}/{each.key}", each.verdict, each.outcome, each.why) for each in tally.first
+    ]
     return {
-        "objects": dg.MetadataValue.int(len(reports)),
-        "verdicts": dg.MetadataValue.json(Counter(report.verdict for report in reports)),
-        "bytes read": dg.MetadataValue.int(sum(report.bytes_read for report in reports)),
-        "S3 calls": dg.MetadataValue.int(sum(report.calls for report in reports)),
-        "table": _table(reports, api_url),
+        "objects": dg.MetadataValue.int(tally.rows),
+        "verdicts": dg.MetadataValue.json(dict(tally.counts["verdict"])),
+        "outcomes": dg.MetadataValue.json(dict(tally.counts["outcome"])),
+        "bytes read": dg.MetadataValue.int(tally.sums["bytes_read"]),
+        "S3 calls": dg.MetadataValue.int(tally.sums["calls"]),
+        "table": table(columns, rows, tally.rows),
+        "in the catalogue": links(tally.first, catalogue_url),
     }
 
 
-def describe_outcomes(outcomes: Sequence[Report], api_url: str) -> Metadata:
-    """Outcomes, and the objects with their reasons."""
-    return {
-        "objects": dg.MetadataValue.int(len(outcomes)),
-        "outcomes": dg.MetadataValue.json(Counter(report.outcome for report in outcomes)),
-        "table": _table(outcomes, api_url),
-    }
+def asset_tally() -> Tally[Asset]:
+    """What is kept of index rows for `describe_assets`."""
+    return Tally(count_by=("is_deleted",))
 
 
-def describe_assets(assets: Sequence[Asset]) -> Metadata:
+def describe_assets(tally: Tally[Asset]) -> Metadata:
     """How many rows went into the index, and how many out of it."""
-    live = sum(1 for asset in assets if asset.deleted_at is None)
+    taken_out = tally.number("is_deleted", "True")
     return {
-        "valid": dg.MetadataValue.int(live),
-        "taken out": dg.MetadataValue.int(len(assets) - live),
+        "valid": dg.MetadataValue.int(tally.rows - taken_out),
+        "taken out": dg.MetadataValue.int(taken_out),
     }
-
-
-def _table(reports: Sequence[Report], api_url: str) -> dg.MetadataValue:
-    lines = ["| object | verdict | outcome | why |", "|---|---|---|---|"]
-    lines += [_line(report, api_url) for report in reports[:SHOWN]]
-    if len(reports) > SHOWN:
-        lines.append(f"| and {len(reports) - SHOWN} more | | | |")
-    return dg.MetadataValue.md("\n".join(lines))
-
-
-def _line(report: Report, api_url: str) -> str:
-    why = "; ".join(map(str, report.reasons))
-    return f"| {story(report, api_url)} | {report.verdict} | {report.outcome} | {literal(why)} |"

@@ -1,51 +1,66 @@
-"""Asset checks that look at the whole, not at one batch."""
+"""Asset checks that look at the whole, not at one batch. They change nothing: `reconcile` mends."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.resources import AwsResource
+from ingest_pipeline.defs.common.resources.aws import SourcesResource
+from ingest_pipeline.defs.common.resources.enrich import RequestsResource
+from ingest_pipeline.defs.common.resources.ingest import ReconcilerResource
+from ingest_pipeline.defs.common.resources.queues import DeadLettersResource
 
 _SHOWN = 20
-_GRACE = timedelta(minutes=10)  # younger objects may still be on their way through a run
+GRACE = timedelta(minutes=10)  # younger objects may still be on their way through a run
+
+
+def recent_days() -> list[str]:
+    """Today and yesterday, in UTC: what is older is a backfill's work."""
+    now = datetime.now(UTC)
+    return [(now - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in (0, 1)]
 
 
 @dg.asset_check(
     asset="ingest_bucket",
-    description="Each object has its outcome, each row its object; what disagrees goes through "
-    "the ingest queue again.",
+    description="Each object has its outcome, each row its object.",
 )
-def bucket_and_tables_agree(aws: AwsResource) -> dg.AssetCheckResult:
-    reconciler = aws.system.reconciler()
-    found = [
-        difference
-        for bucket in aws.system.sources.buckets
-        for difference in reconciler.differences(bucket, _GRACE)
-    ]
-    sent = reconciler.repair(found)
+def bucket_and_tables_agree(
+    reconciler: ReconcilerResource, rules: SourcesResource
+) -> dg.AssetCheckResult:
+    compares = reconciler.reconciler()
+    found = chain.from_iterable(
+        compares.differences(bucket, GRACE) for bucket in rules.sources.buckets
+    )
+    first = [f"{each.ref.uri}: {each.problem}" for each in islice(found, _SHOWN)]
+    number = len(first) + sum(1 for _ in found)
     return dg.AssetCheckResult(
-        passed=not found,
+        passed=number == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={
-            "sent again": sent,
-            "the first": [f"{each.ref.uri}: {each.problem}" for each in found[:_SHOWN]],
-        },
+        metadata={"differences": number, "the first": first},
     )
 
 
 @dg.asset_check(
     asset="ingest_bucket",
     description="What is indexed of the last two days has its preview, labels and renditions, or "
-    "a reason; what lacks some is asked for again.",
+    "a reason. What waits in a queue is not lacking yet: then it is not looked, and not passed.",
 )
-def indexed_objects_are_enriched(aws: AwsResource) -> dg.AssetCheckResult:
-    now = datetime.now(UTC)
-    days = [(now - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in (0, 1)]
-    asked = aws.system.ask_again(days, _GRACE)
+def indexed_objects_are_enriched(requests: RequestsResource) -> dg.AssetCheckResult:
+    asks = requests.requests
+    if busy := asks.busy_queues():
+        return dg.AssetCheckResult(
+            passed=False,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=f"Not looked: messages wait in {', '.join(busy)}.",
+            metadata={"looked": False, "messages wait in": busy},
+        )
+    lacking = asks.lacking(recent_days(), GRACE)
+    first = [ref.uri for ref in islice(lacking, _SHOWN)]
+    number = len(first) + sum(1 for _ in lacking)
     return dg.AssetCheckResult(
-        passed=asked == 0,
+        passed=number == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"asked for again": asked},
+        metadata={"looked": True, "lacking": number, "the first": first},
     )
 
 
@@ -53,8 +68,8 @@ def indexed_objects_are_enriched(aws: AwsResource) -> dg.AssetCheckResult:
     asset="ingest_bucket",
     description="No message was given up: see `ingest-pipeline status` and `redrive`.",
 )
-def dead_letter_queues_empty(aws: AwsResource) -> dg.AssetCheckResult:
-    waiting = {dead.name: dead.depth().waiting for _, dead in aws.system.queues}
+def dead_letter_queues_empty(dead_letters: DeadLettersResource) -> dg.AssetCheckResult:
+    waiting = dead_letters.waiting()
     return dg.AssetCheckResult(
         passed=not any(waiting.values()),
         severity=dg.AssetCheckSeverity.WARN,

@@ -1,36 +1,39 @@
 """Videos: the renditions of what is indexed."""
 
-import base64
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.config import ObjectsConfig, objects_of
-from ingest_pipeline.defs.common.metadata import (
-    COLUMNS,
-    columns_of,
-)
+from ingest_pipeline.aws.objects.versions import read_object
+from ingest_pipeline.defs.common.config import ObjectsConfig
+from ingest_pipeline.defs.common.last_step import LastStep
+from ingest_pipeline.defs.common.metadata import picture, table_metadata
+from ingest_pipeline.defs.common.objects import pages_of_objects
 from ingest_pipeline.defs.common.ownership import OWNERS
-from ingest_pipeline.defs.common.partitions import arrival_days
-from ingest_pipeline.defs.common.resources import (
-    AwsResource,
-    HeldReceiptsResource,
-)
+from ingest_pipeline.defs.common.partitions import ONE_RUN, arrival_days
+from ingest_pipeline.defs.common.resources.aws import AwsResource, CatalogueResource
+from ingest_pipeline.defs.common.resources.enrich import RequestsResource
+from ingest_pipeline.defs.common.resources.queues import LeasesResource
+from ingest_pipeline.defs.common.resources.transcode import TranscoderResource
 from ingest_pipeline.defs.renditions.metadata import describe_renditions
 from ingest_pipeline.pipeline.enrich.transcode import wrong_renditions
+from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.records.model import Rendition
-from ingest_pipeline.settings import settings
+from ingest_pipeline.records.tables import RENDITIONS
 
+GROUP = "video"
 _LARGEST_PICTURE = 48 * 1024  # bytes; an event with a larger one is slow to load in the UI
 
 
 @dg.asset(
     deps=["valid_asset_index"],
     partitions_def=arrival_days,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    metadata={COLUMNS: columns_of(Rendition)},
+    backfill_policy=ONE_RUN,
+    io_manager_key="results_io_manager",
+    metadata=table_metadata(RENDITIONS),
     pool="transcode",
-    group_name="video",
+    group_name=GROUP,
     owners=OWNERS,
     kinds={"ffmpeg", "s3", "dynamodb"},
     code_version="1",
@@ -47,35 +50,53 @@ def renditions(
     context: dg.AssetExecutionContext,
     config: ObjectsConfig,
     aws: AwsResource,
-    rendition_messages: HeldReceiptsResource,
-) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    transcoder: TranscoderResource,
+    requests: RequestsResource,
+    catalogue: CatalogueResource,
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """What plays everywhere: each video by each preset, with a poster and thumbnails.
 
     Where a service transcodes, a run submits the job, and another one publishes what it made.
     """
-    system = aws.system
-    renderer = system.renderer(context.run.run_id)
-    refs = objects_of(context, config, aws)
-    rendered = [each for ref in refs if (each := renderer.render(ref, context.log.info))]
-    rendition_messages.held.answer_all()
-    made = [rendition for each in rendered for rendition in each.made]
+    transcodes = transcoder.transcoder(context.run.run_id)
+    results = [
+        transcodes.transcode(ref, context.log.info)
+        for refs in pages_of_objects(context, config, requests)
+        for ref in refs
+    ]
+    done = values(results)
+    made = [rendition for each in done for rendition in each.made]
     yield dg.MaterializeResult(
-        metadata=describe_renditions(rendered, _picture(aws, made), settings().api_url)
+        value=results, metadata=describe_renditions(done, _picture(aws, made), catalogue.url)
     )
-    wrong = wrong_renditions(system.clients.s3, made)
+    wrong = wrong_renditions(aws.s3, made)
     yield dg.AssetCheckResult(
         check_name="every_rendition_stands", passed=not wrong, metadata={"wrong": wrong}
     )
+
+
+@dg.asset(
+    partitions_def=arrival_days,
+    backfill_policy=ONE_RUN,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"sqs"},
+    code_version="1",
+)
+def transcode_receipts(
+    transcode_leases: LeasesResource, renditions: list[Any], previews: list[Any]
+) -> dg.MaterializeResult[None]:
+    """The messages that asked for renditions, gone once these and their previews are on record."""
+    last_step = LastStep(transcode_leases)
+    last_step.acknowledge([*renditions, *previews])
+    return last_step.materialized({"objects": len(renditions)})
 
 
 def _picture(aws: AwsResource, made: list[Rendition]) -> str | None:
     """The first poster as a `data:` address, or a thumbnail where it is too large."""
     for rendition in made:
         for key in (rendition.poster_key, *rendition.thumbnail_keys[:1]):
-            answer = aws.system.clients.s3.get_object(
-                Bucket=rendition.rendition_bucket, Key=str(key)
-            )
-            if answer["ContentLength"] <= _LARGEST_PICTURE:
-                picture = base64.b64encode(answer["Body"].read()).decode()
-                return f"data:{answer['ContentType']};base64,{picture}"
+            found = read_object(aws.s3, rendition.rendition_bucket, str(key), _LARGEST_PICTURE)
+            if found:
+                return picture(found.content, found.content_type)
     return None

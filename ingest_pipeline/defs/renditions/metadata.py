@@ -5,63 +5,59 @@ from urllib.parse import quote, urlencode
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, literal, markdown
-from ingest_pipeline.media.model import (
-    VideoInfo,
-)
-from ingest_pipeline.pipeline.enrich.transcode import Rendered
-from ingest_pipeline.records.model import (
-    Rendition,
-)
+from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, literal, table
+from ingest_pipeline.media.model import VideoInfo
+from ingest_pipeline.pipeline.enrich.transcode import Transcoding
+from ingest_pipeline.records.model import Rendition
 
 
 def describe_renditions(
-    rendered: Sequence[Rendered], picture: str | None, api_url: str
+    done: Sequence[Transcoding], poster: str | None, catalogue_url: str
 ) -> Metadata:
     """Each video before and after, a picture, and links that play what was made."""
-    columns = ("video", "", "size", "pixels", "seconds", "picture", "sound", "kbit/s", "took")
-    made = [rendition for each in rendered for rendition in each.made]
-    jobs = [job for each in rendered for job in each.jobs]
+    columns = ("video", "preset", "size", "pixels", "seconds", "picture", "sound", "kbit/s", "took")
+    made = [rendition for each in done for rendition in each.made]
+    jobs = [job for each in done for job in each.jobs]
     failures = [
         f"{each.source.uri}: {failure.preset}: {failure.words}"
-        for each in rendered
+        for each in done
         for failure in each.failures
     ]
-    described: Metadata = {
+    described: dict[str, dg.MetadataValue] = {
         "renditions": dg.MetadataValue.int(len(made)),
-        "table": markdown(
-            columns, [row for each in rendered if each.made for row in _before_and_after(each)]
-        ),
+        "dagster/row_count": dg.MetadataValue.int(len(made)),
+        "table": table(columns, [row for each in done if each.made for row in _rows(each)]),
         "submitted": dg.MetadataValue.json(
             [f"{job.uri}: {job.job_id or 'asked for again'}" for job in jobs]
         ),
         "failed": dg.MetadataValue.json(failures[:SHOWN]),
     }
     if made:
-        links = [f"[{literal(each.key)}]({_playing(each, api_url)})" for each in made[:SHOWN]]
+        links = [f"[{literal(each.key)}]({_playing(each, catalogue_url)})" for each in made[:SHOWN]]
         described["play"] = dg.MetadataValue.md(" · ".join(links))
-    if picture:
-        described["picture"] = dg.MetadataValue.md(f"![poster]({picture})")
+    if poster:
+        described["picture"] = dg.MetadataValue.md(f"![poster]({poster})")
     return described
 
 
-def _before_and_after(rendered: Rendered) -> Iterator[tuple[object, ...]]:
-    source = rendered.source
+def _rows(done: Transcoding) -> Iterator[tuple[object, ...]]:
+    """A line for the video before, and one for each rendition."""
+    source = done.source
     video = source.probe.video if source.probe and source.probe.video else VideoInfo()
     name = f"{source.bucket}/{source.key}"
     pixels = f"{video.display_width}x{video.display_height}"
     before = (source.size, pixels, video.duration_seconds, video.video_codec, video.audio_codec)
     yield (name, "before", *before, (video.bit_rate or 0) // 1000, "")
-    for each in rendered.made:
+    for each in done.made:
         pixels = f"{each.width}x{each.height}"
         after = (each.size, pixels, each.duration_seconds, each.video_codec, each.audio_codec)
         yield (name, each.preset, *after, each.bit_rate // 1000, f"{each.seconds_taken} s")
 
 
-def _playing(rendition: Rendition, api_url: str) -> str:
+def _playing(rendition: Rendition, catalogue_url: str) -> str:
     """The API's address of a rendition: it stays, where S3's own links end within the hour."""
     query = urlencode(
         {"key": rendition.key, "version": rendition.version, "preset": rendition.preset},
         quote_via=quote,
     )
-    return f"{api_url}/content/{rendition.bucket}?{query}"
+    return f"{catalogue_url}/content/{rendition.bucket}?{query}"

@@ -3,29 +3,25 @@
 from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
-from ingest_pipeline.defs.common.metadata import (
-    COLUMNS,
-    table_columns,
-)
-from ingest_pipeline.defs.common.partitions import session_days
-from ingest_pipeline.defs.common.resources import (
-    AwsResource,
-    EventDbResource,
-    HeldReceiptsResource,
-)
+from ingest_pipeline.defs.common.last_step import LastStep
+from ingest_pipeline.defs.common.metadata import COLUMNS, table_columns
+from ingest_pipeline.defs.common.ownership import OWNERS
+from ingest_pipeline.defs.common.partitions import ONE_RUN, session_days
+from ingest_pipeline.defs.common.resources.enrich import RequestsResource
+from ingest_pipeline.defs.common.resources.ingest import RejectorResource, ValidatorResource
+from ingest_pipeline.defs.common.resources.queues import LeasesResource
+from ingest_pipeline.defs.common.resources.sessions import EventDbResource, SessionBucketResource
 from ingest_pipeline.defs.sessions.metadata import (
     describe_found_sessions,
     describe_ingested_sessions,
 )
-from ingest_pipeline.pipeline.sessions import (
-    SessionIngest,
-    missing_events,
-)
-from ingest_pipeline.sessions.model import SkipReason
+from ingest_pipeline.pipeline.ingest.pipeline import ingest
+from ingest_pipeline.pipeline.sessions import SessionIngest, missing_events, results
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
     FoundSession,
@@ -33,10 +29,8 @@ from ingest_pipeline.sessions.tree import (
     find_session,
     find_sessions,
 )
-from ingest_pipeline.settings import settings
 
 GROUP = "sessions"
-OWNERS = ["team:ingest"]
 
 session_bucket = dg.AssetSpec(
     "session_bucket",
@@ -120,12 +114,12 @@ class SessionsConfig(dg.Config):
             owners=OWNERS,
             kinds={"sql"},
             code_version="1",
-            metadata={COLUMNS: EVENT_COLUMNS},
+            metadata={COLUMNS: EVENT_COLUMNS, "dagster/io_manager_key": "results_io_manager"},
             freshness_policy=FRESHNESS,
         ),
     ],
     partitions_def=session_days,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=ONE_RUN,
     check_specs=[
         dg.AssetCheckSpec(
             "files_are_there",
@@ -142,21 +136,26 @@ class SessionsConfig(dg.Config):
 def session_assets(
     context: dg.AssetExecutionContext,
     config: SessionsConfig,
-    aws: AwsResource,
+    session_bucket: SessionBucketResource,
     event_db: EventDbResource,
-    session_messages: HeldReceiptsResource,
-) -> Iterator[dg.MaterializeResult[None] | dg.AssetCheckResult]:
+    validator: ValidatorResource,
+    rejector: RejectorResource,
+    requests: RequestsResource,
+) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Find, ingest, record; what a killed run had written stays, and the next one goes on."""
-    system, run_id = aws.system, context.run.run_id
+    aws, run_id = session_bucket.aws, context.run.run_id
     timeframe = _timeframe(context.partition_keys)
+    ingest_recordings = partial(
+        ingest,
+        aws.tables,
+        validator.validator(run_id),
+        rejector.rejector(),
+        requests.requests.follow_up,
+    )
     with event_db.opened() as database:
-        ingest = SessionIngest(
-            system.clients.s3, system.tables, database, partial(system.take_in, run_id), run_id
-        )
-        report = ingest.ingest(_found(aws, config, timeframe), timeframe)
+        ingests = SessionIngest(aws.s3, aws.tables, database, ingest_recordings, run_id)
+        report = ingests.ingest(_found(session_bucket, config, timeframe), timeframe)
         counts = database.event_counts(report.processed_ids)
-    if not any(outcome.reason is SkipReason.UNREADABLE for outcome in report.outcomes):
-        session_messages.held.answer_all()  # else all come again: what is done is passed over
 
     missing_files = [
         f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
@@ -175,7 +174,9 @@ def session_assets(
         metadata={"number": len(missing_files), "the first": missing_files[:20]},
     )
     yield dg.MaterializeResult(
-        asset_key="session_events", metadata=describe_ingested_sessions(report)
+        asset_key="session_events",
+        value=results(report),
+        metadata=describe_ingested_sessions(report),
     )
     yield dg.AssetCheckResult(
         asset_key="session_events",
@@ -185,14 +186,30 @@ def session_assets(
     )
 
 
+@dg.asset(
+    partitions_def=session_days,
+    backfill_policy=ONE_RUN,
+    group_name=GROUP,
+    owners=OWNERS,
+    kinds={"sqs"},
+    code_version="1",
+)
+def session_receipts(
+    session_leases: LeasesResource, session_events: list[Any]
+) -> dg.MaterializeResult[None]:
+    """The messages that told of reports, gone once what became of their sessions is on record."""
+    last_step = LastStep(session_leases)
+    last_step.acknowledge(session_events)
+    return last_step.materialized({"sessions": len(session_events)})
+
+
 def _timeframe(days: list[str]) -> Timeframe:
     return Timeframe.of_days(date.fromisoformat(min(days)), date.fromisoformat(max(days)))
 
 
 def _found(
-    aws: AwsResource, config: SessionsConfig, timeframe: Timeframe
+    bucket: SessionBucketResource, config: SessionsConfig, timeframe: Timeframe
 ) -> Iterator[FoundSession | FolderProblem]:
-    s3, bucket = aws.system.clients.s3, settings().session_bucket
     if config.folders:
-        return (find_session(s3, bucket, folder) for folder in config.folders)
-    return find_sessions(s3, bucket, timeframe)
+        return (find_session(bucket.aws.s3, bucket.name, folder) for folder in config.folders)
+    return find_sessions(bucket.aws.s3, bucket.name, timeframe)

@@ -4,7 +4,6 @@ import dagster as dg
 
 ingest_sessions = dg.define_asset_job(
     "ingest_sessions",
-    selection=dg.AssetSelection.assets("session_reports", "session_events"),
-    executor_def=dg.in_process_executor,
-    description="Takes in the sessions that its config names, or all of the partitions' days.",
+    selection=dg.AssetSelection.assets("session_reports", "session_events", "session_receipts"),
+    description="Ingests the sessions that its config names, or all of the partitions' days.",
 )

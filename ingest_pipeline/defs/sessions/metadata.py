@@ -1,11 +1,10 @@
 """What the UI shows of sessions."""
 
-import base64
 from collections import Counter
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, markdown
+from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, picture, table
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.plot import sessions_picture
 
@@ -13,15 +12,16 @@ from ingest_pipeline.sessions.plot import sessions_picture
 def describe_found_sessions(report: JobReport) -> Metadata:
     """How many sessions were found, a picture by day and vehicle, and the folders that are none."""
     problems = [f"{each.folder}: {each.reason}" for each in report.problems]
-    described: Metadata = {
+    described: dict[str, dg.MetadataValue] = {
         "sessions": dg.MetadataValue.int(len(report.outcomes)),
         "states": dg.MetadataValue.json(Counter(each.state for each in report.outcomes)),
         "folders that are no date or time": dg.MetadataValue.json(problems[:SHOWN]),
     }
     if report.by_day_and_vehicle:
-        content = base64.b64encode(sessions_picture(report.by_day_and_vehicle)).decode()
-        picture = f"![sessions by day and vehicle](data:image/png;base64,{content})"
-        described["by day and vehicle"] = dg.MetadataValue.md(picture)
+        drawn = picture(sessions_picture(report.by_day_and_vehicle), "image/png")
+        described["by day and vehicle"] = dg.MetadataValue.md(
+            f"![sessions by day and vehicle]({drawn})"
+        )
     return described
 
 
@@ -30,9 +30,10 @@ def describe_ingested_sessions(report: JobReport) -> Metadata:
     summary = report.summary
     counts = ((summary.skipped, summary.processed, summary.total),)
     return {
+        "dagster/row_count": dg.MetadataValue.int(sum(each.new_events for each in report.outcomes)),
         "events": dg.MetadataValue.int(sum(each.new_events for each in report.outcomes)),
-        "summary": markdown(("Skipped", "Processed", "Total"), counts),
-        "no events": markdown(report.no_events.columns, report.no_events.rows),
-        "skipped": markdown(report.skipped.columns, report.skipped.rows),
-        "processed": markdown(report.processed.columns, report.processed.rows),
+        "summary": table(("Skipped", "Processed", "Total"), counts),
+        "no events": table(report.no_events.columns, report.no_events.rows),
+        "skipped": table(report.skipped.columns, report.skipped.rows),
+        "processed": table(report.processed.columns, report.processed.rows),
     }

@@ -18,7 +18,7 @@ _RECENT_DAYS = 7
     description="Looks at the sessions of the last 7 days in one run: what was half uploaded is "
     "completed once the rest has arrived.",
 )
-def recent_sessions(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def ingest_sessions_schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     today = context.scheduled_execution_time.astimezone(UTC)
     return dg.RunRequest(
         run_key=None,

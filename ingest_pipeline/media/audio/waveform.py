@@ -6,6 +6,7 @@ import sys
 import threading
 from pathlib import Path
 
+from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.media.image.reader import Picture
 from ingest_pipeline.media.sandbox.child import (
     Closing,
@@ -28,11 +29,11 @@ _ANSWER = struct.Struct("<cI")  # "P" or "E", length of the picture or of the wo
 _FILES_DOING = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
-class WaveformError(ValueError):
+class WaveformError(RefusedError):
     """A file has no waveform that can be drawn; the message says why."""
 
 
-class WaveformDrawerError(RuntimeError):
+class WaveformDrawerError(TransientError):
     """Drawing failed for reasons that are not the file's: try again later."""
 
 

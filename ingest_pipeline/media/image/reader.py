@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple
 
+from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.media.files import SeekableFile
 from ingest_pipeline.media.model import (
     ImageInfo,
@@ -41,11 +42,11 @@ LIMITS = Limits(memory_bytes=1536 * 1024 * 1024, file_bytes=0, open_files=16)
 _LARGE_BYTES = 16 * 1024 * 1024  # larger files are held in memory one at a time
 
 
-class ImageError(ValueError):
+class ImageError(RefusedError):
     """An image cannot be decoded; the message is the decoder's words."""
 
 
-class ImageReaderError(RuntimeError):
+class ImageReaderError(TransientError):
     """The look at an image failed for reasons that are not the file's: try again later."""
 
 

@@ -19,6 +19,8 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from ingest_pipeline.errors import MistakeError
+
 SIDE = 224  # pixels
 WEIGHTS = "efficientnet-lite0-57934424"
 CHECKSUM = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"  # SHA-256
@@ -26,7 +28,7 @@ Array = NDArray[Any]
 Tensors = Mapping[str, Array]
 
 
-class WeightsError(RuntimeError):
+class WeightsError(MistakeError):
     """The weights are not those that this module was written for."""
 
 

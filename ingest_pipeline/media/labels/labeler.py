@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.model import (
     Label,
     Reason,
@@ -27,7 +28,7 @@ class Seen(Frozen):
     top: tuple[Label, ...]  # what it says before any threshold, as far as it tells
 
 
-class ImageUnavailableError(RuntimeError):
+class ImageUnavailableError(TransientError):
     """An image could not be fetched; try again later."""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import imageio_ffmpeg  # type: ignore[import-untyped, unused-ignore]
 
+from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.media.sandbox.child import (
     LimitedChild,
     Limits,
@@ -29,15 +30,15 @@ _LINE_BYTES = 500
 _ADDRESS = re.compile(r" @ 0x[0-9a-f]+")  # of its objects in memory, which tells people nothing
 
 
-class TranscodeError(Exception):
+class TranscodeError(RefusedError):
     """A video cannot be transcoded, now or later; the message ends with ffmpeg's last words."""
 
 
-class TranscodeResourceError(Exception):
+class TranscodeResourceError(TransientError):
     """The surroundings failed, not the video: a full disk, no memory, no time. Try again later."""
 
 
-class TranscodeStoppedError(Exception):
+class TranscodeStoppedError(TransientError):
     """The transcoding was stopped because it was asked to."""
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.files import (
     ReadBudgetError,
     SeekableFile,
@@ -54,7 +55,7 @@ DEMUXERS = {
 }
 
 
-class VideoProbeError(Exception):
+class VideoProbeError(TransientError):
     """The look at a video failed for reasons that are not the file's: try again later."""
 
 

@@ -25,12 +25,13 @@ from ingest_pipeline.media.labels.labeler import (
     Wanted,
 )
 from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.pipeline.reports import reports_of
+from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater, for_each, values
 from ingest_pipeline.records.model import (
     ImageLabels,
     ObjectRef,
     Outcome,
     Report,
-    ref_of,
 )
 from ingest_pipeline.records.tables import (
     ASSETS,
@@ -46,10 +47,6 @@ if TYPE_CHECKING:
 _TOGETHER = 16  # rows written at once
 _PICTURE_BOX = 160  # pixels
 _PICTURE_BYTES = 16 * 1024 * 1024  # of an image that a picture is made of
-
-
-class LabellingError(RuntimeError):
-    """Images could not be labelled for passing reasons; the rows of all others are written."""
 
 
 def _tell_nobody(_rows: Sequence[ImageLabels]) -> None:
@@ -73,35 +70,26 @@ class ImageLabelling:
 
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed images without an up-to-date row."""
-        return [ref_of(report) for report in self._unlabelled(reports)]
+        return [report.ref for report in self._unlabelled(reports)]
 
-    def label(self, refs: Iterable[ObjectRef]) -> list[ImageLabels]:
-        """Label those of these versions that are missing; the rows made now.
-
-        Raises:
-            LabellingError: some failed and may go well later; the message names the first.
-        """
-        images = [_Image(self.s3, report) for report in self._unlabelled(self._reports(refs))]
+    def label(self, refs: Sequence[ObjectRef]) -> list[Result[ImageLabels]]:
+        """Label those of these versions that are missing: the labels made now, or why none."""
+        images = [
+            _Image(self.s3, report) for report in self._unlabelled(reports_of(self.tables, refs))
+        ]
         answers = zip(images, self.labeler.label(images, self.wanted), strict=True)
-        made: list[ImageLabels] = []
-        failed: list[str] = []
+        made: list[Result[ImageLabels]] = []
         for some in chunked(answers, _TOGETHER):
-            rows = [row for image, answer in some if (row := self._row(image.report, answer))]
+            results = [self._result(image.report, answer) for image, answer in some]
+            rows = values(results)
             self.tell(rows)
             self.tables.put(IMAGE_LABELS, rows)
-            made += rows
-            failed += [
-                f"{image.report.uri}: {answer}"
-                for image, answer in some
-                if isinstance(answer, Exception) and not isinstance(answer, _ImageGoneError)
-            ]
-        if failed:
-            raise LabellingError(f"{len(failed)} of {len(images)} images failed; {failed[0]}")
-        return made
+            made += results
+        return for_each(refs, made)
 
     def rows(self, refs: Iterable[ObjectRef]) -> list[ImageLabels]:
         """The up-to-date rows of those of these versions that are indexed images."""
-        return self._up_to_date(_images(self._reports(refs)))
+        return self._up_to_date(_images(reports_of(self.tables, refs)))
 
     def picture(self, rows: Iterable[ImageLabels]) -> Picture | None:
         """A small picture of the first of these that can be shown."""
@@ -114,10 +102,6 @@ class ImageLabelling:
                 except (ImageUnavailableError, ImageError):
                     return None
         return None
-
-    def _reports(self, refs: Iterable[ObjectRef]) -> list[Report]:
-        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
-        return self.tables.get_many(REPORTS, keys)
 
     def _unlabelled(self, reports: Iterable[Report]) -> list[Report]:
         images = _images(reports)
@@ -147,9 +131,18 @@ class ImageLabelling:
         found = (row.model_checksum, row.max_labels, row.min_confidence)
         return found == (self.labeler.checksum, self.wanted.most, self.wanted.least_confidence)
 
-    def _row(self, report: Report, answer: Answer) -> ImageLabels | None:
-        if isinstance(answer, Exception):
-            return None
+    def _result(self, report: Report, answer: Answer) -> Result[ImageLabels]:
+        match answer:
+            case _ImageGoneError():
+                return Done(report.ref)
+            case Exception():
+                return RetryLater(report.ref, str(answer))
+            case Reason():
+                return Refused(report.ref, str(answer), self._row(report, answer))
+            case _:
+                return Done(report.ref, self._row(report, answer))
+
+    def _row(self, report: Report, answer: Seen | Reason) -> ImageLabels:
         return ImageLabels(
             bucket=report.bucket,
             key=report.key,

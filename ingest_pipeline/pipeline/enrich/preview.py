@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -11,12 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from ingest_pipeline.aws.objects.publish import publish
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
-    ObjectReplacedError,
 )
 from ingest_pipeline.aws.objects.versions import (
     download_version,
@@ -25,14 +22,12 @@ from ingest_pipeline.aws.objects.versions import (
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.audio.waveform import (
     WaveformDrawer,
-    WaveformDrawerError,
     WaveformError,
 )
 from ingest_pipeline.media.image.reader import (
     MOST_BYTES,
     ImageError,
     ImageReader,
-    ImageReaderError,
     Picture,
 )
 from ingest_pipeline.media.model import Kind, Reason
@@ -44,21 +39,20 @@ from ingest_pipeline.media.video.strip import (
 )
 from ingest_pipeline.media.video.transcode import (
     TranscodeError,
-    TranscodeResourceError,
 )
+from ingest_pipeline.pipeline.reports import reports_of
+from ingest_pipeline.pipeline.result import Done, Refused, Result, attempt, for_each
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
     Preview,
     Rendition,
     Report,
-    ref_of,
 )
 from ingest_pipeline.records.tables import (
     PREVIEWS,
     RENDITIONS,
     RENDITIONS_BY_OBJECT,
-    REPORTS,
     report_key,
 )
 
@@ -72,23 +66,6 @@ _COPY_BYTES = 1024 * 1024
 _KINDS = {Kind.AUDIO, Kind.IMAGE, Kind.VIDEO}
 _UNTRANSCODED = "transcodable"  # the rule by which a report says that there is no rendition
 _WANTED = "a preview"
-_PASSING = (
-    BotoCoreError,
-    ClientError,
-    OSError,
-    ImageReaderError,
-    WaveformDrawerError,
-    TranscodeResourceError,
-    ObjectReplacedError,
-)
-
-
-@dataclass(frozen=True)
-class Previewed:
-    """What became of a batch."""
-
-    made: tuple[Preview, ...] = ()  # now, with a picture or a reason
-    failed: tuple[str, ...] = ()  # for a passing reason: each object with the words
 
 
 @dataclass(frozen=True)
@@ -109,18 +86,13 @@ class Previewer:
 
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed objects whose preview can be made and is not."""
-        return [ref_of(report) for report in self._lacking(reports)]
+        return [report.ref for report in self._lacking(reports)]
 
-    def preview(self, refs: Iterable[ObjectRef]) -> Previewed:
-        """Make what is missing of these; one that fails does not disturb the others."""
-        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
-        lacking = self._lacking(self.tables.get_many(REPORTS, keys))
+    def preview(self, refs: Sequence[ObjectRef]) -> list[Result[Preview]]:
+        """Make what is missing of these: the preview made now, or refused, the row says why."""
+        lacking = self._lacking(reports_of(self.tables, refs))
         with self._drawer, self._images, ThreadPoolExecutor(_AT_ONCE) as pool:
-            results = list(pool.map(self._attempt, lacking))
-        return Previewed(
-            made=tuple(each for each in results if isinstance(each, Preview)),
-            failed=tuple(each for each in results if isinstance(each, str)),
-        )
+            return for_each(refs, pool.map(self._attempt, lacking))
 
     def _lacking(self, reports: Iterable[Report]) -> list[Report]:
         wanted = [
@@ -145,14 +117,16 @@ class Previewer:
         is_without = made.reason is not None and made.reason.rule == _UNTRANSCODED
         return is_without and self._rendition(report) is not None
 
-    def _attempt(self, report: Report) -> Preview | str:
-        try:
-            with tempfile.TemporaryDirectory(prefix="preview-") as folder:
-                preview = self._make(report, Path(folder))
-        except _PASSING as error:
-            return f"{report.uri}: {error}"
+    def _attempt(self, report: Report) -> Result[Preview]:
+        return attempt(report.ref, lambda: self._previewed(report))
+
+    def _previewed(self, report: Report) -> Result[Preview]:
+        with tempfile.TemporaryDirectory(prefix="preview-") as folder:
+            preview = self._make(report, Path(folder))
         self.tables.put(PREVIEWS, [preview])
-        return preview
+        if preview.preview_key is None:
+            return Refused(report.ref, str(preview.reason), preview)
+        return Done(report.ref, preview)
 
     def _make(self, report: Report, folder: Path) -> Preview:
         kind = report.probe.kind if report.probe else Kind.OTHER

@@ -14,6 +14,8 @@ from ingest_pipeline.media.video.presets import (
     Preset,
     Presets,
 )
+from ingest_pipeline.pipeline.reports import reports_of
+from ingest_pipeline.pipeline.result import Done, Refused, Result, attempt
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -25,12 +27,10 @@ from ingest_pipeline.records.tables import (
     RENDITIONS,
     REPORTS,
     rendition_key,
-    report_key,
 )
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-from ingest_pipeline.records.model import ref_of
 
 _CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
 _RULE = "transcodable"
@@ -47,7 +47,7 @@ class Failure:
 class Engine(Protocol):
     """What transcodes: here and now, or a service that is asked and tells later."""
 
-    def render(
+    def transcode(
         self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
     ) -> Iterator[Rendition | TranscodeJob | Failure]:
         """What comes of each preset: its rendition, published, or the job that is making it.
@@ -58,7 +58,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Rendered:
+class Transcoding:
     """What became of a version."""
 
     source: Report
@@ -68,7 +68,7 @@ class Rendered:
 
 
 @dataclass(frozen=True)
-class Renderer:
+class Transcoder:
     """Makes the renditions that the presets ask for. Doing so twice makes them once."""
 
     tables: Tables
@@ -89,7 +89,7 @@ class Renderer:
         ]
         made = {(r.uri, r.version, r.preset) for r in self.tables.get_many(RENDITIONS, keys)}
         return [
-            ref_of(report)
+            report.ref
             for report in videos
             if any(
                 (report.uri, report.version, preset.name) not in made
@@ -97,23 +97,23 @@ class Renderer:
             )
         ]
 
-    def render(self, ref: ObjectRef, say: Callable[[str], None]) -> Rendered | None:
-        """Make the renditions of a version that is still indexed; None where none is missing.
+    def transcode(self, ref: ObjectRef, say: Callable[[str], None]) -> Result[Transcoding]:
+        """Make the renditions that a version lacks while it is indexed.
 
         A video that cannot be transcoded keeps its place in the index, with the engine's words
         among its reasons: that our encoder failed does not make it invalid.
-
-        Raises:
-            TranscodeResourceError: disk, memory or ffmpeg were missing; try again later.
-            ObjectGoneError: the version is gone.
         """
-        report = self.tables.get(REPORTS, report_key(ref.uri, ref.row_version))
-        if report is None or not self.missing([report]):
-            return None
+        return attempt(ref, lambda: self._transcode(ref, say))
+
+    def _transcode(self, ref: ObjectRef, say: Callable[[str], None]) -> Result[Transcoding]:
+        reports = reports_of(self.tables, [ref])
+        if not self.missing(reports):
+            return Done(ref)
+        (report,) = reports
         made: list[Rendition] = []
         jobs: list[TranscodeJob] = []
         failures: list[Failure] = []
-        for each in self.engine.render(report, self._presets_for(report), say):
+        for each in self.engine.transcode(report, self._presets_for(report), say):
             match each:
                 case Rendition():
                     self.tables.put(RENDITIONS, [each])
@@ -123,7 +123,12 @@ class Renderer:
                 case Failure():
                     failures.append(each)
                     self._record(report, failures)
-        return Rendered(report, tuple(made), tuple(jobs), tuple(failures))
+        done = Transcoding(report, tuple(made), tuple(jobs), tuple(failures))
+        if failures:
+            return Refused(
+                ref, "; ".join(f"{each.preset}: {each.words}" for each in failures), done
+            )
+        return Done(ref, done)
 
     def _record(self, report: Report, failures: Iterable[Failure]) -> None:
         reasons = tuple(

@@ -39,7 +39,7 @@ class FfmpegEngine:
     ffmpeg: Path | None = None  # the program; None: the one on the PATH, or the package's
     run_id: str | None = None
 
-    def render(
+    def transcode(
         self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
     ) -> Iterator[Rendition | Failure]:
         """Download the version once, and make one rendition after the other.
@@ -48,7 +48,7 @@ class FfmpegEngine:
             TranscodeResourceError: disk, memory, time or ffmpeg were missing; try again later.
             ObjectGoneError: the version is gone.
         """
-        with tempfile.TemporaryDirectory(prefix="render-") as folder:
+        with tempfile.TemporaryDirectory(prefix="transcode-") as folder:
             source = Path(folder) / "source"
             with full_disk_told(Path(folder), report.size or 0):
                 download_version(self.s3, report, source)

@@ -48,7 +48,6 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
     TranscodeJob,
-    ref_of,
 )
 from ingest_pipeline.records.tables import (
     TRANSCODE_JOBS,
@@ -81,7 +80,7 @@ class MediaConvertEngine:
     bucket: str  # of renditions
     run_id: str | None = None
 
-    def render(
+    def transcode(
         self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
     ) -> Iterator[Rendition | TranscodeJob | Failure]:
         """Bring each preset as far as it goes now: submit its job, or publish what it made.
@@ -149,7 +148,7 @@ class MediaConvertEngine:
 
         The message goes first: once the row is of the next job, the event of this one is nobody's.
         """
-        self.queue.send(ingest_body(ref_of(report)))
+        self.queue.send(ingest_body(report.ref))
         following = _job(report, preset, job.attempt + 1)
         self.tables.put(TRANSCODE_JOBS, [following])
         self._empty(job)
@@ -235,7 +234,7 @@ def _folder(job: TranscodeJob) -> str:
     return f"{_FOLDER}{job.token}/"
 
 
-def understand_job_event(tables: Tables, message: Message) -> ParsedBody:
+def parse_job_message(tables: Tables, message: Message) -> ParsedBody:
     """The version whose job has ended, its end written into the job's row.
 
     An event of a job that is forgotten (it comes twice, or late) names nothing.

@@ -3,33 +3,29 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from ingest_pipeline.records.model import (
-    Asset,
-    Outcome,
-    Report,
-    Verdict,
-)
+from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
+from ingest_pipeline.records.model import Asset, Outcome, Report, Verdict
 
 
-def index_rows(reports: Iterable[Report]) -> list[Asset]:
+def index(reports: Iterable[Report]) -> list[Result[Asset]]:
     """The row that each report wants in the index; which one of a key stands, the table decides.
 
     A version that was read and is not valid, and a deleted one, take an older valid one out of the
     index: the bucket no longer shows that one either.
     """
-    return [row for report in reports if (row := _row(report))]
+    return list(map(_answer, reports))
 
 
-def _row(report: Report) -> Asset | None:
+def _answer(report: Report) -> Result[Asset]:
+    if report.outcome is Outcome.FAILED:
+        return RetryLater(report.ref, report.why)
     if report.verdict is Verdict.VALID and report.outcome is Outcome.PENDING:
-        return _live(report)
-    if report.outcome is Outcome.DELETED or _is_read_and_not_valid(report):
-        return tombstone(report)
-    return None
-
-
-def _is_read_and_not_valid(report: Report) -> bool:
-    return report.probe is not None and report.verdict is not Verdict.VALID
+        return Done(report.ref, _live(report))
+    if report.outcome is Outcome.DELETED:
+        return Done(report.ref, tombstone(report))
+    if report.probe is not None and report.verdict is not Verdict.VALID:
+        return Refused(report.ref, report.why, tombstone(report))
+    return Done(report.ref)
 
 
 def _live(report: Report) -> Asset:

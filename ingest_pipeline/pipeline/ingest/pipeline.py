@@ -1,31 +1,35 @@
 """The way of an object, from reference to outcome, for those who bring objects themselves."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.pipeline.ingest.finalize import settle
-from ingest_pipeline.pipeline.ingest.index import index_rows
+from ingest_pipeline.pipeline.ingest.finalize import finalize
+from ingest_pipeline.pipeline.ingest.index import index
 from ingest_pipeline.pipeline.ingest.reject import Rejector
-from ingest_pipeline.pipeline.ingest.validate import Examiner
-from ingest_pipeline.records.model import (
-    ObjectRef,
-    Report,
-)
-from ingest_pipeline.records.tables import (
-    ASSETS,
-    REPORTS,
-)
+from ingest_pipeline.pipeline.ingest.validate import Validator
+from ingest_pipeline.pipeline.result import Result, values
+from ingest_pipeline.records.model import ObjectRef, Report
+from ingest_pipeline.records.tables import ASSETS, REPORTS
 
 
-def take_in(
-    tables: Tables, examiner: Examiner, rejector: Rejector, refs: Sequence[ObjectRef]
-) -> list[Report]:
-    """Examine, index or reject, and record: what a run of `ingest_objects` does with a batch."""
-    reports = examiner.examine(refs)
+def ingest(
+    tables: Tables,
+    validator: Validator,
+    rejector: Rejector,
+    follow_up: Callable[[Sequence[Report]], object],
+    refs: Sequence[ObjectRef],
+) -> list[Result[Report]]:
+    """Validate, index, reject and finalize: what a run of `ingest_objects` does with a batch.
+
+    `follow_up` is told the outcomes that are on record.
+    """
+    reports = values(validator.validate(refs))
     tables.put(REPORTS, reports)
-    rows = index_rows(reports)
+    rows = values(index(reports))
     tables.put(ASSETS, rows)
     standing = tables.get_many(ASSETS, map(ASSETS.key, rows))
-    outcomes = settle(reports, standing, rejector.reject(reports))
+    results = finalize(reports, standing, values(rejector.reject(reports)))
+    outcomes = values(results)
     tables.put(REPORTS, outcomes)
-    return outcomes
+    follow_up(outcomes)
+    return results

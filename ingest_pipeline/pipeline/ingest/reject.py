@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     ObjectReplacedError,
@@ -18,6 +17,7 @@ from ingest_pipeline.aws.objects.versions import (
 )
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.rules.sources import Sources
+from ingest_pipeline.pipeline.result import Done, Result, RetryLater
 from ingest_pipeline.records.model import (
     Outcome,
     Report,
@@ -37,8 +37,8 @@ class Rejector:
     quarantine_bucket: str
     threads: int
 
-    def reject(self, reports: Sequence[Report]) -> list[Report]:
-        """The rejected among the reports, each with the outcome that it came to.
+    def reject(self, reports: Sequence[Report]) -> list[Result[Report]]:
+        """Act on the rejected among the reports; each of them with the outcome that it came to.
 
         An object that was overwritten since it was judged is not deleted: it is `superseded`,
         and the new version is judged on its own.
@@ -49,9 +49,17 @@ class Rejector:
             if report.verdict is Verdict.REJECTED and report.outcome is Outcome.PENDING
         ]
         with ThreadPoolExecutor(self.threads) as pool:
-            return list(pool.map(self._reject, rejected))
+            return list(pool.map(self._answer, rejected))
 
-    def _reject(self, report: Report) -> Report:
+    def _answer(self, report: Report) -> Result[Report]:
+        try:
+            return Done(report.ref, self._rejected(report))
+        except AWS_ERRORS as error:
+            reason = Reason(rule="deletable", found=str(error), wanted="an answer from S3")
+            failed = report.becomes(Outcome.FAILED, reasons=(*report.reasons, reason))
+            return RetryLater(report.ref, str(reason), failed)
+
+    def _rejected(self, report: Report) -> Report:
         source = self.sources.for_object(report.bucket, report.key)
         if source is None or source.on_reject == "keep":
             return report.becomes(Outcome.KEPT)
@@ -63,7 +71,4 @@ class Rejector:
             return report.becomes(Outcome.SUPERSEDED)
         except ObjectGoneError:  # this run was interrupted here before, or its owner was faster
             return report.becomes(Outcome.REJECTED, deleted_at=datetime.now(UTC))
-        except (BotoCoreError, ClientError) as error:
-            reason = Reason(rule="deletable", found=str(error), wanted="an answer from S3")
-            return report.becomes(Outcome.FAILED, reasons=(*report.reasons, reason))
         return report.becomes(Outcome.REJECTED, deleted_at=datetime.now(UTC))

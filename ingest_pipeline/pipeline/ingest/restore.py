@@ -8,6 +8,7 @@ from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.objects.versions import restore_version
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 
-class NotRestorableError(ValueError):
+class NotRestorableError(RefusedError):
     """There is nothing to bring back; the message says why."""
 
 

@@ -1,4 +1,4 @@
-"""Probe objects and judge them: from references to reports."""
+"""Validate objects: probe them and judge them by the rules of their source."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.objects.ranged import RangedObject
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     ObjectReplacedError,
 )
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.audio.metadata import MetadataReader
 from ingest_pipeline.media.image.reader import (
     ImageReader,
-    ImageReaderError,
 )
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.probe import probe
@@ -26,7 +25,7 @@ from ingest_pipeline.media.rules.sources import (
     Source,
     Sources,
 )
-from ingest_pipeline.media.video.probe import VideoProbeError
+from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Examiner:
-    """Examines objects, several at a time; one of them failing does not disturb the others."""
+class Validator:
+    """Validates objects, several at a time; one of them failing does not disturb the others."""
 
     s3: "S3Client"
     tables: Tables
@@ -54,37 +53,38 @@ class Examiner:
     _metadata: MetadataReader = field(default_factory=MetadataReader)
     _images: ImageReader = field(default_factory=ImageReader)
 
-    def examine(self, refs: Sequence[ObjectRef]) -> list[Report]:
-        """A report for each reference, judged and not yet acted on.
+    def validate(self, refs: Sequence[ObjectRef]) -> list[Result[Report]]:
+        """The report of each, judged and not yet acted on.
 
-        Objects that could not be read for a passing reason come back as `failed`; everything
-        else has a verdict, or an outcome that explains why it has none.
+        Done is what is valid, kept, or no longer there; refused what breaks a rule; to be tried
+        again what could not be read for a passing reason, its report `failed`.
         """
         with self._metadata, self._images, ThreadPoolExecutor(self.threads) as pool:
-            reports = list(pool.map(self._examine, refs))
-        return self._remember_restored(reports)
+            reports = list(pool.map(self._validated, refs))
+        reports = self._remember_restored(reports)
+        return [_answer(ref, report) for ref, report in zip(refs, reports, strict=True)]
 
-    def _examine(self, ref: ObjectRef) -> Report:
+    def _validated(self, ref: ObjectRef) -> Report:
         source = self.sources.for_object(ref.bucket, ref.key)
         if source is None:
             wanted = "a bucket and prefix of sources.toml"
             return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
         try:
-            return self._examine_standing(ref, source)
-        except (BotoCoreError, ClientError, OSError, VideoProbeError, ImageReaderError) as error:
+            return self._validate_current(ref, source)
+        except (TransientError, *AWS_ERRORS, OSError) as error:
             return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
 
-    def _examine_standing(self, ref: ObjectRef, source: Source) -> Report:
+    def _validate_current(self, ref: ObjectRef, source: Source) -> Report:
         try:
             return self._judge(ref, source)
         except ObjectGoneError:
-            return self._examine_deleted(ref, source)
+            return self._validate_deleted(ref, source)
         except ObjectReplacedError as error:
             return self._unread(
                 ref, Outcome.SUPERSEDED, "present", f"overwritten: {error}", "the version at hand"
             )
 
-    def _examine_deleted(self, ref: ObjectRef, source: Source) -> Report:
+    def _validate_deleted(self, ref: ObjectRef, source: Source) -> Report:
         """The report of an object that was deleted before its turn came.
 
         A repeated message finds the outcome on record. One that was never read is read from
@@ -171,6 +171,14 @@ class Examiner:
             _restored(report, at) if (at := restored.get((report.uri, report.version))) else report
             for report in reports
         ]
+
+
+def _answer(ref: ObjectRef, report: Report) -> Result[Report]:
+    if report.outcome is Outcome.FAILED:
+        return RetryLater(ref, report.why, report)
+    if report.verdict is Verdict.REJECTED:
+        return Refused(ref, report.why, report)
+    return Done(ref, report)
 
 
 def _restored(report: Report, at: datetime) -> Report:

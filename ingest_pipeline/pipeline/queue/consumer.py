@@ -1,66 +1,56 @@
-"""What a sensor's tick does with a queue: receive, understand, batch, keep the receipts."""
+"""What a sensor's tick does with a queue: poll, parse, batch, put the receipts on record."""
 
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from botocore.exceptions import ClientError
-
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
-from ingest_pipeline.aws.queues import Message, Queue
+from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.pipeline.queue.batching import (
-    Batch,
-    by_day,
-    plan_batches,
-    runs_needed,
-)
+from ingest_pipeline.pipeline.queue.batching import Batch, by_day, plan_batches, runs_needed
 from ingest_pipeline.pipeline.queue.leases import receipt_rows
-from ingest_pipeline.records.model import (
-    ObjectRef,
-    Receipt,
-)
+from ingest_pipeline.pipeline.queue.queues import ConsumedQueue
+from ingest_pipeline.records.model import ObjectRef, Receipt
 from ingest_pipeline.records.tables import RECEIPTS
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Intake:
+class Consumer:
     """Receives from a queue as much as can be started, and not more.
 
     Junk goes to the dead-letter queue at once with the problem as an attribute: five deliveries
     would not make it better, and its neighbours would wait.
     """
 
-    understand: Callable[[Message], ParsedBody]
-    queue: Queue
-    dead_letters: Queue
+    source: ConsumedQueue
     tables: Tables
-    visibility_seconds: int
-    max_objects: int
+    parse: Callable[[Message], ParsedBody]
+    max_objects: int  # of a batch
     group_of: Callable[[ObjectRef], str] = by_day
 
-    def take(self, slots: int) -> list[Batch]:
+    def poll(self, slots: int) -> list[Batch]:
         """Batches for about so many runs, their receipts on record."""
         receipts: list[Receipt] = []
         while (
             len(receipts) < slots * self.max_objects
             and runs_needed(receipts, self.max_objects, self.group_of) <= slots
         ):
-            messages = self.queue.receive(self.visibility_seconds)
+            messages = self.source.queue.receive(self.source.visibility_seconds)
             if not messages:
                 break
-            receipts.extend(self._understood(messages))
+            receipts.extend(self._parsed(messages))
         batches = plan_batches(receipts, self.max_objects, self.group_of)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches
 
-    def _understood(self, messages: list[Message]) -> Iterator[Receipt]:
+    def _parsed(self, messages: list[Message]) -> Iterator[Receipt]:
         done: list[str] = []
         for message in messages:
-            parsed = self.understand(message)
+            parsed = self.parse(message)
             explained = self._set_aside(message, parsed.problems) if parsed.problems else True
             if parsed.objects:
                 yield Receipt(
@@ -71,7 +61,7 @@ class Intake:
                 )
             elif explained:
                 done.append(message.handle)
-        self.queue.delete(done)
+        self.source.queue.delete(done)
 
     def _set_aside(self, message: Message, problems: tuple[str, ...]) -> bool:
         """Whether the dead-letter queue took the message with its problem.
@@ -79,14 +69,15 @@ class Intake:
         A body near SQS's limit has no room for the attribute: that one gets there without it,
         after its fifth delivery.
         """
+        queue, dead_letters = self.source.queue, self.source.dead_letters
         try:
-            self.dead_letters.send(message.body, problem="; ".join(problems)[:1000])
-        except ClientError:
-            _log.warning("message %s stays in %s: %s", message.id, self.queue.name, problems[0])
+            dead_letters.send(message.body, problem="; ".join(problems)[:1000])
+        except AWS_ERRORS:
+            _log.warning("message %s stays in %s: %s", message.id, queue.name, problems[0])
             return False
         return True
 
 
-def understand_event(message: Message) -> ParsedBody:
+def parse_event(message: Message) -> ParsedBody:
     """The objects that a message of the ingest queue names."""
     return parse_ingest_body(message.body, message.sent_at)

@@ -1,34 +1,23 @@
-"""Holding on to messages while their run works, and letting go of those that are answered."""
+"""The messages that a run answers for: leased while it works, then acknowledged or released."""
 
 import logging
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import constrained_batches, map_reduce
 
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.records.model import (
-    ObjectRef,
-    Receipt,
-    ReceiptBatch,
-    Report,
-    is_settled,
-)
-from ingest_pipeline.records.tables import (
-    RECEIPTS,
-    REPORTS,
-    report_key,
-)
+from ingest_pipeline.pipeline.result import Result, RetryLater
+from ingest_pipeline.records.model import ObjectRef, Receipt, ReceiptBatch, is_settled
+from ingest_pipeline.records.tables import RECEIPTS, REPORTS, report_key
 
 _log = logging.getLogger(__name__)
 _ROW_BYTES = 200_000  # of receipts as JSON: DynamoDB takes 400 KB an item
-
-
 # How soon a message comes again whose object failed for a passing reason: 10 s, then 40, 160 and
 # 640. All at 10 s, an outage of a minute would send a whole bucket to the dead-letter queue.
 _RETRY_SECONDS = 10
@@ -55,43 +44,17 @@ def receipt_rows(batch: str, receipts: Sequence[Receipt]) -> list[ReceiptBatch]:
     ]
 
 
-class HeldReceipts:
-    """The receipts of one run, hidden from others for as long as the run works.
-
-    A context manager: a thread extends the visibility three times within each time-out. At the
-    end whatever was not answered is shown again soon; after a kill -9, when its time is up.
-    """
+class Leases:
+    """The messages of one run's batch. Made by `leased`, which also extends and releases them."""
 
     def __init__(
         self, queue: Queue, tables: Tables, batch: str | None, visibility_seconds: int
     ) -> None:
         self._queue = queue
         self._tables = tables
-        self._batch = batch
         self._visibility_seconds = visibility_seconds
-        self._rows: list[ReceiptBatch] = []
-        self._held: dict[str, Receipt] = {}
-        self._stop = threading.Event()
-        self._heartbeat = threading.Thread(target=self._extend, name="visibility", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._rows = self._load(self._batch) if self._batch else []
-        self._held = {each.message_id: each for row in self._rows for each in row.receipts}
-        if self._held:
-            self._heartbeat.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._stop.set()
-        if self._heartbeat.ident:
-            self._heartbeat.join()
-        for seconds, receipts in map_reduce(self._held.values(), _retry_seconds).items():
-            self._hide(receipts, seconds)
+        self._rows = self._load(batch) if batch else []
+        self._leased = {each.message_id: each for row in self._rows for each in row.receipts}
 
     def _load(self, batch: str) -> list[ReceiptBatch]:
         first = self._tables.get(RECEIPTS, {"batch": batch})
@@ -100,62 +63,79 @@ class HeldReceipts:
         keys = [{"batch": f"{batch}/{n}"} for n in range(1, first.parts)]
         return [first, *self._tables.get_many(RECEIPTS, keys)]
 
-    def _extend(self) -> None:
-        while not self._stop.wait(self._visibility_seconds / 3):
-            self._hide(list(self._held.values()), self._visibility_seconds)
+    def acknowledge(self, results: Iterable[Result[Any]]) -> list[Receipt]:
+        """Delete the messages all of whose objects are done or refused; which ones went.
+
+        Call it only after the outcomes are written: a message that is gone cannot come again.
+        """
+        results = list(results)
+        again = {each.ref.uri for each in results if isinstance(each, RetryLater)}
+        final = {each.ref.uri for each in results} - again
+        answered = [
+            receipt
+            for receipt in self._leased.values()
+            if again.isdisjoint(ref.uri for ref in receipt.objects)
+            and self._are_final([ref for ref in receipt.objects if ref.uri not in final])
+        ]
+        self._queue.delete(receipt.handle for receipt in answered)
+        for receipt in answered:
+            del self._leased[receipt.message_id]
+        if not self._leased:
+            for row in self._rows:
+                self._tables.delete(RECEIPTS, {"batch": row.batch})
+        return answered
+
+    def _are_final(self, refs: list[ObjectRef]) -> bool:
+        """Whether objects outside this run's batch (of another day) have their outcomes."""
+        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
+        return sum(map(is_settled, self._tables.get_many(REPORTS, keys))) == len(keys)
+
+    def extend(self) -> None:
+        """Hide what is leased for another whole visibility time."""
+        self._hide(list(self._leased.values()), self._visibility_seconds)
+
+    def release(self) -> None:
+        """Have what was not acknowledged come again soon, later each time."""
+        for seconds, receipts in map_reduce(self._leased.values(), _retry_seconds).items():
+            self._hide(receipts, seconds)
 
     def _hide(self, receipts: list[Receipt], seconds: int) -> None:
         handles = [receipt.handle for receipt in receipts]
         try:
             self._queue.hide(handles, seconds)
-        except (BotoCoreError, ClientError):  # at worst a message comes twice
+        except AWS_ERRORS:  # at worst a message comes twice
             _log.warning("could not hide %d messages for %d s", len(handles), seconds)
 
-    def answer(self, reports: Iterable[Report]) -> list[Receipt]:
-        """Delete the messages all of whose objects have an outcome on record; which ones went.
 
-        Call it only after the reports are written: a message that is gone cannot come again.
-        """
-        reports = list(reports)
-        unsettled = {report.uri for report in reports if not is_settled(report)}
-        settled = {report.uri for report in reports} - unsettled
-        answered = [
-            receipt for receipt in self._held.values() if self._is_answered(receipt, settled)
-        ]
-        self._let_go(answered)
-        return answered
+@contextmanager
+def leased(
+    queue: Queue, tables: Tables, batch: str | None, visibility_seconds: int
+) -> Iterator[Leases]:
+    """The messages of a batch, hidden from others for as long as the block works.
 
-    def answer_but(self, refs: Iterable[ObjectRef]) -> list[Receipt]:
-        """Delete the messages that name none of these objects; which ones went."""
-        uris = {ref.uri for ref in refs}
-        answered = [
-            receipt
-            for receipt in self._held.values()
-            if uris.isdisjoint(ref.uri for ref in receipt.objects)
-        ]
-        self._let_go(answered)
-        return answered
+    A thread extends the visibility three times within each time-out. On leaving, whatever was not
+    acknowledged is released; after a kill -9 it is shown again when its time is up. A run that was
+    launched by hand has no batch, and no message to answer for.
+    """
+    leases = Leases(queue, tables, batch, visibility_seconds)
+    done = threading.Event()
+    heartbeat = threading.Thread(
+        target=_keep, args=(leases, done, visibility_seconds / 3), name="visibility", daemon=True
+    )
+    if batch:
+        heartbeat.start()
+    try:
+        yield leases
+    finally:
+        done.set()
+        if batch:
+            heartbeat.join()
+        leases.release()
 
-    def answer_all(self) -> None:
-        """Delete every message: all that they asked for is done and on record."""
-        self._let_go(list(self._held.values()))
 
-    def _let_go(self, receipts: list[Receipt]) -> None:
-        self._queue.delete(receipt.handle for receipt in receipts)
-        for receipt in receipts:
-            del self._held[receipt.message_id]
-        if not self._held:
-            for row in self._rows:
-                self._tables.delete(RECEIPTS, {"batch": row.batch})
-
-    def _is_answered(self, receipt: Receipt, settled: Collection[str]) -> bool:
-        elsewhere = [ref for ref in receipt.objects if ref.uri not in settled]
-        return not elsewhere or self._all_on_record(elsewhere)
-
-    def _all_on_record(self, refs: list[ObjectRef]) -> bool:
-        """Whether objects outside this run's batch (of another day) have their outcomes."""
-        keys = [report_key(ref.uri, ref.row_version) for ref in refs]
-        return sum(map(is_settled, self._tables.get_many(REPORTS, keys))) == len(keys)
+def _keep(leases: Leases, done: threading.Event, seconds: float) -> None:
+    while not done.wait(seconds):
+        leases.extend()
 
 
 def _retry_seconds(receipt: Receipt) -> int:

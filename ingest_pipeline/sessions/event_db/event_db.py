@@ -6,6 +6,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ingest_pipeline.errors import IngestError, TransientError
 from ingest_pipeline.sessions.model import Event, Session
 from ingest_pipeline.values import Frozen
 
@@ -16,11 +17,11 @@ _T = TypeVar("_T")
 EventKey = tuple[str, str]  # session id, audio tag
 
 
-class EventDbError(Exception):
+class EventDbError(IngestError):
     """The database refused; asking again does not help."""
 
 
-class EventDbUnavailableError(EventDbError):
+class EventDbUnavailableError(EventDbError, TransientError):
     """The database gave no answer, also when asked again; passing, the work may be repeated."""
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from ingest_pipeline.defs.common.io_managers import (
     TABLE,
-    DynamoDBIOManager,
 )
+from ingest_pipeline.defs.common.pages import MadeReports, ReportPages, Tally
 from ingest_pipeline.defs.common.partitions import arrival_days
-from ingest_pipeline.defs.common.resources import AwsResource
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.records.model import (
     Outcome,
@@ -17,6 +17,7 @@ from ingest_pipeline.records.model import (
     Verdict,
 )
 from ingest_pipeline.records.tables import REPORTS
+from ingest_pipeline.settings import settings
 from ingest_pipeline_tests.defs.runs import RANGE_END, RANGE_START
 from ingest_pipeline_tests.world import World
 
@@ -49,12 +50,12 @@ class Pipeline:
             metadata={TABLE: REPORTS.name},
             backfill_policy=dg.BackfillPolicy.single_run(),
         )
-        def written() -> list[Report]:
-            return rows
+        def written() -> MadeReports:
+            return MadeReports([rows], Tally(), lambda _tally: {})
 
         @dg.asset(partitions_def=arrival_days, backfill_policy=dg.BackfillPolicy.single_run())
-        def reader(written: list[Report]) -> None:
-            self.read = sorted(written, key=lambda row: row.key)
+        def reader(written: ReportPages) -> None:
+            self.read = sorted((row for page in written for row in page), key=lambda row: row.key)
 
         self._assets = [written, reader]
 
@@ -62,7 +63,7 @@ class Pipeline:
         return dg.materialize(
             self._assets,
             instance=self._instance,
-            resources={"tables": DynamoDBIOManager(aws=AwsResource())},
+            resources={"tables": resources(settings()).dynamodb_io_manager},
             tags={RANGE_START: first, RANGE_END: last},
             selection=list(names),
         )

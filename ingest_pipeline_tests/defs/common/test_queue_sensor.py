@@ -8,10 +8,8 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from ingest_pipeline.aws.events import delete_order_body, ingest_body
 from ingest_pipeline.aws.queues import Depth
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.common.resources import (
-    BATCH_TAG,
-    AwsResource,
-)
+from ingest_pipeline.defs.common.resources.queues import BATCH_TAG
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.records.model import (
     ObjectRef,
@@ -29,7 +27,7 @@ from ingest_pipeline_tests.media.clips import big_buck_bunny
 from ingest_pipeline_tests.world import World, bodies, some_ref
 
 
-def tick(instance: dg.DagsterInstance, name: str = "s3_ingest_sensor") -> SensorExecutionData:
+def tick(instance: dg.DagsterInstance, name: str = "ingest_objects_sensor") -> SensorExecutionData:
     """A tick as the daemon asks for it: partition keys and run config are checked, too."""
     definitions = defs()
     repository = definitions.get_repository_def()
@@ -37,12 +35,14 @@ def tick(instance: dg.DagsterInstance, name: str = "s3_ingest_sensor") -> Sensor
         instance=instance,
         definitions=definitions,
         sensor_name=name,
-        resources={"aws": AwsResource()},
+        resources=resources(settings()).by_name(),
     ) as context:
         return repository.get_sensor_def(name).evaluate_tick(context)
 
 
-def requests(instance: dg.DagsterInstance, name: str = "s3_ingest_sensor") -> list[dg.RunRequest]:
+def requests(
+    instance: dg.DagsterInstance, name: str = "ingest_objects_sensor"
+) -> list[dg.RunRequest]:
     return list(tick(instance, name).run_requests or [])
 
 
@@ -52,8 +52,8 @@ def wait_to_start(instance: dg.DagsterInstance, job: str) -> None:
 
 
 def test_an_empty_queue_is_skipped(our_world: World, instance: dg.DagsterInstance) -> None:
-    assert our_world.system.ingest_queue.depth().waiting == 0
-    for name in ("s3_ingest_sensor", "s3_delete_sensor"):
+    assert our_world.system.queues.ingest.queue.depth().waiting == 0
+    for name in ("ingest_objects_sensor", "delete_objects_sensor"):
         assert tick(instance, name).skip_message == "no messages"
 
 
@@ -83,7 +83,7 @@ def test_what_is_asked_for_runs(our_world: World, instance: dg.DagsterInstance) 
     (request,) = requests(instance)
     assert run_as_requested(instance, "ingest_objects", request).success
     assert our_world.report(ref).outcome is Outcome.INDEXED
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)
 
 
 def test_tags_stay_short_and_plain(our_world: World, instance: dg.DagsterInstance) -> None:
@@ -107,7 +107,7 @@ def test_an_event_of_any_time_has_a_partition(
 ) -> None:
     body = json.loads(ingest_body(some_ref(our_world.bucket, "a.wav")))
     body["Records"][0]["eventTime"] = time
-    our_world.system.ingest_queue.send(json.dumps(body))
+    our_world.system.queues.ingest.queue.send(json.dumps(body))
     (request,) = requests(instance)
     assert request.partition_key
     assert request.partition_key >= f"{FIRST_DAY:%Y-%m-%d}"
@@ -120,7 +120,7 @@ def test_messages_stay_in_the_queue_while_enough_runs_wait_to_start(
     for _ in range(settings().max_queued_runs):
         wait_to_start(instance, "ingest_objects")
     assert tick(instance).skip_message == "2 runs wait to start: messages stay in SQS meanwhile"
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=1, in_flight=0)
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=1, in_flight=0)
 
 
 def test_runs_of_the_other_job_do_not_count(our_world: World, instance: dg.DagsterInstance) -> None:
@@ -138,64 +138,74 @@ def test_a_tick_takes_no_more_than_free_runs_can_work_on(
     our_world.send(*(some_ref(our_world.bucket, f"{n}.wav") for n in range(50)))
     wait_to_start(instance, "ingest_objects")
     assert len(requests(instance)) == 1
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=40, in_flight=10)
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=40, in_flight=10)
 
 
 def test_junk_starts_nothing_and_is_put_aside(
     our_world: World, instance: dg.DagsterInstance
 ) -> None:
-    our_world.system.ingest_queue.send_all(["junk", '{"Event": "s3:TestEvent"}', "[]"])
+    our_world.system.queues.ingest.queue.send_all(["junk", '{"Event": "s3:TestEvent"}', "[]"])
     assert tick(instance).skip_message == "no messages"
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
-    assert our_world.system.ingest_dead_letters.depth().waiting == 2
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.ingest.dead_letters.depth().waiting == 2
 
 
 def test_a_delete_order_is_carried_out_and_answered(
     our_world: World, instance: dg.DagsterInstance
 ) -> None:
     ref = our_world.put("new\nline.wav", wavs.valid())
-    our_world.take_in([ref])
-    our_world.system.delete_queue.send_all(
+    our_world.ingest([ref])
+    our_world.system.queues.delete.queue.send_all(
         [delete_order_body(our_world.bucket, key) for key in (ref.key, "never.wav")]
     )
-    (request,) = requests(instance, "s3_delete_sensor")
+    (request,) = requests(instance, "delete_objects_sensor")
     assert request.partition_key is None
     assert run_as_requested(instance, "delete_objects", request).success
     assert our_world.content(ref.key) is None
     assert not our_world.is_indexed(ref.key)
     assert our_world.report(ref).outcome is Outcome.DELETED
-    assert our_world.system.delete_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.delete.queue.depth() == Depth(waiting=0, in_flight=0)
     assert run_as_requested(instance, "delete_objects", request).success
 
 
 def test_an_order_for_a_foreign_bucket_is_refused(
     our_world: World, instance: dg.DagsterInstance
 ) -> None:
-    our_world.system.delete_queue.send(delete_order_body("foreign-bucket", "a.wav"))
-    assert tick(instance, "s3_delete_sensor").skip_message == "no messages"
-    assert our_world.system.delete_dead_letters.depth().waiting == 1
+    our_world.system.queues.delete.queue.send(delete_order_body("foreign-bucket", "a.wav"))
+    assert tick(instance, "delete_objects_sensor").skip_message == "no messages"
+    assert our_world.system.queues.delete.dead_letters.depth().waiting == 1
 
 
-def reconcile(instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:
-    result = defs().resolve_job_def("reconcile").execute_in_process(instance=instance)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave no object to its run, however young."""
+    for module in ("checks", "jobs"):
+        monkeypatch.setattr(f"ingest_pipeline.defs.maintenance.{module}.GRACE", timedelta(0))
+
+
+def look(instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:
+    result = defs().resolve_job_def("check_objects").execute_in_process(instance=instance)
     return {check.check_name: check for check in result.get_asset_check_evaluations()}
 
 
-def test_the_reconciliation_finds_dead_letters_and_agreement(
+def reconcile(instance: dg.DagsterInstance) -> None:
+    assert defs().resolve_job_def("reconcile").execute_in_process(instance=instance).success
+
+
+def test_the_checks_find_dead_letters_and_agreement(
     our_world: World, instance: dg.DagsterInstance
 ) -> None:
     ref: ObjectRef = our_world.put("a.wav", wavs.valid())
-    checks = reconcile(instance)
+    checks = look(instance)
     assert {name: check.passed for name, check in checks.items()} == {
         "bucket_and_tables_agree": True,  # the object is too young to have been missed
         "indexed_objects_are_enriched": True,
         "dead_letter_queues_empty": True,
     }
-    for _, dead_letters in our_world.system.queues:
-        dead_letters.send("dead")
-    dead = reconcile(instance)["dead_letter_queues_empty"]
+    for each in our_world.system.queues:
+        each.dead_letters.send("dead")
+    dead = look(instance)["dead_letter_queues_empty"]
     assert not dead.passed
-    names = [dead_letters.name for _, dead_letters in our_world.system.queues]
+    names = [each.dead_letters.name for each in our_world.system.queues]
     assert {name: value.value for name, value in dead.metadata.items()} == dict.fromkeys(names, 1)
     assert our_world.content(ref.key)
 
@@ -203,13 +213,20 @@ def test_the_reconciliation_finds_dead_letters_and_agreement(
 def test_the_reconciliation_asks_again_for_what_an_indexed_object_lacks(
     our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest_pipeline.defs.maintenance.checks._GRACE", timedelta(0))
+    at_once(monkeypatch)
     ref = our_world.put("a.wav", wavs.valid())
-    our_world.take_in([ref])
-    check = reconcile(instance)["indexed_objects_are_enriched"]
-    assert (check.passed, check.metadata["asked for again"].value) == (False, 1)
-    assert reconcile(instance)["indexed_objects_are_enriched"].passed, "what waits is not lost"
-    assert [json.loads(body) for body in bodies(our_world.system.enrichment_queue)] == [
+    our_world.ingest([ref])
+    check = look(instance)["indexed_objects_are_enriched"]
+    assert (check.passed, check.metadata["lacking"].value) == (False, 1)
+    assert our_world.system.queues.enrichment.queue.depth() == Depth(0, 0), (
+        "a look asks for nothing"
+    )
+    for _ in range(2):  # what waits is not lost: it is asked for once
+        reconcile(instance)
+    not_looked = look(instance)["indexed_objects_are_enriched"]
+    assert (not_looked.passed, not_looked.metadata["looked"].value) == (False, False)
+    assert str(not_looked.description).startswith("Not looked: messages wait in ")
+    assert [json.loads(body) for body in bodies(our_world.system.queues.enrichment.queue)] == [
         json.loads(ingest_body(ref))
     ]
 
@@ -217,27 +234,29 @@ def test_the_reconciliation_asks_again_for_what_an_indexed_object_lacks(
 def test_the_reconciliation_tries_no_video_again_that_cannot_be_transcoded(
     our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest_pipeline.defs.maintenance.checks._GRACE", timedelta(0))
-    (report,) = our_world.take_in([our_world.put("a.mp4", big_buck_bunny().read_bytes())])
-    assert (
-        reconcile(instance)["indexed_objects_are_enriched"].metadata["asked for again"].value == 1
-    )
-    assert len(bodies(our_world.system.rendition_queue)) == 1
+    at_once(monkeypatch)
+    (report,) = our_world.ingest([our_world.put("a.mp4", big_buck_bunny().read_bytes())])
+    assert look(instance)["indexed_objects_are_enriched"].metadata["lacking"].value == 1
+    reconcile(instance)
+    assert len(bodies(our_world.system.queues.rendition.queue)) == 1
     reason = Reason(rule="transcodable", found="no frame", wanted="a rendition")
     our_world.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=(reason,))])
-    assert reconcile(instance)["indexed_objects_are_enriched"].passed
-    assert bodies(our_world.system.rendition_queue) == []
+    assert look(instance)["indexed_objects_are_enriched"].passed
+    reconcile(instance)
+    assert bodies(our_world.system.queues.rendition.queue) == []
 
 
 def test_the_reconciliation_sends_what_was_missed(
     our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest_pipeline.defs.maintenance.checks._GRACE", timedelta(0))
+    at_once(monkeypatch)
     ref = our_world.put("missed.wav", wavs.valid())
-    check = reconcile(instance)["bucket_and_tables_agree"]
+    check = look(instance)["bucket_and_tables_agree"]
     assert not check.passed
-    assert check.metadata["sent again"].value == 1
+    assert check.metadata["differences"].value == 1
+    assert our_world.system.queues.ingest.queue.depth() == Depth(0, 0), "a look sends nothing"
+    reconcile(instance)
     (request,) = requests(instance)
     assert run_as_requested(instance, "ingest_objects", request).success
     assert our_world.report(ref).outcome is Outcome.INDEXED
-    assert reconcile(instance)["bucket_and_tables_agree"].passed
+    assert look(instance)["bucket_and_tables_agree"].passed

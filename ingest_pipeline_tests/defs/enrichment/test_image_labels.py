@@ -7,7 +7,7 @@ import pytest
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectConfig
 from ingest_pipeline.defs.common.partitions import day_range
-from ingest_pipeline.defs.common.resources import AwsResource
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.defs.enrichment.image_labels import image_labels_by
 from ingest_pipeline.media.labels.local import LocalLabeler
 from ingest_pipeline.records.model import (
@@ -21,7 +21,7 @@ from ingest_pipeline.records.tables import (
     IMAGE_LABELS_BY_OBJECT,
 )
 from ingest_pipeline.settings import settings
-from ingest_pipeline_tests.defs.runs import passed_checks
+from ingest_pipeline_tests.defs.runs import passed_checks, records
 from ingest_pipeline_tests.media import photos
 from ingest_pipeline_tests.world import World
 
@@ -37,7 +37,7 @@ def run(
         [asset],
         instance=instance,
         partition_key=day,
-        resources={"aws": AwsResource()},
+        resources=resources(settings()).by_name(),
         run_config={"ops": {"image_labels": {"config": {"objects": objects}}}} if refs else None,
         raise_on_error=False,
         tags=tags,
@@ -46,12 +46,15 @@ def run(
 
 def metadata(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     event = result.asset_materializations_for_node("image_labels")[0]
-    return {name: value.value for name, value in event.metadata.items()}
+    return {
+        name: value if isinstance(value, dg.TableMetadataValue) else value.value
+        for name, value in event.metadata.items()
+    }
 
 
 def indexed(world: World, key: str, content: bytes) -> ObjectRef:
     ref = world.put(key, content)
-    world.take_in([ref])
+    world.ingest([ref])
     assert world.is_indexed(key)
     return ref
 
@@ -74,8 +77,8 @@ def test_a_run_labels_its_objects_and_shows_what_is_on_them(
     shown = metadata(result)
     assert (shown["images"], shown["labelled now"]) == (2, 2)
     assert (shown["with labels"], shown["not labelled"]) == (1, 0)
-    assert "domestic cat 9" in shown["table"]
-    assert "<b>" not in shown["table"]
+    named = {str(record[0]): str(record[1]) for record in records(shown["table"])}
+    assert named[f"{our_world.bucket}/cat|<b>.png"].startswith("domestic cat 9")
     assert shown["picture"].startswith("![thumbnail](data:image/webp;base64,")
     assert len(shown["picture"]) < 24 * 1024
     again = run(instance, cat.day, cat, other)

@@ -5,8 +5,8 @@ import pytest
 
 from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.queues import Depth
-from ingest_pipeline.defs.common.resources import BATCH_TAG
-from ingest_pipeline.pipeline.queue import leases as receipts_module
+from ingest_pipeline.defs.common.resources.queues import BATCH_TAG
+from ingest_pipeline.pipeline.queue import leases as leases_module
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.records.model import (
     ObjectRef,
@@ -26,7 +26,7 @@ FIRST_STEPS = ("probe_report", "valid_asset_index", "rejected_objects")
 
 @pytest.fixture(autouse=True)
 def shown_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts_module, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(leases_module, "_RETRY_SECONDS", 0)
 
 
 def put_some(world: World) -> dict[Outcome, ObjectRef]:
@@ -43,7 +43,7 @@ def put_some(world: World) -> dict[Outcome, ObjectRef]:
 
 def batch_of(world: World, *refs: ObjectRef) -> Batch:
     world.send(*refs)
-    (batch,) = world.system.intake().take(slots=1)
+    (batch,) = world.wired.ingest_consumer.consumer.poll(slots=1)
     assert len(batch.receipts) == len(refs)
     return batch
 
@@ -62,7 +62,7 @@ def test_a_run_brings_each_object_of_its_batch_to_its_outcome_and_answers_its_me
     assert outcomes(our_world, refs) == {outcome: outcome for outcome in refs}
     assert our_world.is_indexed("new\nline.wav")
     assert our_world.content("wrong.wav") is None
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)
     assert passed_checks(result) == {
         "every_object_has_an_outcome": True,
         "no_valid_object_was_deleted": True,
@@ -142,7 +142,7 @@ def test_an_object_without_an_outcome_fails_the_run_and_not_its_neighbours(
     assert our_world.report(good).outcome is Outcome.INDEXED
     assert our_world.report(bad).outcome is Outcome.FAILED
     assert our_world.content("quarantine/bad.wav") == wavs.wrong_rate()
-    assert bodies(our_world.system.ingest_queue) == [ingest_body(bad)]
+    assert bodies(our_world.system.queues.ingest.queue) == [ingest_body(bad)]
 
 
 def test_a_run_that_died_before_its_last_step_is_completed_from_there(
@@ -153,10 +153,10 @@ def test_a_run_that_died_before_its_last_step_is_completed_from_there(
     tags = {BATCH_TAG: batch.id}
     assert run(instance, batch.group, batch.objects, assets=FIRST_STEPS, tags=tags).success
     assert our_world.report(refs[Outcome.INDEXED]).outcome is Outcome.PENDING
-    assert our_world.system.ingest_queue.depth().in_flight == len(refs)
+    assert our_world.system.queues.ingest.queue.depth().in_flight == len(refs)
     run(instance, batch.group, assets=["ingest_receipts"], tags=tags)
     assert outcomes(our_world, refs) == {outcome: outcome for outcome in refs}
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)
 
 
 def test_an_object_of_no_source_is_answered_and_left_alone(
@@ -166,4 +166,4 @@ def test_an_object_of_no_source_is_answered_and_left_alone(
     batch = batch_of(our_world, ref)
     assert run(instance, batch.group, batch.objects, tags={BATCH_TAG: batch.id}).success
     assert our_world.report(ref).outcome is Outcome.KEPT
-    assert our_world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)

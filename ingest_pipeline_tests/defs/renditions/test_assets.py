@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from ingest_pipeline.defs.common.resources import AwsResource
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -17,7 +17,7 @@ from ingest_pipeline.records.tables import (
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.defs.common.test_queue_sensor import requests
-from ingest_pipeline_tests.defs.runs import metadata, passed_checks, run_as_requested
+from ingest_pipeline_tests.defs.runs import metadata, passed_checks, records, run_as_requested
 from ingest_pipeline_tests.media.clips import AAC, H264, make_clip
 from ingest_pipeline_tests.mediaconvert import StandIn, stand_in
 from ingest_pipeline_tests.world import World
@@ -57,29 +57,30 @@ def service(queues: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]
 
 def system() -> System:
     """The system that the definitions work with."""
-    return AwsResource().system
+    return System(settings())
 
 
 def ordered(world: World, clip: bytes) -> ObjectRef:
     """An indexed video whose rendition is asked for."""
     ref = world.put("a|film.mp4", clip)
-    (outcome,) = world.take_in([ref])
+    (outcome,) = world.ingest([ref])
     assert outcome.outcome is Outcome.INDEXED, outcome.reasons
-    assert system().order_renditions([outcome]) == 1
+    resources(settings()).requests.requests.follow_up([outcome])
+    assert system().queues.rendition.queue.depth().waiting == 1
     return ref
 
 
 def rendered(instance: dg.DagsterInstance, sensor: str) -> dg.ExecuteInProcessResult:
     """The run that a tick of a sensor asks for, which succeeds."""
     (request,) = requests(instance, sensor)
-    result = run_as_requested(instance, "render_videos", request)
+    result = run_as_requested(instance, "transcode_videos", request)
     assert result.success
     return result
 
 
 def assert_empty(*kinds: str) -> None:
-    for queue in (getattr(system(), f"{kind}_queue") for kind in kinds):
-        depth = queue.depth()
+    for kind in kinds:
+        depth = getattr(system().queues, kind).queue.depth()
         assert depth.waiting == depth.in_flight == 0
 
 
@@ -87,15 +88,16 @@ def test_a_run_shows_the_video_before_and_after_and_what_plays_it(
     queues: World, instance: dg.DagsterInstance, clip: bytes
 ) -> None:
     ref = ordered(queues, clip)
-    result = rendered(instance, "rendition_sensor")
+    result = rendered(instance, "transcode_videos_sensor")
     (row,) = queues.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri)
     shown = metadata(result, "renditions")
     assert (shown["renditions"], shown["submitted"], shown["failed"]) == (1, [], [])
-    _, _, before, after = str(shown["table"]).splitlines()
-    video = f"{ref.bucket}/a&#124;film.mp4"
-    assert before.startswith(f"| {video} | before | {len(clip)} | 320x240 | 2.0 | h264 | aac | ")
-    assert after.startswith(f"| {video} | Web | {row.size} | 320x240 | 2.0")
-    assert after.endswith(f"| {row.bit_rate // 1000} | {row.seconds_taken} s |")
+    before, after = records(shown["table"])
+    video = f"{ref.bucket}/a|film.mp4"
+    assert before[:7] == [video, "before", len(clip), "320x240", 2.0, "h264", "aac"]
+    assert after[:4] == [video, "Web", row.size, "320x240"]
+    assert str(after[4]).startswith("2.0")
+    assert after[-2:] == [row.bit_rate // 1000, f"{row.seconds_taken} s"]
     place = f"http://localhost:{settings().api_port}/content/{ref.bucket}"
     query = f"key=a%7Cfilm.mp4&version={ref.version}&preset=Web"
     assert shown["play"] == f"[a&#124;film.mp4]({place}?{query})"
@@ -108,7 +110,7 @@ def test_a_job_is_submitted_by_one_run_and_finished_by_another(
     service: StandIn, queues: World, instance: dg.DagsterInstance, clip: bytes
 ) -> None:
     ref = ordered(queues, clip)
-    submission = rendered(instance, "rendition_sensor")
+    submission = rendered(instance, "transcode_videos_sensor")
     (job_id,) = service.jobs
     told = metadata(submission, "renditions")
     assert (told["renditions"], told["submitted"]) == (0, [f"{ref.uri}: {job_id}"])
@@ -118,8 +120,8 @@ def test_a_job_is_submitted_by_one_run_and_finished_by_another(
     for group, bucket, key in service.outputs(job_id):
         body = clip if group == "video" else picture
         queues.clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
-    system().transcode_queue.send(service.end(job_id, "COMPLETE"))
-    finish = rendered(instance, "transcode_sensor")
+    system().queues.transcode.queue.send(service.end(job_id, "COMPLETE"))
+    finish = rendered(instance, "transcode_jobs_sensor")
     (row,) = queues.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri)
     assert (row.engine, row.run_id) == ("mediaconvert", finish.run_id)
     assert metadata(finish, "renditions")["renditions"] == 1
@@ -131,10 +133,10 @@ def test_a_failed_job_is_told_by_its_run(
     service: StandIn, queues: World, instance: dg.DagsterInstance, clip: bytes
 ) -> None:
     ref = ordered(queues, clip)
-    rendered(instance, "rendition_sensor")
+    rendered(instance, "transcode_videos_sensor")
     (job_id,) = service.jobs
-    system().transcode_queue.send(service.end(job_id, "ERROR", errorCode=1030))
-    result = rendered(instance, "transcode_sensor")
+    system().queues.transcode.queue.send(service.end(job_id, "ERROR", errorCode=1030))
+    result = rendered(instance, "transcode_jobs_sensor")
     failed = str(metadata(result, "renditions")["failed"])
     assert f"{ref.uri}: Web: MediaConvert ERROR 1030, its codec or container" in failed
     assert_empty("rendition", "transcode")

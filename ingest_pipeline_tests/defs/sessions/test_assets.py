@@ -15,17 +15,15 @@ from urllib3 import HTTPResponse
 from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.queues import Depth
 from ingest_pipeline.definitions import defs
+from ingest_pipeline.defs.common.metadata import links
 from ingest_pipeline.defs.common.partitions import session_days
-from ingest_pipeline.defs.common.resources import (
-    BATCH_TAG,
-    AwsResource,
-    EventDbResource,
-)
+from ingest_pipeline.defs.common.resources.queues import BATCH_TAG
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.defs.sessions.metadata import (
     describe_found_sessions,
     describe_ingested_sessions,
 )
-from ingest_pipeline.defs.sessions.schedules import recent_sessions
+from ingest_pipeline.defs.sessions.schedules import ingest_sessions_schedule
 from ingest_pipeline.pipeline.queue import leases as receipts_module
 from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.sessions.job_report import JobReport
@@ -33,11 +31,13 @@ from ingest_pipeline.sessions.model import SessionOutcome, SessionState
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES, SessionRow
 from ingest_pipeline.sessions.sample import SampleSession
 from ingest_pipeline.sessions.tree import FolderProblem, Timeframe
+from ingest_pipeline.settings import settings
 from ingest_pipeline.values import FIRST_DAY
 from ingest_pipeline_tests.defs.runs import (
     RANGE_END,
     RANGE_START,
     passed_checks,
+    records,
     run_as_requested,
 )
 from ingest_pipeline_tests.world import World, bodies, some_ref
@@ -75,7 +75,7 @@ def announce(world: World, *keys: str) -> None:
     """What the bucket says of keys; a session's folder stands for its report."""
     names = [f"{key}x_logged_Upload_Report.json" if key.endswith("/") else key for key in keys]
     refs = [some_ref(world.session_bucket, name) for name in names]
-    world.system.session_queue.send_all(map(ingest_body, refs))
+    world.system.queues.session.queue.send_all(map(ingest_body, refs))
 
 
 def ingest(
@@ -102,10 +102,10 @@ def tick(instance: dg.DagsterInstance) -> SensorExecutionData:
     with dg.build_sensor_context(
         instance=instance,
         definitions=definitions,
-        sensor_name="session_sensor",
-        resources={"aws": AwsResource()},
+        sensor_name="ingest_sessions_sensor",
+        resources=resources(settings()).by_name(),
     ) as context:
-        return repository.get_sensor_def("session_sensor").evaluate_tick(context)
+        return repository.get_sensor_def("ingest_sessions_sensor").evaluate_tick(context)
 
 
 def requests(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
@@ -119,7 +119,7 @@ def folders(request: dg.RunRequest) -> list[str]:
 
 def stored_tags() -> dict[str, list[str]]:
     """The audio tags in the event database, by session."""
-    with EventDbResource(aws=AwsResource()).opened() as database:
+    with resources(settings()).event_db.opened() as database:
         table = database.table()
     return {str(name): sorted(group["audio_tag"]) for name, group in table.groupby("session_id")}
 
@@ -262,10 +262,12 @@ def test_the_metadata_of_a_run_are_the_tables_that_people_read(
         f"s3://{our_world.session_bucket}/V238/240231/: '240231' is no date YYMMDD"
     ]
     assert events["events"] == 3
-    assert events["summary"].splitlines()[2:] == ["| 1 | 1 | 2 |"]
-    assert without_events.session_id in events["no events"]
-    assert len(events["skipped"].splitlines()) == 2, "only the head"
-    assert f"| {complete.session_id} | " in events["processed"]
+    assert records(events["summary"]) == [[1, 1, 2]]
+    assert without_events.session_id in {
+        cell for row in records(events["no events"]) for cell in row
+    }
+    assert records(events["skipped"]) == []
+    assert records(events["processed"])[0][0] == complete.session_id
 
 
 def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
@@ -275,11 +277,14 @@ def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
         for event in result.asset_materializations_for_node(STEP)
         if event.asset_key == dg.AssetKey(asset)
     )
-    return {name: value.value for name, value in first.metadata.items()}
+    return {
+        name: value if isinstance(value, dg.TableMetadataValue) else value.value
+        for name, value in first.metadata.items()
+    }
 
 
 def test_both_assets_tell_their_columns_and_how_fresh_they_must_be() -> None:
-    with EventDbResource(aws=AwsResource()).opened() as database:
+    with resources(settings()).event_db.opened() as database:
         events = database.table().columns
     expected = {"session_reports": list(SessionRow.model_fields), "session_events": list(events)}
     for name, columns in expected.items():
@@ -308,10 +313,14 @@ def test_names_from_outside_do_not_act_in_the_tables_and_long_tables_are_cut() -
         problems=tuple(FolderProblem(folder=f"s3://sessions/{n}", reason="x") for n in range(150)),
     )
     found, ingested = describe_found_sessions(report), describe_ingested_sessions(report)
-    table = str(ingested["processed"].value)
-    assert not {"<", "`", "["} & set(table)
-    assert len({line.replace("\\|", "").count("|") for line in table.splitlines()}) == 1
-    assert "and 50 more" in table
+    rows = records(ingested["processed"])
+    assert rows[0][0] == f"{name}0", "the cells of a table are text: they need no escapes"
+    assert len({len(row) for row in rows}) == 1
+    assert rows[-1][0] == "and 50 more"
+    assert len(rows) == 101
+    shown = str(links([some_ref("ingest", name)], "http://localhost").value)
+    assert not {"<", "`"} & set(shown)
+    assert shown.count("[") == shown.count("](") == 1
     assert name not in str(found["by day and vehicle"].value)
     problems = found["folders that are no date or time"].value
     assert isinstance(problems, list)
@@ -319,12 +328,12 @@ def test_names_from_outside_do_not_act_in_the_tables_and_long_tables_are_cut() -
 
 
 def test_the_schedule_asks_for_the_last_seven_days_in_one_run() -> None:
-    assert recent_sessions.cron_schedule == "*/20 * * * 1-6"
-    assert recent_sessions.execution_timezone == "UTC"
+    assert ingest_sessions_schedule.cron_schedule == "*/20 * * * 1-6"
+    assert ingest_sessions_schedule.execution_timezone == "UTC"
     context = dg.build_schedule_context(
         scheduled_execution_time=datetime(2024, 3, 2, 23, 40, tzinfo=UTC)
     )
-    (request,) = recent_sessions.evaluate_tick(context).run_requests or []
+    (request,) = ingest_sessions_schedule.evaluate_tick(context).run_requests or []
     assert request.tags[RANGE_START] == "2024-02-25"
     assert request.tags[RANGE_END] == "2024-03-02"
     assert request.partition_key is None
@@ -338,7 +347,7 @@ def test_what_the_schedule_asks_for_completes_a_session_of_today(
     one = SampleSession("V236", datetime.combine(now.date(), time.min), 1)
     put(our_world, one)
     context = dg.build_schedule_context(scheduled_execution_time=now)
-    (request,) = recent_sessions.evaluate_tick(context).run_requests or []
+    (request,) = ingest_sessions_schedule.evaluate_tick(context).run_requests or []
     assert run_as_requested(instance, JOB, request).success
     assert stored_tags() == {one.session_id: one.audio_tags}
 
@@ -356,7 +365,7 @@ def test_sessions_of_a_month_share_a_run_over_their_days(
 
     assert run_as_requested(instance, JOB, request).success
     assert stored_tags() == {each.session_id: each.audio_tags for each in sessions}
-    assert our_world.system.session_queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.session.queue.depth() == Depth(waiting=0, in_flight=0)
 
 
 def test_each_month_has_a_run_of_its_own(our_world: World, instance: dg.DagsterInstance) -> None:
@@ -373,8 +382,8 @@ def test_other_files_of_a_session_start_nothing(
 ) -> None:
     announce(our_world, *(key for key, _ in session(1).objects() if not key.endswith(".json")))
     assert tick(instance).skip_message == "no messages"
-    assert our_world.system.session_queue.depth() == Depth(waiting=0, in_flight=0)
-    assert our_world.system.session_dead_letters.depth().waiting == 0
+    assert our_world.system.queues.session.queue.depth() == Depth(waiting=0, in_flight=0)
+    assert our_world.system.queues.session.dead_letters.depth().waiting == 0
 
 
 def in_two_days() -> str:
@@ -400,7 +409,7 @@ def test_a_report_whose_place_tells_no_day_goes_to_the_dead_letters(
     (request,) = requests(instance)
     assert folders(request) == [good.prefix]
     (dead,) = our_world.clients.sqs.receive_message(
-        QueueUrl=our_world.system.session_dead_letters.url, MessageAttributeNames=["All"]
+        QueueUrl=our_world.system.queues.session.dead_letters.url, MessageAttributeNames=["All"]
     )["Messages"]
     assert problem in dead["MessageAttributes"]["problem"]["StringValue"]
 
@@ -430,20 +439,21 @@ def test_the_message_of_a_session_that_s3_did_not_show_comes_again(
         raw = HTTPResponse(io.BytesIO(body), preload_content=False)
         return AWSResponse(str(request.url), 403, HTTPHeaders(), raw)
 
-    events = AwsResource().system.clients.s3.meta.events
+    events = resources(settings()).aws.s3.meta.events
     # The stubs do not know that an answer of this event is taken instead of the server's.
     events.register("before-send.s3.GetObject", refuse)  # type: ignore[arg-type]
     try:
-        assert run_as_requested(instance, JOB, request).success
+        result = run_as_requested(instance, JOB, request)
+        assert not result.success, "its last step says what is to be tried again"
     finally:
         events.unregister("before-send.s3.GetObject", refuse)  # type: ignore[arg-type]
     assert outcome(our_world, one).state is SessionState.SKIPPED
-    assert our_world.system.session_queue.depth() == Depth(waiting=1, in_flight=0)
+    assert our_world.system.queues.session.queue.depth() == Depth(waiting=1, in_flight=0)
 
     (again,) = requests(instance)
     assert run_as_requested(instance, JOB, again).success
     assert stored_tags() == {one.session_id: one.audio_tags}
-    assert bodies(our_world.system.session_queue) == []
+    assert bodies(our_world.system.queues.session.queue) == []
 
 
 def test_there_is_a_partition_for_each_day_a_session_can_be_dated() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ingest_pipeline.local.samples import SAMPLES
 from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
-from ingest_pipeline.media.video.transcode import TranscodeResourceError
+from ingest_pipeline.pipeline.result import RetryLater
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -66,26 +66,26 @@ def test_a_full_disk_is_said_clearly_and_nothing_is_lost(
     world: World, tmp_path: Path, size: str, wanted: int
 ) -> None:
     ref = world.put("video.webm", CLIP.read_bytes())
-    [report] = world.take_in([ref])
+    [report] = world.ingest([ref])
     said: list[str] = []
 
     with small_disk(tmp_path / "disk", size) as disk:
-        renderer = world.system.renderer()
-        with pytest.raises(TranscodeResourceError) as caught:
-            renderer.render(ref, said.append)
+        transcoder = world.wired.transcoder.transcoder()
+        answer = transcoder.transcode(ref, said.append)
         is_small = disk.is_mount()  # else the download succeeds
         assert list(disk.iterdir()) == []
         assert own_children() == []
-    message = str(caught.value)
+    assert isinstance(answer, RetryLater)
+    message = answer.reason
     assert message.startswith("the disk is full: ")
-    assert f"bytes were free in {disk}/render-" in message
+    assert f"bytes were free in {disk}/transcode-" in message
     assert f"up to {wanted if is_small else FOR_THE_RENDITION:,} are wanted" in message
     assert "No space left on device" in message
 
     assert world.report(ref) == report
     assert (report.outcome, report.reasons) == (Outcome.INDEXED, ())
     assert renditions(world, ref) == []
-    assert len(renderer.missing([report])) == 1
+    assert len(transcoder.missing([report])) == 1
 
-    renderer.render(ref, said.append)  # on a disk with room
+    transcoder.transcode(ref, said.append)  # on a disk with room
     assert len(renditions(world, ref)) == 1

@@ -1,10 +1,12 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.defs.common.resources.enrich import LabelerResource
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.media.labels.efficientnet import CHECKSUM
 from ingest_pipeline.media.labels.labeler import (
     Answer,
@@ -17,8 +19,8 @@ from ingest_pipeline.media.labels.local import LocalLabeler
 from ingest_pipeline.media.model import Label, Reason
 from ingest_pipeline.pipeline.enrich.label import (
     ImageLabelling,
-    LabellingError,
 )
+from ingest_pipeline.pipeline.result import Done, Refused, retries, values
 from ingest_pipeline.records.model import (
     ImageLabels,
     ObjectRef,
@@ -28,7 +30,6 @@ from ingest_pipeline.records.tables import (
     IMAGE_LABELS,
     IMAGE_LABELS_BY_OBJECT,
 )
-from ingest_pipeline.system import System
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media import photos
 from ingest_pipeline_tests.rekognition import stand_in
@@ -65,10 +66,10 @@ def labelling(world: World, labeler: Labeler, **changes: Any) -> ImageLabelling:
     return replace(made, **changes)
 
 
-def take_in(world: World, **contents: bytes) -> list[ObjectRef]:
+def ingest(world: World, **contents: bytes) -> list[ObjectRef]:
     """Upload and index; the names become keys."""
     refs = [world.put(key, content) for key, content in contents.items()]
-    outcomes = world.take_in(refs)
+    outcomes = world.ingest(refs)
     assert {each.outcome for each in outcomes} == {Outcome.INDEXED}, outcomes
     return refs
 
@@ -80,8 +81,8 @@ def rows(world: World, ref: ObjectRef) -> list[ImageLabels]:
 def test_a_row_says_what_is_on_an_image_and_what_the_model_thought(
     world: World, local: LocalLabeler
 ) -> None:
-    cat, bricks = take_in(world, cat=CAT, bricks=BRICKS)
-    made = labelling(world, local).label([cat, bricks])
+    cat, bricks = ingest(world, cat=CAT, bricks=BRICKS)
+    made = values(labelling(world, local).label([cat, bricks]))
     assert rows(world, cat) + rows(world, bricks) == sorted(made, key=lambda r: r.key == "bricks")
     (of_cat,), (of_bricks,) = rows(world, cat), rows(world, bricks)
     assert [label.name for label in of_cat.labels][:2] == ["domestic cat", "cat"]
@@ -96,9 +97,9 @@ def test_a_row_says_what_is_on_an_image_and_what_the_model_thought(
 
 def test_labelling_twice_labels_once(world: World) -> None:
     labeler = Prepared()
-    refs = take_in(world, a=CAT, b=BRICKS)
-    assert len(labelling(world, labeler).label(refs)) == 2
-    assert labelling(world, labeler).label(refs) == []
+    refs = ingest(world, a=CAT, b=BRICKS)
+    assert len(values(labelling(world, labeler).label(refs))) == 2
+    assert labelling(world, labeler).label(refs) == list(map(Done, refs))
     assert labelling(world, labeler).missing(map(world.report, refs)) == []
     assert sorted(labeler.asked) == ["a", "b"]
     assert {row.key for row in labelling(world, labeler).rows(refs)} == {"a", "b"}
@@ -114,23 +115,23 @@ def test_labelling_twice_labels_once(world: World) -> None:
     ],
 )
 def test_another_model_or_threshold_labels_again(world: World, changes: Any) -> None:
-    refs = take_in(world, a=CAT)
+    refs = ingest(world, a=CAT)
     labelling(world, Prepared()).label(refs)
     changed = replace(labelling(world, Prepared()), **changes)
     assert [each.key for each in changed.missing(map(world.report, refs))] == ["a"]
-    (made,) = changed.label(refs)
+    (made,) = values(changed.label(refs))
     assert made in rows(world, refs[0])
-    assert changed.label(refs) == []
+    assert changed.label(refs) == list(map(Done, refs))
     assert len(rows(world, refs[0])) == (2 if made.model == "prepared/2" else 1)
 
 
 def test_only_indexed_images_are_labelled(world: World) -> None:
     labeler = Prepared()
-    recording, image, old = take_in(world, recording=wavs.valid(), image=CAT, replaced=BRICKS)
-    take_in(world, replaced=CAT)
-    world.take_in([old])
+    recording, image, old = ingest(world, recording=wavs.valid(), image=CAT, replaced=BRICKS)
+    ingest(world, replaced=CAT)
+    world.ingest([old])
     unknown = image.model_copy(update={"key": "unknown"})
-    made = labelling(world, labeler).label([recording, image, old, unknown])
+    made = values(labelling(world, labeler).label([recording, image, old, unknown]))
     assert [row.key for row in made] == ["image"]
     assert labeler.asked == ["image"]
     assert labelling(world, labeler).missing([world.report(recording)]) == []
@@ -139,44 +140,47 @@ def test_only_indexed_images_are_labelled(world: World) -> None:
 def test_an_image_that_cannot_be_labelled_has_a_row_with_the_reason(world: World) -> None:
     reason = Reason(rule="format", found="bmp", wanted="jpeg or png")
     labeler = Prepared(answers={"a": reason})
-    refs = take_in(world, a=CAT, b=CAT)
-    labelling(world, labeler).label(refs)
+    refs = ingest(world, a=CAT, b=CAT)
+    (refused, _) = labelling(world, labeler).label(refs)
+    assert isinstance(refused, Refused)
+    assert refused.reason == str(reason)
     assert rows(world, refs[0])[0].reason == reason
     assert rows(world, refs[1])[0].reason is None
-    assert labelling(world, labeler).label(refs) == []
+    assert labelling(world, labeler).label(refs) == list(map(Done, refs))
 
 
 def test_what_fails_for_now_is_told_after_the_others_are_on_record(world: World) -> None:
     labeler = Prepared(answers={"b": TimeoutError("no answer")})
-    refs = take_in(world, a=CAT, b=CAT, c=CAT)
-    with pytest.raises(LabellingError, match=r"1 of 3 images failed; s3://.*/b: no answer"):
-        labelling(world, labeler).label(refs)
+    refs = ingest(world, a=CAT, b=CAT, c=CAT)
+    again = retries(labelling(world, labeler).label(refs))
+    assert [(each.ref.key, each.reason) for each in again] == [("b", "no answer")]
     assert [len(rows(world, ref)) for ref in refs] == [1, 0, 1]
     labeler.answers.clear()
-    assert [row.key for row in labelling(world, labeler).label(refs)] == ["b"]
+    assert [row.key for row in values(labelling(world, labeler).label(refs))] == ["b"]
 
 
 def test_a_version_that_is_gone_for_good_fails_nobody(world: World, local: LocalLabeler) -> None:
-    gone, stays = take_in(world, gone=CAT, stays=CAT)
+    gone, stays = ingest(world, gone=CAT, stays=CAT)
     world.clients.s3.delete_object(Bucket=gone.bucket, Key="gone", VersionId=str(gone.version))
-    made = labelling(world, local).label([gone, stays])
-    assert [row.key for row in made] == ["stays"]
+    results = labelling(world, local).label([gone, stays])
+    assert [row.key for row in values(results)] == ["stays"]
+    assert retries(results) == []
 
 
 def test_a_bucket_that_does_not_answer_is_a_failure_that_passes(
     world: World, local: LocalLabeler
 ) -> None:
-    refs = take_in(world, a=CAT)
+    refs = ingest(world, a=CAT)
     nowhere = connect(
         world.settings.model_copy(update={"endpoint_url": "http://127.0.0.1:9", "aws_attempts": 1})
     )
-    with pytest.raises(LabellingError, match="Could not connect"):
-        labelling(world, local, s3=nowhere.s3).label(refs)
+    (again,) = retries(labelling(world, local, s3=nowhere.s3).label(refs))
+    assert "Could not connect" in again.reason
     assert rows(world, refs[0]) == []
 
 
 def test_rows_are_told_before_they_are_written(world: World) -> None:
-    (ref,) = take_in(world, a=CAT)
+    (ref,) = ingest(world, a=CAT)
     told: list[ImageLabels] = []
 
     def die(rows: Sequence[ImageLabels]) -> None:
@@ -191,15 +195,15 @@ def test_rows_are_told_before_they_are_written(world: World) -> None:
 
 def test_many_images_are_one_call(world: World) -> None:
     labeler = Prepared()
-    refs = take_in(world, **{f"{number:02}": CAT for number in range(40)})
-    assert len(labelling(world, labeler).label(refs)) == 40
+    refs = ingest(world, **{f"{number:02}": CAT for number in range(40)})
+    assert len(values(labelling(world, labeler).label(refs))) == 40
     assert len(labelling(world, labeler).rows(refs)) == 40
 
 
 def test_a_picture_shows_one_of_them(world: World) -> None:
-    refs = take_in(world, a=CAT)
+    refs = ingest(world, a=CAT)
     step = labelling(world, Prepared())
-    picture = step.picture(step.label(refs))
+    picture = step.picture(values(step.label(refs)))
     assert picture is not None
     assert max(picture.width, picture.height) <= 160
     assert len(picture.data) < 16 * 1024
@@ -207,28 +211,26 @@ def test_a_picture_shows_one_of_them(world: World) -> None:
 
 
 @pytest.fixture
-def rekognition(world: World) -> Iterator[Callable[[], System]]:
-    """Systems like the world's, but labelled by the service."""
+def rekognition(world: World) -> Iterator[LabelerResource]:
+    """What labels in a world where the service does it."""
     with stand_in() as service:
         config = world.settings.model_copy(
             update={"labeler": "rekognition", "rekognition_endpoint": service.endpoint}
         )
-        yield lambda: System(config)
+        yield resources(config).labeler
 
 
-def test_rekognition_labels_by_the_same_step(
-    world: World, rekognition: Callable[[], System]
-) -> None:
-    refs = take_in(world, a=CAT)
-    (made,) = rekognition().image_labelling("run-2").label(refs)
+def test_rekognition_labels_by_the_same_step(world: World, rekognition: LabelerResource) -> None:
+    refs = ingest(world, a=CAT)
+    (made,) = values(rekognition.labelling("run-2").label(refs))
     assert [label.name for label in made.labels] == ["Cat", "Pet"]
     assert (made.model, made.model_checksum, made.run_id) == ("rekognition", None, "run-2")
     assert rows(world, refs[0]) == [made]
-    assert rekognition().image_labelling().label(refs) == []
+    assert rekognition.labelling().label(refs) == list(map(Done, refs))
 
 
-def test_the_setting_chooses_the_engine(world: World, rekognition: Callable[[], System]) -> None:
-    assert world.system.labels_version.startswith("efficientnet-lite0-57934424/")
-    assert rekognition().labels_version == "rekognition: at most 5 labels of at least 75 %"
+def test_the_setting_chooses_the_engine(world: World, rekognition: LabelerResource) -> None:
+    assert world.wired.labeler.version.startswith("efficientnet-lite0-57934424/")
+    assert rekognition.version == "rekognition: at most 5 labels of at least 75 %"
     config = world.settings.model_copy(update={"max_labels": 3, "min_confidence": 60.5})
-    assert System(config).labels_version.endswith(": at most 3 labels of at least 60.5 %")
+    assert resources(config).labeler.version.endswith(": at most 3 labels of at least 60.5 %")

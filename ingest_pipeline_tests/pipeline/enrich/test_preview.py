@@ -10,9 +10,9 @@ from ingest_pipeline.media.audio.waveform import WaveformDrawer
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.pipeline.enrich import preview as preview_module
 from ingest_pipeline.pipeline.enrich.preview import (
-    Previewed,
     picture_key,
 )
+from ingest_pipeline.pipeline.result import Done, Result, retries, values
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -34,13 +34,17 @@ from ingest_pipeline_tests.media.riff import data, fmt, riff
 from ingest_pipeline_tests.world import World, bodies, some_ref
 
 
-def preview(world: World, *refs: ObjectRef) -> Previewed:
-    return world.system.previewer("run 1").preview(refs)
+def preview(world: World, *refs: ObjectRef) -> list[Result[Preview]]:
+    return world.wired.previewer.previewer("run 1").preview(refs)
+
+
+def failed(results: list[Result[Preview]]) -> list[str]:
+    return [each.reason for each in retries(results)]
 
 
 def put(world: World, key: str, content: bytes) -> ObjectRef:
     ref = world.put(key, content)
-    (report,) = world.take_in([ref])
+    (report,) = world.ingest([ref])
     assert report.outcome is Outcome.INDEXED, report.reasons
     return ref
 
@@ -113,8 +117,8 @@ def test_each_kind_has_its_picture(world: World, film: bytes) -> None:
     video = put(world, "film.mp4", film)
     rendered(world, video)
     found = preview(world, sound, image, video)
-    assert found.failed == ()
-    assert sorted(each.kind for each in found.made) == [Kind.AUDIO, Kind.IMAGE, Kind.VIDEO]
+    assert failed(found) == []
+    assert sorted(each.kind for each in values(found)) == [Kind.AUDIO, Kind.IMAGE, Kind.VIDEO]
     sizes = {sound: (960, 160), image: (320, 240), video: (480, 270)}
     for ref, size in sizes.items():
         made = row(world, ref)
@@ -129,23 +133,23 @@ def test_each_kind_has_its_picture(world: World, film: bytes) -> None:
 
 def test_a_second_run_makes_nothing(world: World) -> None:
     ref = put(world, "a.wav", wavs.valid())
-    first = preview(world, ref).made
-    assert preview(world, ref) == Previewed()
-    assert first == (row(world, ref),)
+    first = values(preview(world, ref))
+    assert preview(world, ref) == [Done(ref)]
+    assert first == [row(world, ref)]
 
 
 def test_what_is_not_indexed_has_no_preview(world: World) -> None:
     rejected = world.put("keep/wrong.wav", wavs.wrong_rate())
-    world.take_in([rejected])
+    world.ingest([rejected])
     unknown = some_ref(world.bucket, "never.wav", version="v1")
-    assert preview(world, rejected, unknown) == Previewed()
+    assert preview(world, rejected, unknown) == [Done(rejected), Done(unknown)]
 
 
 def test_a_newer_version_takes_the_place_and_a_late_older_one_does_not(world: World) -> None:
     older = put(world, "a", wavs.valid())
     newer = put(world, "a", encoded(photo(), "PNG"))
-    assert preview(world, newer).failed == ()
-    assert preview(world, older).failed == ()
+    assert failed(preview(world, newer)) == []
+    assert failed(preview(world, older)) == []
     assert picture(world, f"previews/{world.bucket}/a.webp").size == (320, 240)
     assert row(world, newer).preview_key
     assert row(world, older).preview_key is None
@@ -158,57 +162,56 @@ def test_a_file_that_cannot_be_drawn_has_a_reason_and_loses_no_neighbour(world: 
     # A report that says audio of what libsndfile cannot open.
     bad = world.put("bad.wav", b"no audio any more")
     good = put(world, "good.wav", wavs.valid())
-    (report,) = world.take_in([world.put("model.wav", wavs.valid(96))])
+    (report,) = world.ingest([world.put("model.wav", wavs.valid(96))])
     broken = report.model_copy(
         update={"key": bad.key, "version": bad.row_version, "etag": bad.etag, "size": bad.size}
     )
     world.tables.put(REPORTS, [broken])
     found = preview(world, bad, good)
-    assert (len(found.made), found.failed) == (2, ())
+    assert (len(values(found)), failed(found)) == (2, [])
     reason = row(world, bad).reason
     assert reason is not None
     assert reason.rule == "previewable"
     assert "LibsndfileError" in str(reason.found)
     assert row(world, good).preview_key
-    assert preview(world, bad, good) == Previewed()
+    assert preview(world, bad, good) == [Done(bad), Done(good)]
 
 
-def test_what_fails_in_passing_is_told_and_made_the_next_time(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_fails_in_passing_is_told_and_made_the_next_time(world: World) -> None:
     refs = [put(world, f"{n}.wav", wavs.valid()) for n in range(3)]
     image = put(world, "photo.png", encoded(photo(), "PNG"))
-    with monkeypatch.context() as without_child:
-        program = Path("/no/such/program")
-        drawer = WaveformDrawer(program)
-        previewer = preview_module.Previewer(
-            world.clients.s3, world.tables, world.settings.rendition_bucket, _drawer=drawer
-        )
-        without_child.setattr(world.system, "previewer", lambda _: previewer)
-        found = preview(world, *refs, image)
-    assert [each.key for each in found.made] == ["photo.png"]
-    assert len(found.failed) == 3
-    assert all("the drawer ended with" in words for words in found.failed)
-    assert len(preview(world, *refs, image).made) == 3
+    previewer = preview_module.Previewer(
+        world.clients.s3,
+        world.tables,
+        world.settings.rendition_bucket,
+        _drawer=WaveformDrawer(Path("/no/such/program")),
+    )
+    found = previewer.preview([*refs, image])
+    assert [each.key for each in values(found)] == ["photo.png"]
+    assert len(failed(found)) == 3
+    assert all("the drawer ended with" in words for words in failed(found))
+    assert len(values(preview(world, *refs, image))) == 3
 
 
 def test_a_version_that_is_gone_has_a_reason(world: World) -> None:
     ref = put(world, "a.wav", wavs.valid())
     assert ref.version
     world.clients.s3.delete_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
-    assert preview(world, ref).failed == ()
+    assert failed(preview(world, ref)) == []
     assert str(row(world, ref).reason) == "present the version is gone, wanted an object"
 
 
 def test_a_video_waits_for_its_rendition(world: World, film: bytes) -> None:
     ref = put(world, "film.mp4", film)
     report = world.report(ref)
-    assert world.system.previewer().missing([report]) == []
-    assert preview(world, ref) == Previewed()
+    assert world.wired.previewer.previewer().missing([report]) == []
+    assert preview(world, ref) == [Done(ref)]
     rendered(world, ref)
-    assert [each.key for each in world.system.previewer().missing([report])] == ["film.mp4"]
-    assert len(preview(world, ref).made) == 1
-    assert world.system.previewer().missing([report]) == []
+    assert [each.key for each in world.wired.previewer.previewer().missing([report])] == [
+        "film.mp4"
+    ]
+    assert len(values(preview(world, ref))) == 1
+    assert world.wired.previewer.previewer().missing([report]) == []
 
 
 def test_a_video_that_cannot_be_transcoded_says_so_until_it_can(world: World, film: bytes) -> None:
@@ -218,7 +221,7 @@ def test_a_video_that_cannot_be_transcoded_says_so_until_it_can(world: World, fi
     world.tables.put(REPORTS, [failed])
     preview(world, ref)
     assert (row(world, ref).reason, row(world, ref).preview_key) == (untranscoded, None)
-    assert preview(world, ref) == Previewed()
+    assert preview(world, ref) == [Done(ref)]
     rendered(world, ref)
     preview(world, ref)
     assert (row(world, ref).reason, bool(row(world, ref).strip_key)) == (None, True)
@@ -227,7 +230,7 @@ def test_a_video_that_cannot_be_transcoded_says_so_until_it_can(world: World, fi
 def test_a_video_whose_frames_cannot_be_taken_keeps_its_poster(world: World, film: bytes) -> None:
     ref = put(world, "film.mp4", film)
     rendered(world, ref, video=b"no film")
-    assert preview(world, ref).failed == ()
+    assert failed(preview(world, ref)) == []
     made = row(world, ref)
     assert picture(world, made.preview_key).size == (480, 270)
     assert made.strip_key is None
@@ -242,7 +245,7 @@ def test_the_longest_key_has_a_preview(world: World) -> None:
     key = f"{start}/{'e' * (1024 - len(start.encode()) - 1)}"
     assert len(key.encode()) == 1024
     ref = put(world, key, wavs.valid())
-    assert preview(world, ref).failed == ()
+    assert failed(preview(world, ref)) == []
     assert picture(world, row(world, ref).preview_key).size == (960, 160)
 
 
@@ -259,9 +262,8 @@ def test_keys_of_pictures_are_short_enough_and_differ(unit: str) -> None:
 
 
 def delete(world: World, refs: Sequence[ObjectRef]) -> None:
-    deleter = world.system.deleter()
     orders = [some_ref(ref.bucket, ref.key, arrived=datetime.now(UTC)) for ref in refs]
-    deleter.forget(orders, [report for order in orders if (report := deleter.delete(order))])
+    assert len(values(world.wired.deleter.deleter().delete(orders))) == len(refs)
 
 
 def test_previews_go_with_their_objects(world: World, film: bytes) -> None:
@@ -280,14 +282,16 @@ def test_previews_go_with_their_objects(world: World, film: bytes) -> None:
 def test_what_is_indexed_is_ordered_once_its_days_noted(world: World) -> None:
     ref = world.put("a.wav", wavs.valid())
     rejected = world.put("keep/b.wav", wavs.wrong_rate())
-    world.system.take_in("run 1", [ref, rejected])
+    asks = world.wired.requests.requests
+    asks.follow_up(world.ingest([ref, rejected]))
     assert world.tables.get(DAYS, {"listing": "all", "day": ref.day})
-    (body,) = bodies(world.system.enrichment_queue)
+    (body,) = bodies(world.system.queues.enrichment.queue)
     assert '"a.wav"' in body
-    assert [each.uri for each in world.system.unenriched([ref, rejected])] == [ref.uri]
+    assert [each.ref.uri for each in retries(asks.on_record([ref, rejected]))] == [ref.uri]
     preview(world, ref)
-    assert world.system.unenriched([ref, rejected]) == []
-    assert world.system.order_enrichment([world.report(ref)]) == 0
+    assert retries(asks.on_record([ref, rejected])) == []
+    asks.follow_up([world.report(ref)])
+    assert bodies(world.system.queues.enrichment.queue) == []
 
 
 def test_wide_recordings_have_previews_too(world: World) -> None:
@@ -296,5 +300,5 @@ def test_wide_recordings_have_previews_too(world: World) -> None:
 
 
 def row_made(world: World, ref: ObjectRef) -> Preview:
-    (made,) = preview(world, ref).made
+    (made,) = values(preview(world, ref))
     return made

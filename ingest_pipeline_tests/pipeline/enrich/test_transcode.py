@@ -13,11 +13,13 @@ from ingest_pipeline.aws.objects.publish import (
     publish_copy,
     published,
 )
-from ingest_pipeline.media.video.transcode import TranscodeResourceError
+from ingest_pipeline.defs.common.wiring import Resources, resources
 from ingest_pipeline.pipeline.enrich.transcode import (
-    Rendered,
+    Transcoding,
     wrong_renditions,
 )
+from ingest_pipeline.pipeline.queue.leases import leased
+from ingest_pipeline.pipeline.result import Done, Result, RetryLater
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -56,15 +58,25 @@ class Studio:
     system: System
     said: list[str] = field(default_factory=list)
 
-    def take_in(self, content: bytes, key: str = KEY) -> ObjectRef:
+    def ingest(self, content: bytes, key: str = KEY) -> ObjectRef:
         """Upload and index a video."""
         ref = self.world.put(key, content)
-        (outcome,) = self.world.take_in([ref])
+        (outcome,) = self.world.ingest([ref])
         assert outcome.outcome is Outcome.INDEXED, outcome.reasons
         return ref
 
-    def render(self, ref: ObjectRef) -> Rendered | None:
-        return self.system.renderer("run-1").render(ref, self.said.append)
+    @property
+    def wired(self) -> Resources:
+        return resources(self.system.config)
+
+    def answer(self, ref: ObjectRef) -> Result[Transcoding]:
+        return self.wired.transcoder.transcoder("run-1").transcode(ref, self.said.append)
+
+    def transcode(self, ref: ObjectRef) -> Transcoding | None:
+        """What came of it, if there was something to do."""
+        answer = self.answer(ref)
+        assert not isinstance(answer, RetryLater)
+        return answer.value
 
     def rows(self, ref: ObjectRef) -> list[Rendition]:
         return list(self.world.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri))
@@ -92,11 +104,11 @@ class ServiceStudio(Studio):
     clips: Clips = field(kw_only=True)
 
     def submitted(self, ref: ObjectRef) -> TranscodeJob:
-        """Render a video that has no job yet; its job."""
-        rendered = self.render(ref)
-        assert rendered is not None
-        assert (rendered.made, rendered.failures) == ((), ())
-        (job,) = rendered.jobs
+        """Transcode a video that has no job yet; its job."""
+        done = self.transcode(ref)
+        assert done is not None
+        assert (done.made, done.failures) == ((), ())
+        (job,) = done.jobs
         assert job.job_id in self.service.jobs
         return job
 
@@ -112,12 +124,13 @@ class ServiceStudio(Studio):
 
     def tell(self, body: str) -> list[ObjectRef]:
         """What the sensor makes of an event: the objects of the runs that it asks for."""
-        self.system.transcode_queue.send(body)
-        batches = self.system.transcode_intake().take(slots=5)
+        self.system.queues.transcode.queue.send(body)
+        batches = self.wired.transcode_consumer.consumer.poll(slots=5)
+        queue, tables = self.system.queues.transcode.queue, self.system.tables
         for batch in batches:
-            with self.system.held_receipts(self.system.transcode_queue, batch.id) as held:
-                held.answer_all()
-        depth = self.system.transcode_queue.depth()
+            with leased(queue, tables, batch.id, 60) as leases:
+                leases.acknowledge(map(Done, batch.objects))
+        depth = self.system.queues.transcode.queue.depth()
         assert depth.waiting == depth.in_flight == 0
         return [ref for batch in batches for ref in batch.objects]
 
@@ -173,41 +186,39 @@ def studio(world: World, clips: Clips) -> Iterator[ServiceStudio]:
         yield ServiceStudio(world, system, service=service, clips=clips)
 
 
-# --- ffmpeg ---------------------------------------------------------------------------------------
-
-
-def test_a_video_is_rendered_once_and_says_how_far_it_is(local: Studio, clips: Clips) -> None:
-    ref = local.take_in(clips.source)
-    rendered = local.render(ref)
-    assert rendered is not None
-    (made,) = rendered.made
+def test_a_video_is_transcoded_once_and_says_how_far_it_is(local: Studio, clips: Clips) -> None:
+    ref = local.ingest(clips.source)
+    done = local.transcode(ref)
+    assert done is not None
+    (made,) = done.made
     assert local.rows(ref) == [made]
     assert (made.engine, made.rendition_key) == ("ffmpeg", f"output/web/{KEY}")
     assert (made.video_codec, made.audio_codec) == ("h264", "aac")
     assert len(local.content(made.rendition_key)) == made.size
     assert any(line.startswith("Web: 100 %, speed ") for line in local.said)
-    assert local.render(ref) is None
+    assert local.transcode(ref) is None
 
 
 def test_an_ffmpeg_that_is_set_and_not_there_is_told_and_nothing_is_held_against_the_video(
     world: World, clips: Clips, tmp_path: Path
 ) -> None:
     local = Studio(world, configured(world, ffmpeg=tmp_path / "ffmpeg"))
-    ref = local.take_in(clips.source)
-    with pytest.raises(TranscodeResourceError, match="ffmpeg is no program"):
-        local.render(ref)
+    ref = local.ingest(clips.source)
+    answer = local.answer(ref)
+    assert isinstance(answer, RetryLater)
+    assert answer.reason.endswith("ffmpeg is no program")
     assert local.reasons(ref) == []
 
 
 def test_an_older_versions_late_rendition_never_replaces_a_newer_ones(
     local: Studio, clips: Clips
 ) -> None:
-    older, newer = local.take_in(clips.source), local.take_in(clips.other)
-    rendered = local.render(newer)
-    assert rendered is not None
-    (made,) = rendered.made
+    older, newer = local.ingest(clips.source), local.ingest(clips.other)
+    done = local.transcode(newer)
+    assert done is not None
+    (made,) = done.made
     standing = local.content(made.rendition_key)
-    late = local.render(older)
+    late = local.transcode(older)
     assert late is not None
     assert late.made == ()
     assert local.said[-1] == "Web: a newer version's rendition stands there"
@@ -216,12 +227,12 @@ def test_an_older_versions_late_rendition_never_replaces_a_newer_ones(
 
 
 def test_a_newer_versions_rendition_replaces_an_older_ones(local: Studio, clips: Clips) -> None:
-    older = local.take_in(clips.source)
-    local.render(older)
-    newer = local.take_in(clips.other)
-    rendered = local.render(newer)
-    assert rendered is not None
-    (made,) = rendered.made
+    older = local.ingest(clips.source)
+    local.transcode(older)
+    newer = local.ingest(clips.other)
+    done = local.transcode(newer)
+    assert done is not None
+    (made,) = done.made
     assert (made.width, made.height) == (240, 320)
     assert len(local.content(made.rendition_key)) == made.size
     bucket = local.system.config.rendition_bucket
@@ -239,11 +250,11 @@ def test_a_preset_that_fails_is_a_reason_and_does_not_stop_the_next(
     text = f"{head}\n[[preset]]\n{short}\n[[preset]]\n{preset}"
     presets.write_text(text, encoding="utf-8")
     local = Studio(world, configured(world, presets=presets))
-    ref = local.take_in(clips.source)
-    rendered = local.render(ref)
-    assert rendered is not None
-    assert [made.preset for made in rendered.made] == ["Web"]
-    assert [failure.preset for failure in rendered.failures] == ["Short"]
+    ref = local.ingest(clips.source)
+    done = local.transcode(ref)
+    assert done is not None
+    assert [made.preset for made in done.made] == ["Web"]
+    assert [failure.preset for failure in done.failures] == ["Short"]
     (reason,) = local.reasons(ref)
     assert reason.startswith("transcodable 2.0")
     assert reason.endswith("s, wanted at most 1 s, wanted a rendition")
@@ -251,10 +262,10 @@ def test_a_preset_that_fails_is_a_reason_and_does_not_stop_the_next(
 
 def test_a_rendition_that_is_not_there_as_its_row_says_is_told(local: Studio, clips: Clips) -> None:
     s3 = local.world.clients.s3
-    ref = local.take_in(clips.source)
-    rendered = local.render(ref)
-    assert rendered is not None
-    (made,) = rendered.made
+    ref = local.ingest(clips.source)
+    done = local.transcode(ref)
+    assert done is not None
+    (made,) = done.made
     assert wrong_renditions(s3, [made]) == []
     larger = made.model_copy(update={"size": made.size + 1})
     assert wrong_renditions(s3, [larger]) == [
@@ -269,7 +280,7 @@ def test_a_rendition_that_is_not_there_as_its_row_says_is_told(local: Studio, cl
 def test_of_two_versions_of_one_second_the_standing_one_is_published(
     local: Studio, clips: Clips, tmp_path: Path
 ) -> None:
-    older, newer = local.take_in(clips.source), local.take_in(clips.other)
+    older, newer = local.ingest(clips.source), local.ingest(clips.other)
     moment = local.world.report(newer).last_modified
     reports = [
         local.world.report(ref).model_copy(update={"last_modified": moment})
@@ -289,15 +300,12 @@ def test_of_two_versions_of_one_second_the_standing_one_is_published(
         assert published(s3, bucket, key).source_version == newer.version
 
 
-# --- mediaconvert ---------------------------------------------------------------------------------
-
-
 def test_a_video_is_submitted_once_and_its_message_may_go(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     assert studio.job(job) == job
     assert studio.said == [f"Web: submitted as job {job.job_id}"]
-    again = studio.render(ref)
+    again = studio.transcode(ref)
     assert again is not None
     assert (again.made, again.jobs) == ((), (job,))
     assert len(studio.service.requests) == 1
@@ -307,13 +315,13 @@ def test_a_video_is_submitted_once_and_its_message_may_go(studio: ServiceStudio)
 
 
 def test_a_job_that_is_complete_becomes_the_rendition(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     (told,) = studio.complete(job)
     assert (told.uri, told.version) == (ref.uri, ref.version)
-    rendered = studio.render(told)
-    assert rendered is not None
-    (made,) = rendered.made
+    done = studio.transcode(told)
+    assert done is not None
+    (made,) = done.made
     assert studio.rows(ref) == [made]
     assert (made.engine, made.run_id) == ("mediaconvert", "run-1")
     assert made.rendition_key == f"output/web/{KEY}"
@@ -332,42 +340,42 @@ def test_a_job_that_is_complete_becomes_the_rendition(studio: ServiceStudio) -> 
 
 
 def test_an_event_that_comes_again_does_nothing(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     (told,) = studio.complete(job)
-    studio.render(told)
+    studio.transcode(told)
     rows = studio.rows(ref)
     assert studio.complete(job) == []
-    assert studio.render(ref) is None
+    assert studio.transcode(ref) is None
     assert studio.rows(ref) == rows
 
 
 def test_an_event_that_was_lost_is_asked_for(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     studio.write_outputs(job, studio.clips.rendition)
     studio.service.end(str(job.job_id), "COMPLETE")
-    rendered = studio.render(ref)  # of a message like any other: `redrive`, or a backfill
-    assert rendered is not None
-    assert len(rendered.made) == 1
+    done = studio.transcode(ref)  # of a message like any other: `redrive`, or a backfill
+    assert done is not None
+    assert len(done.made) == 1
 
 
 def test_an_event_that_outruns_the_submitter_finds_its_job(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     unnamed = job.model_copy(update={"job_id": None})
     studio.world.tables.put(TRANSCODE_JOBS, [unnamed])  # as if its run were not that far yet
     (told,) = studio.complete(job)
     studio.world.tables.put(TRANSCODE_JOBS, [job])  # and now it is
-    rendered = studio.render(told)
-    assert rendered is not None
-    assert len(rendered.made) == 1
+    done = studio.transcode(told)
+    assert done is not None
+    assert len(done.made) == 1
 
 
 def test_an_event_of_an_earlier_job_of_the_same_request_is_nobodys(
     studio: ServiceStudio,
 ) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     late = studio.service.end(str(job.job_id), "ERROR", errorCode=1432)
     again = job.model_copy(update={"job_id": "1-again"})  # the role was mended meanwhile
@@ -377,13 +385,13 @@ def test_an_event_of_an_earlier_job_of_the_same_request_is_nobodys(
 
 
 def test_a_job_of_an_older_version_publishes_nothing(studio: ServiceStudio) -> None:
-    older = studio.take_in(studio.clips.source)
+    older = studio.ingest(studio.clips.source)
     job = studio.submitted(older)
-    newer = studio.take_in(studio.clips.other)
+    newer = studio.ingest(studio.clips.other)
     (told,) = studio.complete(job)
-    rendered = studio.render(told)
-    assert rendered is not None
-    assert (rendered.made, rendered.jobs, rendered.failures) == ((), (), ())
+    done = studio.transcode(told)
+    assert done is not None
+    assert (done.made, done.jobs, done.failures) == ((), (), ())
     assert studio.said[-1] == f"Web: {older.uri} is replaced or deleted"
     assert studio.job(job) is None
     assert studio.standing() == []
@@ -391,24 +399,24 @@ def test_a_job_of_an_older_version_publishes_nothing(studio: ServiceStudio) -> N
 
 
 def test_a_video_that_was_deleted_is_not_submitted(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     studio.world.remove(KEY)
-    rendered = studio.render(ref)
-    assert rendered is not None
-    assert rendered.jobs == ()
+    done = studio.transcode(ref)
+    assert done is not None
+    assert done.jobs == ()
     assert studio.service.requests == []
 
 
 def test_an_error_of_the_video_is_a_reason_and_the_video_stays(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     event = studio.service.end(
         str(job.job_id), "ERROR", errorCode=1010, errorMessage="Unable to open input file"
     )
     (told,) = studio.tell(event)
-    rendered = studio.render(told)
-    assert rendered is not None
-    assert [failure.preset for failure in rendered.failures] == ["Web"]
+    done = studio.transcode(told)
+    assert done is not None
+    assert [failure.preset for failure in done.failures] == ["Web"]
     (reason,) = studio.reasons(ref)
     assert reason == (
         "transcodable MediaConvert ERROR 1010, the file cannot be opened: "
@@ -423,34 +431,34 @@ def test_an_error_of_the_video_is_a_reason_and_the_video_stays(studio: ServiceSt
 def test_a_failure_of_the_service_is_tried_again_by_a_message_three_times_in_all(
     studio: ServiceStudio,
 ) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     for attempt in (1, 2):
         event = studio.service.end(
             str(job.job_id), "ERROR", errorCode=1999, errorMessage="Unexpected"
         )
         (told,) = studio.tell(event)
-        rendered = studio.render(told)
-        assert rendered is not None
-        assert rendered.failures == ()
+        done = studio.transcode(told)
+        assert done is not None
+        assert done.failures == ()
         assert studio.tell(event) == []
-        (message,) = bodies(studio.system.rendition_queue)
+        (message,) = bodies(studio.system.queues.rendition.queue)
         assert json.loads(message)["Records"][0]["s3"]["object"]["versionId"] == ref.version
         job = studio.submitted(ref)
         assert job.attempt == attempt + 1
     assert len({asked["clientRequestToken"] for asked in studio.service.requests}) == 3
     (told,) = studio.tell(studio.service.end(str(job.job_id), "ERROR", errorCode=1999))
-    studio.render(told)
-    assert bodies(studio.system.rendition_queue) == []
+    studio.transcode(told)
+    assert bodies(studio.system.queues.rendition.queue) == []
     (reason,) = studio.reasons(ref)
     assert reason.startswith("transcodable MediaConvert ERROR 1999, an unexpected error")
 
 
 def test_what_is_not_as_wanted_is_not_published(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     (told,) = studio.complete(job, video=studio.clips.other)
-    studio.render(told)
+    studio.transcode(told)
     (reason,) = studio.reasons(ref)
     assert reason.startswith("transcodable the rendition is ")
     assert studio.standing() == []
@@ -458,19 +466,19 @@ def test_what_is_not_as_wanted_is_not_published(studio: ServiceStudio) -> None:
 
 
 def test_a_complete_job_without_its_files_is_a_reason(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     (told,) = studio.tell(studio.service.end(str(job.job_id), "COMPLETE"))
-    studio.render(told)
+    studio.transcode(told)
     assert studio.reasons(ref) == [
         "transcodable MediaConvert took no picture of the rendition, wanted a rendition"
     ]
 
 
 def test_what_the_service_refuses_is_a_reason(studio: ServiceStudio) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     studio.service.answers.append("refused")
-    studio.render(ref)
+    studio.transcode(ref)
     (reason,) = studio.reasons(ref)
     assert reason.startswith("transcodable MediaConvert refused the job: /outputGroups/0")
 
@@ -478,7 +486,7 @@ def test_what_the_service_refuses_is_a_reason(studio: ServiceStudio) -> None:
 def test_a_preset_that_was_changed_meanwhile_gets_a_job_of_its_own(
     studio: ServiceStudio, tmp_path: Path
 ) -> None:
-    ref = studio.take_in(studio.clips.source)
+    ref = studio.ingest(studio.clips.source)
     job = studio.submitted(ref)
     presets = tmp_path / "presets.toml"
     text = studio.system.config.presets.read_text(encoding="utf-8")
@@ -491,6 +499,6 @@ def test_a_preset_that_was_changed_meanwhile_gets_a_job_of_its_own(
 
 def test_junk_goes_to_the_dead_letters_with_its_problem(studio: ServiceStudio) -> None:
     assert studio.tell(json.dumps({"Records": []})) == []
-    (message,) = studio.system.transcode_dead_letters.receive(60)
+    (message,) = studio.system.queues.transcode.dead_letters.receive(60)
     assert message.attributes["problem"].startswith("no event of our jobs: detail-type")
     assert studio.tell(json.dumps(EXCHANGE["events"]["PROGRESSING"])) == []

@@ -1,13 +1,14 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
 from ingest_pipeline.pipeline.ingest.finalize import (
-    settle,
+    finalize,
     wrongly_removed,
 )
-from ingest_pipeline.pipeline.ingest.index import index_rows
+from ingest_pipeline.pipeline.ingest.index import index
+from ingest_pipeline.pipeline.result import Done, RetryLater, values
 from ingest_pipeline.records.model import (
     Asset,
     Outcome,
@@ -62,12 +63,12 @@ def asset(version: str = "v1", *, is_deleted: bool = False) -> Asset:
 
 
 def settled(found: Report, assets: list[Asset], rejected: list[Report]) -> Outcome:
-    (outcome,) = settle([found], assets, rejected)
+    (outcome,) = values(finalize([found], assets, rejected))
     return outcome.outcome
 
 
 def test_the_row_of_a_valid_object_tells_its_format() -> None:
-    (row,) = index_rows([report()])
+    (row,) = values(index([report()]))
     assert row == asset().model_copy(
         update={
             "channel_count": 2,
@@ -91,28 +92,43 @@ def test_the_row_of_a_valid_object_tells_its_format() -> None:
     ],
 )
 def test_whatever_is_not_valid_takes_an_older_version_out_of_the_index(found: Report) -> None:
-    (row,) = index_rows([found])
+    (row,) = values(index([found]))
     assert row.deleted_at is not None
     assert (row.bucket, row.file, row.version, row.judged_at) == ("ingest", "a.wav", "v1", NOW)
 
 
 @pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SUPERSEDED, Outcome.KEPT])
 def test_whatever_was_not_read_leaves_the_index_alone(outcome: Outcome) -> None:
-    assert index_rows([unread(outcome)]) == []
+    assert values(index([unread(outcome)])) == []
 
 
 def test_a_valid_object_that_was_never_read_is_an_error() -> None:
     with pytest.raises(ValueError, match="never read"):
-        index_rows([report().model_copy(update={"probe": None})])
+        index([report().model_copy(update={"probe": None})])
 
 
 def test_a_valid_version_in_the_index_is_indexed() -> None:
     assert settled(report(), [asset()], []) is Outcome.INDEXED
 
 
-@pytest.mark.parametrize("assets", [[], [asset("v2")], [asset(is_deleted=True)]])
-def test_a_valid_version_that_is_not_in_the_index_gave_way(assets: list[Asset]) -> None:
-    assert settled(report(), assets, []) is Outcome.SUPERSEDED
+def test_a_valid_version_gave_way_where_the_index_shows_to_what() -> None:
+    assert settled(report(), [asset("v2")], []) is Outcome.SUPERSEDED
+    assert settled(report(), [asset("v2", is_deleted=True)], []) is Outcome.SUPERSEDED
+
+
+def test_a_valid_version_that_was_deleted_meanwhile_is_deleted() -> None:
+    (result,) = finalize([report()], [asset(is_deleted=True)], [])
+    assert isinstance(result, Done)
+    assert result.value is not None
+    assert (result.value.outcome, result.value.deleted_at) == (Outcome.DELETED, NOW)
+
+
+@pytest.mark.parametrize("standing", [None, asset("v0")])
+def test_what_the_index_does_not_show_yet_belongs_to_a_run_at_work(standing: Asset | None) -> None:
+    earlier = [standing.model_copy(update={"judged_at": NOW - timedelta(1)})] if standing else []
+    (result,) = finalize([report()], earlier, [])
+    assert isinstance(result, RetryLater)
+    assert result.value == report()
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.KEPT, Outcome.FAILED])
@@ -133,7 +149,7 @@ def test_other_reports_of_the_day_beside_the_rejected_change_nothing() -> None:
 
 @pytest.mark.parametrize("found", [unread(outcome) for outcome in Outcome])
 def test_what_was_not_judged_keeps_its_outcome(found: Report) -> None:
-    assert settle([found], [asset()], []) == [found]
+    assert values(finalize([found], [asset()], [])) == [found]
 
 
 def test_a_removal_needs_a_broken_rule_on_record() -> None:

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 
 from ingest_pipeline.pipeline.ingest.index import tombstone
+from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -29,7 +30,7 @@ def repaired(world: World) -> int:
     """Have every difference repaired, and prove that a second look finds none."""
     reconciler = world.system.reconciler()
     sent = reconciler.repair(reconciler.differences(world.bucket, NONE))
-    world.take_in_queue()
+    world.ingest_waiting()
     assert differences(world) == {}
     return sent
 
@@ -43,7 +44,7 @@ def test_an_empty_bucket_agrees(world: World) -> None:
 
 
 def test_every_settled_object_agrees(world: World) -> None:
-    world.take_in(
+    world.ingest(
         [
             put(world, "indexed.wav"),
             put(world, "rejected.wav", wavs.wrong_rate()),
@@ -54,12 +55,12 @@ def test_every_settled_object_agrees(world: World) -> None:
         ]
     )
     deleted = put(world, "deleted.wav")
-    world.take_in([deleted])
+    world.ingest([deleted])
     world.remove("deleted.wav")
-    world.take_in([deleted])
+    world.ingest([deleted])
     overwritten = put(world, "overwritten.wav")
-    world.take_in([overwritten])
-    world.take_in([put(world, "overwritten.wav")])
+    world.ingest([overwritten])
+    world.ingest([put(world, "overwritten.wav")])
     assert differences(world) == {}
 
 
@@ -71,7 +72,7 @@ def test_a_missed_object_is_found_and_taken_in(world: World) -> None:
 
 
 def test_a_missed_overwrite_is_found_and_taken_in(world: World) -> None:
-    world.take_in([put(world, "a.wav")])
+    world.ingest([put(world, "a.wav")])
     newer = put(world, "a.wav", wavs.valid(960))
     assert differences(world) == {"a.wav": "in the bucket, without a report"}
     repaired(world)
@@ -82,7 +83,7 @@ def test_a_missed_overwrite_is_found_and_taken_in(world: World) -> None:
 
 def test_an_object_removed_by_hand_leaves_the_index(world: World) -> None:
     ref = put(world, "a.wav")
-    world.take_in([ref])
+    world.ingest([ref])
     world.remove("a.wav")
     assert differences(world) == {"a.wav": "in the index, not in the bucket"}
     assert repaired(world) == 1
@@ -92,7 +93,7 @@ def test_an_object_removed_by_hand_leaves_the_index(world: World) -> None:
 
 def test_an_object_of_which_no_version_is_left_leaves_the_index(world: World) -> None:
     ref = put(world, "a.wav")
-    world.take_in([ref])
+    world.ingest([ref])
     world.clients.s3.delete_object(Bucket=world.bucket, Key="a.wav", VersionId=ref.version or "")
     assert differences(world) == {"a.wav": "in the index, not in the bucket"}
     assert repaired(world) == 1
@@ -117,7 +118,7 @@ def test_an_object_deleted_before_it_was_taken_in_gets_its_outcome(
 @pytest.mark.parametrize("outcome", [Outcome.PENDING, Outcome.FAILED])
 def test_an_object_whose_run_died_is_taken_in(world: World, outcome: Outcome) -> None:
     ref = put(world, "a.wav")
-    (report,) = world.system.examiner().examine([ref])
+    (report,) = values(world.wired.validator.validator().validate([ref]))
     world.tables.put(REPORTS, [report.becomes(outcome)])
     assert differences(world) == {"a.wav": f"in the bucket, its report {outcome}"}
     repaired(world)
@@ -126,9 +127,9 @@ def test_an_object_whose_run_died_is_taken_in(world: World, outcome: Outcome) ->
 
 def test_an_object_brought_back_by_hand_is_judged_again(world: World) -> None:
     ref = put(world, "a.wav")
-    world.take_in([ref])
+    world.ingest([ref])
     world.remove("a.wav")
-    world.take_in([ref])
+    world.ingest([ref])
     marker = world.clients.s3.list_object_versions(Bucket=world.bucket)["DeleteMarkers"][0]
     world.clients.s3.delete_object(Bucket=world.bucket, Key="a.wav", VersionId=marker["VersionId"])
     assert differences(world) == {"a.wav": "in the bucket, its report deleted"}
@@ -137,7 +138,7 @@ def test_an_object_brought_back_by_hand_is_judged_again(world: World) -> None:
 
 
 def test_an_indexed_object_without_its_row_is_indexed_again(world: World) -> None:
-    (report,) = world.take_in([put(world, "a.wav")])
+    (report,) = world.ingest([put(world, "a.wav")])
     world.tables.put(ASSETS, [tombstone(report)])
     assert differences(world) == {"a.wav": "its report indexed, the index disagrees"}
     repaired(world)
@@ -145,10 +146,10 @@ def test_an_indexed_object_without_its_row_is_indexed_again(world: World) -> Non
 
 
 def test_a_row_of_a_version_that_a_picture_replaced_leaves_the_index(world: World) -> None:
-    world.take_in([put(world, "a.wav")])
+    world.ingest([put(world, "a.wav")])
     valid = world.asset("a.wav")
     assert valid is not None
-    world.take_in([put(world, "a.wav", wavs.HEIC)])
+    world.ingest([put(world, "a.wav", wavs.HEIC)])
     assert differences(world) == {}
     removed = world.asset("a.wav")
     assert removed is not None
@@ -166,8 +167,8 @@ def test_an_order_whose_run_died_after_the_deletion_is_told_to_the_end(
     world: World, content: bytes, outcome: Outcome
 ) -> None:
     ref = put(world, "half-deleted", content)
-    world.take_in([ref])
-    deleted = world.system.deleter().delete(ref)
+    world.ingest([ref])
+    deleted = world.wired.deleter.deleter()._delete_object(ref)
     assert deleted is not None
     world.tables.put(ASSETS, [tombstone(deleted)])  # as the API writes it at once
     assert world.report(ref).outcome is outcome
@@ -179,7 +180,7 @@ def test_an_order_whose_run_died_after_the_deletion_is_told_to_the_end(
 def test_younger_objects_are_left_to_their_runs(world: World) -> None:
     put(world, "new.wav")
     removed = put(world, "removed.wav")
-    world.take_in([removed])
+    world.ingest([removed])
     world.remove("removed.wav")
     assert differences(world, timedelta(minutes=10)) == {}
     assert len(differences(world, NONE)) == 2
@@ -187,7 +188,7 @@ def test_younger_objects_are_left_to_their_runs(world: World) -> None:
 
 def test_bucket_and_index_are_walked_in_one_order(world: World) -> None:
     keys = ["A", "a b", "a/b", "a+b", "Ü", "ﬀ.wav", "🎵.wav", "new\nline.wav", "a%20b"]
-    world.take_in([put(world, key) for key in keys])
+    world.ingest([put(world, key) for key in keys])
     assert differences(world) == {}
     for key in keys[::2]:
         world.remove(key)
@@ -197,11 +198,11 @@ def test_bucket_and_index_are_walked_in_one_order(world: World) -> None:
 
 def test_more_than_one_chunk_of_keys_is_compared(world: World) -> None:
     refs = [put(world, f"{n:03}.wav") for n in range(230)]
-    world.take_in(refs[::2])
+    world.ingest(refs[::2])
     assert differences(world).keys() == {ref.key for ref in refs[1::2]}
 
 
 def test_looking_alone_sends_nothing(world: World) -> None:
     put(world, "a.wav")
     assert differences(world)
-    assert bodies(world.system.ingest_queue) == []
+    assert bodies(world.system.queues.ingest.queue) == []

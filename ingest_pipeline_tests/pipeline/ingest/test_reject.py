@@ -2,6 +2,7 @@ import pytest
 
 from ingest_pipeline.media.rules.sources import Sources
 from ingest_pipeline.pipeline.ingest.reject import Rejector
+from ingest_pipeline.pipeline.result import RetryLater, values
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -13,11 +14,11 @@ from ingest_pipeline_tests.world import World
 
 
 def examined(world: World, *refs: ObjectRef) -> list[Report]:
-    return world.system.examiner().examine(refs)
+    return values(world.wired.validator.validator().validate(refs))
 
 
 def reject(world: World, *reports: Report) -> list[Report]:
-    return world.system.rejector().reject(reports)
+    return values(world.wired.rejector.rejector().reject(reports))
 
 
 def test_rejected_objects_are_deleted_recoverably(world: World) -> None:
@@ -84,7 +85,10 @@ def test_without_a_quarantine_bucket_nothing_is_deleted(world: World) -> None:
     key = f"quarantine/{world.bucket}/a.wav"
     reports = examined(world, world.put(key, wavs.wrong_rate()))
     rejector = Rejector(world.clients.s3, world.system.sources, "no-such-bucket", threads=1)
-    (outcome,) = rejector.reject(reports)
+    (result,) = rejector.reject(reports)
+    assert isinstance(result, RetryLater)
+    assert result.value is not None
+    outcome = result.value
     assert outcome.outcome is Outcome.FAILED
     assert [reason.rule for reason in outcome.reasons] == ["sample_rate", "deletable"]
     assert world.content(key) == wavs.wrong_rate()
@@ -100,7 +104,7 @@ def test_what_lies_in_no_source_any_more_is_kept(world: World) -> None:
     reports = examined(world, world.put("a.wav", wavs.wrong_rate()))
     elsewhere = world.system.sources.source[-1].model_copy(update={"bucket": "elsewhere"})
     rejector = Rejector(world.clients.s3, Sources(source=(elsewhere,)), "no-such-bucket", 1)
-    assert [each.outcome for each in rejector.reject(reports)] == [Outcome.KEPT]
+    assert [each.outcome for each in values(rejector.reject(reports))] == [Outcome.KEPT]
     assert world.content("a.wav") == wavs.wrong_rate()
 
 

@@ -14,7 +14,8 @@ from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.aws.objects.ranged import BLOCK
 from ingest_pipeline.media.image.reader import ImageReader
 from ingest_pipeline.media.model import Kind
-from ingest_pipeline.pipeline.ingest.validate import Examiner
+from ingest_pipeline.pipeline.ingest.validate import Validator
+from ingest_pipeline.pipeline.result import Done, RetryLater, values
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -28,8 +29,8 @@ from ingest_pipeline_tests.media.pictures import encoded
 from ingest_pipeline_tests.world import World, some_ref
 
 
-def examine(world: World, *refs: ObjectRef) -> list[Report]:
-    return world.system.examiner("run 1").examine(refs)
+def examined(world: World, *refs: ObjectRef) -> list[Report]:
+    return values(world.wired.validator.validator("run 1").validate(refs))
 
 
 def only(reports: Sequence[Report]) -> Report:
@@ -41,8 +42,8 @@ def reasons(report: Report) -> list[str]:
     return [str(reason) for reason in report.reasons]
 
 
-def without_right_to_read(world: World, part_of_url: str) -> Examiner:
-    """An examiner to whom S3 refuses every object with this in its URL."""
+def without_right_to_read(world: World, part_of_url: str) -> Validator:
+    """A validator to whom S3 refuses every object with this in its URL."""
     s3 = connect(world.settings).s3
 
     def refuse(request: AWSRequest, **_: Any) -> AWSResponse | None:
@@ -55,17 +56,17 @@ def without_right_to_read(world: World, part_of_url: str) -> Examiner:
 
     # The stubs do not know that an answer of this event is taken instead of the server's.
     s3.meta.events.register("before-send.s3.GetObject", refuse)  # type: ignore[arg-type]
-    return Examiner(s3, world.tables, world.system.sources, threads=4)
+    return Validator(s3, world.tables, world.system.sources, threads=4)
 
 
 def test_nothing_is_examined_to_nothing(world: World) -> None:
-    assert examine(world) == []
+    assert examined(world) == []
 
 
 def test_a_valid_object_is_reported_with_all_that_is_known(world: World) -> None:
     before = datetime.now(UTC)
     ref = world.put("a.wav", wavs.valid(480))
-    report = only(examine(world, ref))
+    report = only(examined(world, ref))
     assert report.probe is not None
     assert report.probe.audio is not None
     assert (report.verdict, report.outcome, report.reasons) == (Verdict.VALID, Outcome.PENDING, ())
@@ -88,13 +89,13 @@ def test_a_valid_object_is_reported_with_all_that_is_known(world: World) -> None
 def test_a_rejected_object_is_reported_with_every_reason(
     world: World, content: bytes, why: list[str]
 ) -> None:
-    report = only(examine(world, world.put("a.wav", content)))
+    report = only(examined(world, world.put("a.wav", content)))
     assert (report.verdict, report.outcome) == (Verdict.REJECTED, Outcome.PENDING)
     assert reasons(report) == why
 
 
 def test_half_an_upload_is_rejected(world: World) -> None:
-    report = only(examine(world, world.put("a.wav", wavs.truncated())))
+    report = only(examined(world, world.put("a.wav", wavs.truncated())))
     assert report.verdict is Verdict.REJECTED
     assert reasons(report)
 
@@ -102,7 +103,7 @@ def test_half_an_upload_is_rejected(world: World) -> None:
 def test_content_counts_and_names_do_not(world: World) -> None:
     refs = [world.put("UPPER.WAV", wavs.valid()), world.put("photo.jpg", wavs.valid())]
     refs += [world.put("picture.wav", wavs.PNG), world.put("picture.png", wavs.HEIC)]
-    verdicts = [report.verdict for report in examine(world, *refs)]
+    verdicts = [report.verdict for report in examined(world, *refs)]
     assert verdicts == [Verdict.VALID, Verdict.VALID, Verdict.VALID, Verdict.UNJUDGED]
 
 
@@ -110,7 +111,7 @@ def test_an_image_is_read_whole_in_two_calls_and_decoded(world: World) -> None:
     photo = encoded(pictures.photo((2000, 1500)), "PNG")
     assert len(photo) > 4 * BLOCK
     refs = [world.put("photo.jpg", photo), world.put("half.png", photo[: len(photo) // 2])]
-    report, half = examine(world, *refs)
+    report, half = examined(world, *refs)
     assert report.probe is not None
     assert report.probe.image is not None
     assert (report.probe.image.width, report.probe.image.height) == (2000, 1500)
@@ -125,14 +126,16 @@ def test_an_image_is_read_whole_in_two_calls_and_decoded(world: World) -> None:
 def test_an_image_that_could_not_be_looked_at_fails_alone(world: World, tmp_path: Path) -> None:
     refs = [world.put("a.png", wavs.PNG), world.put("a.wav", wavs.valid())]
     with ImageReader(program=tmp_path / "missing.py") as images:
-        examiner = replace(world.system.examiner(), _images=images)
-        failed, valid = examiner.examine(refs)
+        validator = replace(world.wired.validator.validator(), _images=images)
+        results = validator.validate(refs)
+    assert [type(result) for result in results] == [RetryLater, Done]
+    failed, valid = values(results)
     assert (failed.outcome, failed.verdict) == (Outcome.FAILED, Verdict.UNJUDGED)
     assert valid.verdict is Verdict.VALID
 
 
 def test_an_indexed_image_is_no_recording(world: World) -> None:
-    report = only(world.take_in([world.put("photo.png", wavs.PNG)]))
+    report = only(world.ingest([world.put("photo.png", wavs.PNG)]))
     asset = world.asset("photo.png")
     assert report.outcome is Outcome.INDEXED
     assert asset is not None
@@ -140,14 +143,14 @@ def test_an_indexed_image_is_no_recording(world: World) -> None:
 
 
 def test_an_image_of_another_kind_is_recognised_and_left_alone(world: World) -> None:
-    report = only(examine(world, world.put("photo.heic", wavs.HEIC)))
+    report = only(examined(world, world.put("photo.heic", wavs.HEIC)))
     assert report.probe is not None
     assert (report.probe.kind, report.probe.probed) == (Kind.IMAGE, False)
     assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
 
 
 def test_an_object_of_no_source_is_left_alone_and_not_even_read(world: World) -> None:
-    report = only(examine(world, some_ref("foreign-bucket", "a.wav", version="v1")))
+    report = only(examined(world, some_ref("foreign-bucket", "a.wav", version="v1")))
     assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
     assert (report.probe, report.calls, report.version) == (None, 0, "v1")
     assert reasons(report) == ["source foreign-bucket, wanted a bucket and prefix of sources.toml"]
@@ -155,7 +158,7 @@ def test_an_object_of_no_source_is_left_alone_and_not_even_read(world: World) ->
 
 def test_a_long_header_is_read_block_by_block(world: World) -> None:
     ref = world.put("a.wav", wavs.long_header(3 * BLOCK))
-    report = only(examine(world, ref))
+    report = only(examined(world, ref))
     assert report.verdict is Verdict.VALID
     assert report.calls < 4
     assert report.bytes_read < 3 * BLOCK
@@ -165,23 +168,23 @@ def test_a_long_header_is_read_block_by_block(world: World) -> None:
     "key", ["new\nline.wav", "my file+1.wav", "Übung/日本 100%.wav", "a//b.wav"]
 )
 def test_odd_keys_are_examined_like_others(world: World, key: str) -> None:
-    report = only(examine(world, world.put(key, wavs.valid())))
+    report = only(examined(world, world.put(key, wavs.valid())))
     assert (report.key, report.verdict) == (key, Verdict.VALID)
 
 
 def test_the_order_of_the_references_is_kept(world: World) -> None:
     refs = [world.put(f"{n}.wav", wavs.valid()) for n in range(40)]
-    assert [report.key for report in examine(world, *refs)] == [ref.key for ref in refs]
+    assert [report.key for report in examined(world, *refs)] == [ref.key for ref in refs]
 
 
 def test_a_reference_of_a_listing_leads_to_the_version_at_hand(world: World) -> None:
     ref = world.put("a.wav", wavs.valid())
     listed = ref.model_copy(update={"version": None})
-    assert only(examine(world, listed)).version == ref.version
+    assert only(examined(world, listed)).version == ref.version
 
 
 def test_a_deleted_object_of_which_no_version_is_known_is_gone(world: World) -> None:
-    report = only(examine(world, some_ref(world.bucket, "never.wav", etag="e1")))
+    report = only(examined(world, some_ref(world.bucket, "never.wav", etag="e1")))
     assert (report.outcome, report.verdict, report.version) == (
         Outcome.DELETED,
         Verdict.UNJUDGED,
@@ -197,7 +200,7 @@ def test_an_object_deleted_before_its_turn_is_read_from_below_its_marker(
 ) -> None:
     ref = world.put("a.wav", wavs.valid(frames))
     world.remove("a.wav")
-    report = only(examine(world, ref))
+    report = only(examined(world, ref))
     assert report.probe is not None
     assert report.probe.audio is not None
     assert report.probe.audio.frame_count == frames
@@ -210,16 +213,16 @@ def test_an_invalid_object_deleted_before_its_turn_is_rejected_with_its_reasons(
 ) -> None:
     ref = world.put("a.wav", wavs.wrong_rate())
     world.remove("a.wav")
-    report = only(world.take_in([ref]))
+    report = only(world.ingest([ref]))
     assert (report.outcome, report.verdict) == (Outcome.REJECTED, Verdict.REJECTED)
     assert reasons(report) == ["sample_rate 44100, wanted 48000"]
 
 
 def test_a_repeated_message_finds_the_outcome_on_record(world: World) -> None:
     ref = world.put("a.wav", wavs.wrong_rate())
-    first = world.take_in([ref])
+    first = world.ingest([ref])
     assert only(first).outcome is Outcome.REJECTED
-    assert world.take_in([ref]) == first
+    assert world.ingest([ref]) == first
 
 
 @pytest.mark.parametrize("version_is_known", [True, False])
@@ -232,19 +235,19 @@ def test_a_rejection_that_was_cut_short_is_completed(
         text = sources.read_text().replace(world.bucket.removesuffix("-plain"), world.bucket)
         sources.write_text(text)
     ref = world.put("a.wav", wavs.wrong_rate())
-    reports = examine(world, ref)
+    reports = examined(world, ref)
     world.tables.put(REPORTS, reports)
-    world.system.rejector().reject(reports)  # and here the run dies
-    report = only(world.take_in([ref]))
+    values(world.wired.rejector.rejector().reject(reports))  # and here the run dies
+    report = only(world.ingest([ref]))
     assert report.outcome is Outcome.REJECTED
     assert reasons(report) == ["sample_rate 44100, wanted 48000"]
 
 
 def test_an_indexed_object_that_its_owner_deleted_is_told_as_deleted(world: World) -> None:
     ref = world.put("a.wav", wavs.valid())
-    indexed = only(world.take_in([ref]))
+    indexed = only(world.ingest([ref]))
     world.remove("a.wav")
-    deleted = only(world.take_in([ref]))
+    deleted = only(world.ingest([ref]))
     assert (indexed.outcome, deleted.outcome) == (Outcome.INDEXED, Outcome.DELETED)
     assert deleted.probe == indexed.probe
     assert not world.is_indexed("a.wav")
@@ -253,7 +256,7 @@ def test_an_indexed_object_that_its_owner_deleted_is_told_as_deleted(world: Worl
 def test_an_overwritten_object_gives_way(world: World) -> None:
     older = world.put("a.wav", wavs.valid())
     newer = world.put("a.wav", wavs.valid(960))
-    reports = examine(world, older, newer)
+    reports = examined(world, older, newer)
     assert [report.outcome for report in reports] == [Outcome.SUPERSEDED, Outcome.PENDING]
     assert reports[0].probe is None
     assert reasons(reports[0])[0].startswith("present overwritten")
@@ -261,7 +264,7 @@ def test_an_overwritten_object_gives_way(world: World) -> None:
 
 def test_an_object_that_cannot_be_read_fails_alone(world: World) -> None:
     refs = [world.put(f"{name}.wav", wavs.valid()) for name in ("1", "secret", "3")]
-    reports = without_right_to_read(world, "secret").examine(refs)
+    reports = values(without_right_to_read(world, "secret").validate(refs))
     assert [report.outcome for report in reports] == [
         Outcome.PENDING,
         Outcome.FAILED,
@@ -279,24 +282,24 @@ def test_an_object_that_cannot_be_read_fails_alone(world: World) -> None:
 def test_a_deleted_object_that_cannot_be_read_fails_alone(world: World) -> None:
     refs = [world.put(f"{name}.wav", wavs.valid()) for name in ("deleted", "standing")]
     world.remove("deleted.wav")
-    reports = without_right_to_read(world, "versionId=").examine(refs)
+    reports = values(without_right_to_read(world, "versionId=").validate(refs))
     assert [report.outcome for report in reports] == [Outcome.FAILED, Outcome.PENDING]
 
 
 def test_what_failed_is_taken_in_when_it_comes_again(world: World) -> None:
     ref = world.put("secret.wav", wavs.valid())
-    world.tables.put(REPORTS, without_right_to_read(world, "secret").examine([ref]))
+    world.tables.put(REPORTS, values(without_right_to_read(world, "secret").validate([ref])))
     assert world.report(ref).outcome is Outcome.FAILED
-    assert only(world.take_in([ref])).outcome is Outcome.INDEXED
+    assert only(world.ingest([ref])).outcome is Outcome.INDEXED
 
 
 @pytest.mark.parametrize("content", [wavs.wrong_rate(), wavs.valid(), wavs.HEIC])
 def test_what_was_restored_stays_marked_and_is_not_rejected(world: World, content: bytes) -> None:
     ref = world.put("a.wav", content)
-    (report,) = examine(world, ref)
+    (report,) = examined(world, ref)
     restored_at = datetime.now(UTC) - timedelta(days=1)
     world.tables.put(REPORTS, [report.becomes(Outcome.KEPT, restored_at=restored_at)])
-    again = only(examine(world, ref))
+    again = only(examined(world, ref))
     assert again.restored_at == restored_at
     assert again.verdict is report.verdict
     expected = Outcome.PENDING if report.verdict is Verdict.VALID else Outcome.KEPT

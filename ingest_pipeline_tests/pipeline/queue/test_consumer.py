@@ -4,10 +4,10 @@ import pytest
 
 from ingest_pipeline.aws.events import delete_order_body, ingest_body
 from ingest_pipeline.aws.queues import Depth, Queue
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.records.model import ReceiptBatch
 from ingest_pipeline.records.tables import RECEIPTS
-from ingest_pipeline.system import System
 from ingest_pipeline_tests.world import World, some_ref
 
 
@@ -33,23 +33,23 @@ def dead_letters(world: World, queue: Queue) -> list[tuple[str, str]]:
 
 
 def test_an_empty_queue_makes_no_batch(world: World) -> None:
-    assert world.system.intake().take(slots=2) == []
+    assert world.wired.ingest_consumer.consumer.poll(slots=2) == []
 
 
 def test_the_receipts_of_each_batch_are_on_record_before_anything_is_started(world: World) -> None:
     send_refs(world, 25)
-    (batch,) = world.system.intake().take(slots=2)
+    (batch,) = world.wired.ingest_consumer.consumer.poll(slots=2)
     assert len(batch.objects) == 25
     assert receipts_on_record(world, batch).receipts == batch.receipts
-    assert world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=25)
+    assert world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=25)
 
 
 def test_no_more_is_received_than_can_be_started(world: World) -> None:
-    world.system = System(world.settings.model_copy(update={"max_objects_per_run": 10}))
+    config = world.settings.model_copy(update={"max_objects_per_run": 10})
     send_refs(world, 75)
-    batches = world.system.intake().take(slots=2)
+    batches = resources(config).ingest_consumer.consumer.poll(slots=2)
     assert [len(batch.objects) for batch in batches] == [10, 10]
-    assert world.system.ingest_queue.depth() == Depth(waiting=55, in_flight=20)
+    assert world.system.queues.ingest.queue.depth() == Depth(waiting=55, in_flight=20)
 
 
 def test_many_small_batches_end_a_tick_too(world: World) -> None:
@@ -59,67 +59,67 @@ def test_many_small_batches_end_a_tick_too(world: World) -> None:
             for day in range(10, 30)
         )
     )
-    batches = world.system.intake().take(slots=2)
+    batches = world.wired.ingest_consumer.consumer.poll(slots=2)
     assert 2 < len(batches) <= 10
-    assert world.system.ingest_queue.depth().waiting == 10
+    assert world.system.queues.ingest.queue.depth().waiting == 10
 
 
 @pytest.mark.parametrize("body", ["junk", "[]", json.dumps({"Records": []})])
 def test_junk_goes_to_the_dead_letters_at_once_with_the_problem(world: World, body: str) -> None:
-    world.system.ingest_queue.send(body)
+    world.system.queues.ingest.queue.send(body)
     send_refs(world, 1)
-    (batch,) = world.system.intake().take(slots=2)
+    (batch,) = world.wired.ingest_consumer.consumer.poll(slots=2)
     assert [ref.key for ref in batch.objects] == ["000.wav"]
-    ((dead, problem),) = dead_letters(world, world.system.ingest_dead_letters)
+    ((dead, problem),) = dead_letters(world, world.system.queues.ingest.dead_letters)
     assert dead == body
     assert problem
-    assert world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=1)
+    assert world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=1)
 
 
 def test_messages_that_name_nothing_are_done_with(world: World) -> None:
-    world.system.ingest_queue.send(json.dumps({"Event": "s3:TestEvent"}))
-    assert world.system.intake().take(slots=2) == []
-    assert world.system.ingest_queue.depth() == Depth(waiting=0, in_flight=0)
-    assert dead_letters(world, world.system.ingest_dead_letters) == []
+    world.system.queues.ingest.queue.send(json.dumps({"Event": "s3:TestEvent"}))
+    assert world.wired.ingest_consumer.consumer.poll(slots=2) == []
+    assert world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)
+    assert dead_letters(world, world.system.queues.ingest.dead_letters) == []
 
 
 def test_the_good_records_of_a_half_bad_message_are_taken_in(world: World) -> None:
     good = json.loads(ingest_body(some_ref(world.bucket, "good.wav")))["Records"]
     body = json.dumps({"Records": [*good, {"eventName": "ObjectCreated:Put"}]})
-    world.system.ingest_queue.send(body)
-    (batch,) = world.system.intake().take(slots=2)
+    world.system.queues.ingest.queue.send(body)
+    (batch,) = world.wired.ingest_consumer.consumer.poll(slots=2)
     assert [ref.key for ref in batch.objects] == ["good.wav"]
-    ((dead, problem),) = dead_letters(world, world.system.ingest_dead_letters)
+    ((dead, problem),) = dead_letters(world, world.system.queues.ingest.dead_letters)
     assert (dead, problem[:8]) == (body, "record 2")
 
 
 def test_an_event_without_a_time_keeps_its_day_when_it_comes_again(world: World) -> None:
     record = json.loads(ingest_body(some_ref(world.bucket, "a.wav")))["Records"][0]
     del record["eventTime"]
-    world.system.ingest_queue.send(json.dumps({"Records": [record]}))
+    world.system.queues.ingest.queue.send(json.dumps({"Records": [record]}))
     arrivals = set()
     for _ in range(3):
-        (batch,) = world.system.intake().take(slots=2)
+        (batch,) = world.wired.ingest_consumer.consumer.poll(slots=2)
         arrivals |= {ref.arrived for ref in batch.objects}
-        world.system.ingest_queue.hide([batch.receipts[0].handle], 0)
+        world.system.queues.ingest.queue.hide([batch.receipts[0].handle], 0)
     assert len(arrivals) == 1
 
 
 def test_what_comes_again_comes_in_smaller_batches(world: World) -> None:
     send_refs(world, 30)
     for expected in ([30], [30], [7, 7, 7, 7, 2], [1] * 30):
-        batches = world.system.intake().take(slots=100)
+        batches = world.wired.ingest_consumer.consumer.poll(slots=100)
         assert [len(batch.objects) for batch in batches] == expected
-        world.system.ingest_queue.hide(
+        world.system.queues.ingest.queue.hide(
             [receipt.handle for batch in batches for receipt in batch.receipts], 0
         )
 
 
 def test_orders_for_our_objects_are_taken_and_foreign_ones_refused(world: World) -> None:
     ours, foreign = (delete_order_body(bucket, "a.wav") for bucket in (world.bucket, "foreign"))
-    world.system.delete_queue.send_all([ours, foreign, "junk"])
-    (batch,) = world.system.order_intake().take(slots=2)
+    world.system.queues.delete.queue.send_all([ours, foreign, "junk"])
+    (batch,) = world.wired.delete_consumer.consumer.poll(slots=2)
     assert [(ref.bucket, ref.key) for ref in batch.objects] == [(world.bucket, "a.wav")]
-    problems = dict(dead_letters(world, world.system.delete_dead_letters))
+    problems = dict(dead_letters(world, world.system.queues.delete.dead_letters))
     assert problems.keys() == {foreign, "junk"}
     assert problems[foreign] == "refused: s3://foreign/a.wav lies in no source"

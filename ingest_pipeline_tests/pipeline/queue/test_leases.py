@@ -1,17 +1,21 @@
 import contextlib
 import time
+from collections.abc import Iterable
 
 import pytest
 
 from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.queues import Depth, Queue
 from ingest_pipeline.media.model import Kind, Probe
-from ingest_pipeline.pipeline.queue import leases as receipts_module
+from ingest_pipeline.pipeline.ingest.finalize import finalize
+from ingest_pipeline.pipeline.queue import leases as leases_module
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.pipeline.queue.leases import (
-    HeldReceipts,
+    Leases,
+    leased,
     receipt_rows,
 )
+from ingest_pipeline.pipeline.result import Result
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -31,12 +35,12 @@ NEXT_DAY = "2026-03-02T00:00:00Z"
 
 @pytest.fixture(autouse=True)
 def shown_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts_module, "_RETRY_SECONDS", 0)
+    monkeypatch.setattr(leases_module, "_RETRY_SECONDS", 0)
 
 
 @pytest.fixture
 def queue(world: World) -> Queue:
-    return world.system.ingest_queue
+    return world.system.queues.ingest.queue
 
 
 def ref(world: World, key: str, arrived: str = "2026-03-01T00:00:00Z") -> ObjectRef:
@@ -63,12 +67,13 @@ def report(ref: ObjectRef, outcome: Outcome = Outcome.INDEXED) -> Report:
 
 
 def batches(world: World, *messages: str) -> list[Batch]:
-    world.system.ingest_queue.send_all(messages)
-    return world.system.intake().take(slots=100)
+    world.system.queues.ingest.queue.send_all(messages)
+    return world.wired.ingest_consumer.consumer.poll(slots=100)
 
 
-def held(world: World, batch: Batch | None) -> HeldReceipts:
-    return world.system.held_receipts(world.system.ingest_queue, batch.id if batch else None)
+def finals(reports: Iterable[Report]) -> list[Result[Report]]:
+    """What the last word on these is."""
+    return finalize(reports, [], [])
 
 
 def keys(answered: list[Receipt]) -> set[str]:
@@ -85,15 +90,14 @@ def test_a_batch_of_1000_long_keys_takes_as_many_rows_as_it_needs(
     rows = receipt_rows(world.bucket, many)
     assert len(rows) > 1
     world.tables.put(RECEIPTS, rows)
-    held_receipts = world.system.held_receipts(queue, world.bucket)
-    assert held_receipts._load(world.bucket) == rows
+    assert Leases(queue, world.tables, world.bucket, 60)._rows == rows
     assert [receipt for row in rows for receipt in row.receipts] == many
 
 
 def test_each_failure_makes_the_next_try_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receipts_module, "_RETRY_SECONDS", 10)
+    monkeypatch.setattr(leases_module, "_RETRY_SECONDS", 10)
     waits = [
-        receipts_module._retry_seconds(
+        leases_module._retry_seconds(
             Receipt(message_id="m", handle="h", objects=(), receive_count=count)
         )
         for count in range(1, 6)
@@ -110,8 +114,8 @@ def test_an_outcome_is_final_unless_it_is_pending_or_failed(outcome: Outcome) ->
 def test_answered_messages_are_gone_and_so_is_their_row(world: World, queue: Queue) -> None:
     refs = [ref(world, f"{n}.wav") for n in range(12)]
     (batch,) = batches(world, *map(message, refs))
-    with held(world, batch) as receipts:
-        assert keys(receipts.answer(map(report, refs))) == {each.key for each in refs}
+    with world.leased(batch) as leases:
+        assert keys(leases.acknowledge(finals(map(report, refs)))) == {each.key for each in refs}
     assert queue.depth() == Depth(waiting=0, in_flight=0)
     assert world.tables.get(RECEIPTS, {"batch": batch.id}) is None
 
@@ -122,8 +126,10 @@ def test_a_failed_neighbour_keeps_its_own_message_only(
 ) -> None:
     good, bad = ref(world, "good.wav"), ref(world, "bad.wav")
     (batch,) = batches(world, message(good), message(bad))
-    with held(world, batch) as receipts:
-        assert keys(receipts.answer([report(good), report(bad, outcome)])) == {"good.wav"}
+    with world.leased(batch) as leases:
+        assert keys(leases.acknowledge(finals([report(good), report(bad, outcome)]))) == {
+            "good.wav"
+        }
     assert world.tables.get(RECEIPTS, {"batch": batch.id}) is not None
     (again,) = queue.receive(600)
     assert (again.body, again.receive_count) == (message(bad), 2)
@@ -132,17 +138,22 @@ def test_a_failed_neighbour_keeps_its_own_message_only(
 def test_a_message_waits_for_all_of_its_objects(world: World, queue: Queue) -> None:
     good, bad = ref(world, "good.wav"), ref(world, "bad.wav")
     (batch,) = batches(world, message(good, bad))
-    with held(world, batch) as receipts:
-        assert receipts.answer([report(good), report(bad, Outcome.FAILED)]) == []
-        assert keys(receipts.answer([report(good), report(bad)])) == {"good.wav", "bad.wav"}
+    with world.leased(batch) as leases:
+        assert leases.acknowledge(finals([report(good), report(bad, Outcome.FAILED)])) == []
+        assert keys(leases.acknowledge(finals([report(good), report(bad)]))) == {
+            "good.wav",
+            "bad.wav",
+        }
     assert queue.depth() == Depth(waiting=0, in_flight=0)
 
 
 def test_a_message_waits_for_every_version_of_its_key(world: World) -> None:
     versions = [some_ref(world.bucket, "a.wav", version=version) for version in ("v1", "v2")]
     (batch,) = batches(world, message(*versions))
-    with held(world, batch) as receipts:
-        assert not receipts.answer([report(versions[0]), report(versions[1], Outcome.FAILED)])
+    with world.leased(batch) as leases:
+        assert not leases.acknowledge(
+            finals([report(versions[0]), report(versions[1], Outcome.FAILED)])
+        )
 
 
 @pytest.mark.parametrize("version", ["v1", None])
@@ -154,11 +165,11 @@ def test_the_last_day_of_a_message_answers_it(
         some_ref(world.bucket, "tomorrow.wav", version=version, etag="e2", arrived=NEXT_DAY),
     ]
     today, tomorrow = batches(world, message(*refs))
-    with held(world, today) as first, held(world, tomorrow) as second:
+    with world.leased(today) as first, world.leased(tomorrow) as second:
         world.tables.put(REPORTS, [report(refs[0])])
-        assert first.answer([report(refs[0])]) == []
+        assert first.acknowledge(finals([report(refs[0])])) == []
         world.tables.put(REPORTS, [report(refs[1])])
-        assert keys(second.answer([report(refs[1])])) == {"today.wav", "tomorrow.wav"}
+        assert keys(second.acknowledge(finals([report(refs[1])]))) == {"today.wav", "tomorrow.wav"}
     assert queue.depth() == Depth(waiting=0, in_flight=0)
 
 
@@ -166,15 +177,15 @@ def test_a_failed_object_of_another_day_keeps_the_message(world: World, queue: Q
     refs = ref(world, "today.wav"), ref(world, "tomorrow.wav", NEXT_DAY)
     _today, tomorrow = batches(world, message(*refs))
     world.tables.put(REPORTS, [report(refs[0], Outcome.FAILED), report(refs[1])])
-    with held(world, tomorrow) as receipts:
-        assert receipts.answer([report(refs[1])]) == []
+    with world.leased(tomorrow) as leases:
+        assert leases.acknowledge(finals([report(refs[1])])) == []
     assert queue.depth().waiting == 1
 
 
 def test_whatever_happens_unanswered_messages_come_again(world: World, queue: Queue) -> None:
     refs = [ref(world, f"{n}.wav") for n in range(12)]
     (batch,) = batches(world, *map(message, refs))
-    with contextlib.suppress(ZeroDivisionError), held(world, batch):
+    with contextlib.suppress(ZeroDivisionError), world.leased(batch):
         assert queue.depth() == Depth(waiting=0, in_flight=12)
         raise ZeroDivisionError
     assert queue.depth() == Depth(waiting=12, in_flight=0)
@@ -183,9 +194,10 @@ def test_whatever_happens_unanswered_messages_come_again(world: World, queue: Qu
 def test_all_messages_are_answered_at_once(world: World, queue: Queue) -> None:
     refs = [ref(world, f"{n}.wav") for n in range(12)]
     (batch,) = batches(world, *map(message, refs))
-    with held(world, batch) as receipts:
-        receipts.answer_all()
-        receipts.answer_all()
+    with world.leased(batch) as leases:
+        everything = finals(map(report, refs))
+        assert len(leases.acknowledge(everything)) == 12
+        assert leases.acknowledge(everything) == []
     assert queue.depth() == Depth(waiting=0, in_flight=0)
 
 
@@ -193,9 +205,8 @@ def test_a_run_without_a_batch_holds_nothing(world: World, queue: Queue) -> None
     queue.send("body")
     unknown = Batch("unknown", "2026-03-01", (), ())
     for batch in (None, unknown):
-        with held(world, batch) as receipts:
-            assert receipts.answer([report(ref(world, "a.wav"))]) == []
-            receipts.answer_all()
+        with world.leased(batch) as leases:
+            assert leases.acknowledge(finals([report(ref(world, "a.wav"))])) == []
     assert queue.depth().waiting == 1
 
 
@@ -204,7 +215,7 @@ def test_messages_stay_hidden_for_as_long_as_they_are_held(world: World, queue: 
     refs = [ref(world, f"{n}.wav") for n in range(12)]
     (batch,) = batches(world, *map(message, refs))
     queue.hide([receipt.handle for receipt in batch.receipts], visibility)
-    with HeldReceipts(queue, world.tables, batch.id, visibility):
+    with leased(queue, world.tables, batch.id, visibility):
         deadline = time.monotonic() + longer
         while time.monotonic() < deadline:
             assert queue.depth() == Depth(waiting=0, in_flight=12)

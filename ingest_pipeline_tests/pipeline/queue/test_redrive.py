@@ -15,7 +15,7 @@ from ingest_pipeline_tests.world import World, bodies
 @pytest.mark.parametrize("key", ["a.wav", "my file+1.wav", "new\nline.wav"])
 def test_an_object_is_sent_as_s3_would(world: World, key: str) -> None:
     ref = world.put(key, wavs.valid())
-    queue = world.system.ingest_queue
+    queue = world.system.queues.ingest.queue
     assert redrive_object(world.clients.s3, queue, world.bucket, key) == ref
     (body,) = bodies(queue)
     assert parse_ingest_body(body).objects == (ref,)
@@ -23,15 +23,15 @@ def test_an_object_is_sent_as_s3_would(world: World, key: str) -> None:
 
 def test_an_object_is_examined_anew(world: World) -> None:
     ref = world.put("a.wav", wavs.valid())
-    redrive_object(world.clients.s3, world.system.ingest_queue, world.bucket, "a.wav")
-    (report,) = world.take_in_queue()
+    redrive_object(world.clients.s3, world.system.queues.ingest.queue, world.bucket, "a.wav")
+    (report,) = world.ingest_waiting()
     assert (report.version, report.outcome) == (ref.version, Outcome.INDEXED)
 
 
 def test_nothing_is_sent_for_what_does_not_stand(world: World) -> None:
     world.put("a.wav", wavs.valid())
     world.remove("a.wav")
-    queue = world.system.ingest_queue
+    queue = world.system.queues.ingest.queue
     for key in ("a.wav", "never.wav"):
         with pytest.raises(ObjectGoneError):
             redrive_object(world.clients.s3, queue, world.bucket, key)
@@ -40,7 +40,7 @@ def test_nothing_is_sent_for_what_does_not_stand(world: World) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])
 def test_dead_letters_go_back_to_their_queue(world: World, count: int) -> None:
-    dead_letters, queue = world.system.ingest_dead_letters, world.system.ingest_queue
+    dead_letters, queue = world.system.queues.ingest.dead_letters, world.system.queues.ingest.queue
     sent = [f"body {n}" for n in range(count)]
     dead_letters.send_all(sent)
     assert redrive_dead_letters(dead_letters, queue) == count
@@ -49,7 +49,7 @@ def test_dead_letters_go_back_to_their_queue(world: World, count: int) -> None:
 
 
 def test_what_dies_again_meanwhile_does_not_go_round_for_ever(world: World) -> None:
-    dead_letters = world.system.ingest_dead_letters
+    dead_letters = world.system.queues.ingest.dead_letters
     dead_letters.send_all(f"body {n}" for n in range(25))
     moved = redrive_dead_letters(dead_letters, dead_letters)
     assert 25 <= moved < 35

@@ -1,0 +1,70 @@
+"""What ingest and deletion work with."""
+
+import dagster as dg
+from pydantic import Field
+
+from ingest_pipeline.aws.events import ParsedBody
+from ingest_pipeline.aws.queues import Message
+from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
+from ingest_pipeline.defs.common.resources.queues import ConsumerResource
+from ingest_pipeline.pipeline.ingest.delete import Deleter, parse_request
+from ingest_pipeline.pipeline.ingest.reconcile import Reconciler
+from ingest_pipeline.pipeline.ingest.reject import Rejector
+from ingest_pipeline.pipeline.ingest.validate import Validator
+
+
+class ValidatorResource(dg.ConfigurableResource["ValidatorResource"]):
+    """Probes objects by ranged reads and judges them by the rules."""
+
+    aws: dg.ResourceDependency[AwsResource]
+    rules: dg.ResourceDependency[SourcesResource]
+    threads: int = Field(description="Objects probed at a time.")
+
+    def validator(self, run_id: str | None = None) -> Validator:
+        """What validates for a run."""
+        return Validator(self.aws.s3, self.aws.tables, self.rules.sources, self.threads, run_id)
+
+
+class RejectorResource(dg.ConfigurableResource["RejectorResource"]):
+    """Takes invalid objects out of their buckets, as their source's policy says."""
+
+    aws: dg.ResourceDependency[AwsResource]
+    rules: dg.ResourceDependency[SourcesResource]
+    quarantine_bucket: str = Field(description="Where the policy `quarantine` moves them.")
+    threads: int = Field(description="Objects acted on at a time.")
+
+    def rejector(self) -> Rejector:
+        """What rejects."""
+        return Rejector(self.aws.s3, self.rules.sources, self.quarantine_bucket, self.threads)
+
+
+class DeleterResource(dg.ConfigurableResource["DeleterResource"]):
+    """Deletes objects that clients no longer want, with all that was made of them."""
+
+    aws: dg.ResourceDependency[AwsResource]
+
+    def deleter(self, run_id: str | None = None) -> Deleter:
+        """What deletes for a run."""
+        return Deleter(self.aws.s3, self.aws.tables, run_id)
+
+
+class ReconcilerResource(dg.ConfigurableResource["ReconcilerResource"]):
+    """Compares buckets and tables, and sends what disagrees through the ingest queue."""
+
+    aws: dg.ResourceDependency[AwsResource]
+    rules: dg.ResourceDependency[SourcesResource]
+    queue: str = Field(description="Name of the ingest queue.")
+
+    def reconciler(self) -> Reconciler:
+        """What compares."""
+        return Reconciler(self.aws.s3, self.aws.tables, self.aws.queue(self.queue))
+
+
+class DeleteConsumerResource(ConsumerResource):
+    """The queue of delete requests."""
+
+    rules: dg.ResourceDependency[SourcesResource]
+
+    def parse(self, message: Message) -> ParsedBody:
+        """The object that a request names, if its bucket is one of our sources."""
+        return parse_request(self.rules.sources, message)

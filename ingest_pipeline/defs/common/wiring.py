@@ -1,0 +1,194 @@
+"""Every resource by the name under which assets, jobs and sensors ask for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ingest_pipeline.aws.clients import Connection
+from ingest_pipeline.defs.common.io_managers import DynamoDBIOManager, ResultsIOManager
+from ingest_pipeline.defs.common.resources.aws import (
+    AwsResource,
+    CatalogueResource,
+    SourcesResource,
+)
+from ingest_pipeline.defs.common.resources.enrich import (
+    LabelerResource,
+    PreviewerResource,
+    RequestsResource,
+)
+from ingest_pipeline.defs.common.resources.ingest import (
+    DeleteConsumerResource,
+    DeleterResource,
+    ReconcilerResource,
+    RejectorResource,
+    ValidatorResource,
+)
+from ingest_pipeline.defs.common.resources.queues import (
+    ConsumerResource,
+    DeadLettersResource,
+    LeasesResource,
+)
+from ingest_pipeline.defs.common.resources.sessions import (
+    EventDbResource,
+    SessionBucketResource,
+    SessionConsumerResource,
+)
+from ingest_pipeline.defs.common.resources.transcode import (
+    TranscodeJobConsumerResource,
+    TranscoderResource,
+)
+from ingest_pipeline.pipeline.ingest.pipeline import ingest
+from ingest_pipeline.pipeline.result import Result
+from ingest_pipeline.records.model import ObjectRef, Report
+from ingest_pipeline.settings import QueueNames, Settings
+
+_MOST_ENRICHED = 200  # objects of a run: 200 photos or recordings take half a minute
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The resources; an asset, job or sensor names the ones it uses as they are named here."""
+
+    aws: AwsResource
+    catalogue: CatalogueResource
+    rules: SourcesResource
+    validator: ValidatorResource
+    rejector: RejectorResource
+    deleter: DeleterResource
+    transcoder: TranscoderResource
+    previewer: PreviewerResource
+    labeler: LabelerResource
+    requests: RequestsResource
+    reconciler: ReconcilerResource
+    dead_letters: DeadLettersResource
+    session_bucket: SessionBucketResource
+    event_db: EventDbResource
+    dynamodb_io_manager: DynamoDBIOManager
+    results_io_manager: ResultsIOManager
+    ingest_consumer: ConsumerResource
+    delete_consumer: DeleteConsumerResource
+    rendition_consumer: ConsumerResource
+    transcode_consumer: TranscodeJobConsumerResource
+    enrichment_consumer: ConsumerResource
+    session_consumer: SessionConsumerResource
+    ingest_leases: LeasesResource
+    delete_leases: LeasesResource
+    transcode_leases: LeasesResource
+    enrichment_leases: LeasesResource
+    session_leases: LeasesResource
+
+    def ingest(self, refs: Sequence[ObjectRef], run_id: str | None = None) -> list[Result[Report]]:
+        """Ingest objects at once, for those who bring them themselves."""
+        return ingest(
+            self.aws.tables,
+            self.validator.validator(run_id),
+            self.rejector.rejector(),
+            self.requests.requests.follow_up,
+            refs,
+        )
+
+    def by_name(self) -> dict[str, Any]:
+        """What Dagster takes."""
+        return dict(vars(self))
+
+
+def resources(config: Settings) -> Resources:
+    """The resources, as the settings say."""
+    connection = Connection.of(config)
+    aws = AwsResource(
+        account=config.aws,
+        endpoint_url=connection.endpoint_url,
+        region=connection.region,
+        attempts=connection.attempts,
+        connections=connection.connections,
+        mediaconvert_endpoint=connection.mediaconvert_endpoint,
+        rekognition_endpoint=connection.rekognition_endpoint,
+    )
+    rules = SourcesResource(file=str(config.sources))
+    queues = config.queues
+    ffmpeg = str(config.ffmpeg) if config.ffmpeg else None
+    transcoder = TranscoderResource(
+        aws=aws,
+        engine=config.transcoder,
+        presets=str(config.presets),
+        bucket=config.rendition_bucket,
+        ffmpeg=ffmpeg,
+        mediaconvert_role=config.mediaconvert_role,
+        mediaconvert_queue=config.mediaconvert_queue,
+        request_queue=queues.rendition.queue,
+    )
+    previewer = PreviewerResource(aws=aws, bucket=config.rendition_bucket, ffmpeg=ffmpeg)
+    labeler = LabelerResource(
+        aws=aws,
+        engine=config.labeler,
+        max_labels=config.max_labels,
+        min_confidence=config.min_confidence,
+        threads=config.labeler_threads,
+        photo_bucket=config.photo_bucket,
+        delete_queue=queues.delete.queue,
+    )
+    requests = RequestsResource(
+        aws=aws,
+        rules=rules,
+        transcoder=transcoder,
+        previewer=previewer,
+        labeler=labeler,
+        rendition_queue=queues.rendition.queue,
+        enrichment_queue=queues.enrichment.queue,
+    )
+
+    def consumed(names: QueueNames, max_objects: int = config.max_objects_per_run) -> Any:  # noqa: ANN401 - arguments of a resource
+        return {
+            "aws": aws,
+            "queue": names.queue,
+            "dead_letters": names.dead_letters,
+            "visibility_seconds": names.visibility_seconds,
+            "max_objects": min(max_objects, config.max_objects_per_run),
+            "max_queued_runs": config.max_queued_runs,
+        }
+
+    def leases(names: QueueNames) -> LeasesResource:
+        return LeasesResource(
+            aws=aws, queue=names.queue, visibility_seconds=names.visibility_seconds
+        )
+
+    return Resources(
+        aws=aws,
+        catalogue=CatalogueResource(url=config.api_url),
+        rules=rules,
+        validator=ValidatorResource(aws=aws, rules=rules, threads=config.probe_threads),
+        rejector=RejectorResource(
+            aws=aws,
+            rules=rules,
+            quarantine_bucket=config.quarantine_bucket,
+            threads=config.probe_threads,
+        ),
+        deleter=DeleterResource(aws=aws),
+        transcoder=transcoder,
+        previewer=previewer,
+        labeler=labeler,
+        requests=requests,
+        reconciler=ReconcilerResource(aws=aws, rules=rules, queue=queues.ingest.queue),
+        dead_letters=DeadLettersResource(aws=aws, queues=[names.dead_letters for names in queues]),
+        session_bucket=SessionBucketResource(aws=aws, name=config.session_bucket),
+        event_db=EventDbResource(aws=aws, kind=_kind_of_event_db(config)),
+        dynamodb_io_manager=DynamoDBIOManager(aws=aws),
+        results_io_manager=ResultsIOManager(requests=requests),
+        ingest_consumer=ConsumerResource(**consumed(queues.ingest)),
+        delete_consumer=DeleteConsumerResource(rules=rules, **consumed(queues.delete)),
+        rendition_consumer=ConsumerResource(**consumed(queues.rendition, 1)),
+        transcode_consumer=TranscodeJobConsumerResource(**consumed(queues.transcode, 1)),
+        enrichment_consumer=ConsumerResource(**consumed(queues.enrichment, _MOST_ENRICHED)),
+        session_consumer=SessionConsumerResource(**consumed(queues.session)),
+        ingest_leases=leases(queues.ingest),
+        delete_leases=leases(queues.delete),
+        transcode_leases=leases(queues.rendition),
+        enrichment_leases=leases(queues.enrichment),
+        session_leases=leases(queues.session),
+    )
+
+
+def _kind_of_event_db(config: Settings) -> str:
+    if config.event_db_file:
+        return f"as {config.event_db_file} says"
+    return config.event_db_url.partition(":")[0]
