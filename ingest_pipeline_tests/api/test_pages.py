@@ -13,6 +13,7 @@ from ingest_pipeline.api.auth import hash_password
 from ingest_pipeline.api.pages import words
 from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.catalogue.pages import PAGE
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.records.model import (
     ObjectRef,

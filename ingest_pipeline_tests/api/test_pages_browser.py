@@ -13,6 +13,7 @@ from playwright.sync_api import FilePayload, Page, expect
 
 from ingest_pipeline.api.models import BUCKET
 from ingest_pipeline.aws.objects.state import object_state
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.settings import Settings
 from ingest_pipeline_tests import wavs
