@@ -14,7 +14,7 @@ RUN python -m venv /venv
 WORKDIR /app
 COPY requirements.runtime.lock.txt ./
 RUN /venv/bin/pip install --require-hashes --no-deps -r requirements.runtime.lock.txt
-COPY dagster.yaml pyproject.toml README.md workspace.yaml ./
+COPY dagster.yaml LICENSE pyproject.toml README.md workspace.yaml ./
 COPY ingest_pipeline ingest_pipeline
 # In place, as in a checkout: settings and rules are found beside the package.
 RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \

@@ -13,6 +13,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ingest_pipeline import __version__
 from ingest_pipeline.api import assets, objects, posts, status, videos
 from ingest_pipeline.api.auth import UsersError, load_users
 from ingest_pipeline.api.cors import OpenRoutes
@@ -63,7 +64,7 @@ def create_app(system: System) -> FastAPI:
     app = FastAPIOffline(
         title="Ingest pipeline",
         description=_DESCRIPTION,
-        version="1",
+        version=__version__,
         openapi_tags=_TAGS,
         redirect_slashes=False,  # slashes at the end of a key are part of it
         max_body_size=_MAX_BODY,

@@ -105,6 +105,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands)
+@click.version_option(package_name="ingest_pipeline", prog_name="ingest-pipeline")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Take in media that lands in S3: probe it, judge it, index it, explain it.

@@ -95,9 +95,14 @@ def _ask(ui_url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         response = httpx.post(
             f"{ui_url}/graphql", json={"query": query, "variables": variables}, timeout=60
         )
-        answer = response.raise_for_status().json()
-    except httpx.HTTPError as error:
+    except httpx.TransportError as error:
         raise BackfillError(f"Dagster at {ui_url}: {error}; is `make dev` running?") from error
+    try:
+        answer = response.json()  # what Dagster refuses comes with status 500, and says why
+    except ValueError as error:
+        raise BackfillError(
+            f"{ui_url} answers {response.status_code} {response.reason_phrase}: it is no Dagster"
+        ) from error
     if "errors" in answer:
         raise BackfillError(str(answer["errors"][0]["message"]))
     data: dict[str, Any] = answer["data"]
