@@ -10,24 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import click
-from boto3.exceptions import Boto3Error
-from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 from rich.text import Text
 
-from ingest_pipeline.aws.objects.state import (
-    ObjectGoneError,
-    ObjectReplacedError,
-)
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.catalogue.history import (
     UNKNOWN,
     VersionStory,
 )
 from ingest_pipeline.catalogue.links import Links
 from ingest_pipeline.cli.sessions import sessions
-from ingest_pipeline.local.backfill import BackfillError, launch_backfill, watch_backfill
+from ingest_pipeline.errors import IngestError
+from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
 from ingest_pipeline.local.samples import (
     Upload,
     Uploaded,
@@ -42,12 +39,10 @@ from ingest_pipeline.local.samples import (
     unseen,
     videos,
 )
-from ingest_pipeline.local.server import PortInUseError, serve, stopped_cleanly
-from ingest_pipeline.local.stack import SetUpError, set_up
-from ingest_pipeline.local.supervisor import StartError, whole_system
-from ingest_pipeline.media.rules.sources import RulesError
+from ingest_pipeline.local.server import serve, stopped_cleanly
+from ingest_pipeline.local.stack import set_up
+from ingest_pipeline.local.supervisor import whole_system
 from ingest_pipeline.pipeline.ingest.reconcile import Difference
-from ingest_pipeline.pipeline.ingest.restore import NotRestorableError
 from ingest_pipeline.pipeline.queue.redrive import (
     redrive_dead_letters,
     redrive_object,
@@ -61,8 +56,7 @@ from ingest_pipeline.records.tables import (
     BY_DAY,
     REPORTS,
 )
-from ingest_pipeline.sessions.event_db.event_db import EventDbError
-from ingest_pipeline.settings import PROJECT_ROOT, Settings, SettingsError, settings
+from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 from ingest_pipeline.system import System
 
 _DEMO_SECONDS = 120
@@ -70,22 +64,6 @@ _BACKFILLS = {
     "objects": ["probe_report", "valid_asset_index", "rejected_objects", "ingest_receipts"],
     "sessions": ["session_reports", "session_events"],
 }
-_EXPECTED = (
-    BackfillError,
-    EventDbError,
-    SettingsError,
-    Boto3Error,
-    StartError,
-    PortInUseError,
-    SetUpError,
-    RulesError,
-    NotRestorableError,
-    ObjectGoneError,
-    ObjectReplacedError,
-    BotoCoreError,
-    ClientError,
-)
-
 _PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
 _console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
@@ -100,7 +78,7 @@ class _Commands(click.Group):
         except EndpointConnectionError as error:
             hint = "is `make dev`, or `ingest-pipeline aws`, running?"
             raise click.ClickException(f"{error} - {hint}") from error
-        except _EXPECTED as error:
+        except (IngestError, *AWS_ERRORS) as error:
             raise click.ClickException(str(error)) from error
 
 

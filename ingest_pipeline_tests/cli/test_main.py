@@ -229,14 +229,14 @@ def test_status_counts_todays_outcomes(here: World) -> None:
         return outcomes.get("rejected", 0)
 
     before = rejected()
-    here.take_in([here.put("a.txt", b"some text")])
+    here.ingest([here.put("a.txt", b"some text")])
     assert rejected() == before + 1
     assert f"{before + 1} rejected" in run("status").stdout
 
 
 def test_why_tells_the_reasons(here: World) -> None:
     ref = here.put("a.txt", b"some text")
-    here.take_in([ref])
+    here.ingest([ref])
     done = run("why", ref.uri)
     assert done.exit_code == 0
     assert "kind other (text), wanted audio, video or image" in done.stdout
@@ -258,7 +258,7 @@ def test_redrive_puts_the_object_on_the_queue(here: World) -> None:
     ref = here.put("dir/my file+1.wav", valid())
     done = run("redrive", ref.uri)
     assert (done.exit_code, done.stdout) == (0, "1 objects and 0 dead letters sent again\n")
-    (body,) = bodies(here.system.ingest_queue)
+    (body,) = bodies(here.system.queues.ingest.queue)
     (sent,) = parse_ingest_body(body, ref.arrived).objects
     assert (sent.uri, sent.version) == (ref.uri, ref.version)
 
@@ -267,7 +267,7 @@ def test_redrive_of_nothing_sends_nothing(here: World) -> None:
     done = run("redrive", f"s3://{here.bucket}/never.wav")
     assert done.exit_code == 1
     assert error_of(done)
-    assert bodies(here.system.ingest_queue) == []
+    assert bodies(here.system.queues.ingest.queue) == []
 
 
 def test_redrive_brings_dead_letters_back(here: World) -> None:
@@ -278,12 +278,12 @@ def test_redrive_brings_dead_letters_back(here: World) -> None:
         MessageBody="given up",
     )
     assert run("redrive", "--dead-letters").stdout == "0 objects and 1 dead letters sent again\n"
-    assert bodies(here.system.ingest_queue) == ["given up"]
+    assert bodies(here.system.queues.ingest.queue) == ["given up"]
 
 
 def test_restore_brings_a_rejected_object_back(here: World) -> None:
     ref = here.put("a.txt", b"some text")
-    here.take_in([ref])
+    here.ingest([ref])
     assert here.content("a.txt") is None
     done = run("restore", ref.uri)
     assert done.exit_code == 0
@@ -305,14 +305,14 @@ def test_reconcile_lists_and_only_then_sends(here: World) -> None:
     done = run("reconcile", "--dry-run")
     assert done.exit_code == 0
     assert done.stdout == f"{listed}1 differences, 0 objects sent through the queue again\n"
-    assert bodies(here.system.ingest_queue) == []
+    assert bodies(here.system.queues.ingest.queue) == []
     assert json.loads(run("reconcile", "--dry-run", "--json").stdout) == {
         "differences": [{"object": ref.uri, "problem": "in the bucket, without a report"}],
         "sent": 0,
     }
     done = run("reconcile")
     assert done.stdout == f"{listed}1 differences, 1 objects sent through the queue again\n"
-    assert len(bodies(here.system.ingest_queue)) == 1
+    assert len(bodies(here.system.queues.ingest.queue)) == 1
 
 
 def test_reconcile_leaves_to_its_run_what_has_just_arrived(here: World) -> None:

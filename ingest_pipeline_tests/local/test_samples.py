@@ -43,7 +43,7 @@ def taken_in(world: World, uploaded: Uploaded) -> Report:
         version=uploaded.version,
         arrived=datetime.now(UTC),
     )
-    (report,) = world.take_in([ref])
+    (report,) = world.ingest([ref])
     return report
 
 
