@@ -12,11 +12,14 @@ def defs() -> dg.Definitions:
     """The code location `ingest_pipeline`."""
     from ingest_pipeline.defs.common.wiring import resources  # noqa: PLC0415 - 1 s others spare
 
-    return dg.Definitions.merge(
-        dg.load_from_defs_folder(path_within_project=Path(__file__)),
-        dg.Definitions(
-            resources=resources(settings()).by_name(),
-            # A batch's steps are short and hand rows on: a process each would cost 9 CPU s more.
-            executor=dg.in_process_executor,
-        ),
+    found = dg.load_from_defs_folder(path_within_project=Path(__file__))
+    return dg.Definitions(
+        assets=dg.with_source_code_references(list(found.assets or [])),
+        asset_checks=found.asset_checks,
+        jobs=found.jobs,
+        schedules=found.schedules,
+        sensors=found.sensors,
+        resources=resources(settings()).by_name(),
+        # A batch's steps are short and hand rows on: a process for each would cost 9 CPU s more.
+        executor=dg.in_process_executor,
     )

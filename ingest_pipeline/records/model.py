@@ -7,6 +7,8 @@ from datetime import UTC
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, Self
 
+from pydantic import Field
+
 from ingest_pipeline.media.model import (
     Kind,
     Label,
@@ -87,23 +89,29 @@ class ObjectRef(Frozen):
 class Report(Frozen):
     """What is known of one version of an object, and what became of it."""
 
-    bucket: str
-    key: str
-    version: str  # versionId, else eTag, else "unknown"
-    day: str  # partition of arrival
-    etag: str | None = None
-    size: int | None = None
-    last_modified: Timestamp | None = None
-    probe: Probe | None = None  # None: never read
-    verdict: Verdict
-    reasons: tuple[Reason, ...] = ()
-    outcome: Outcome
-    bytes_read: int = 0
-    calls: int = 0  # AWS calls that the probe took
-    judged_at: Timestamp  # when S3 was asked: the moment that the report holds for
-    deleted_at: Timestamp | None = None
-    restored_at: Timestamp | None = None  # a person brought it back: left alone from then on
-    run_id: str | None = None
+    bucket: str = Field(description="the object's bucket")
+    key: str = Field(description="the object's key, as it is")
+    version: str = Field(description='versionId, else eTag, else "unknown"')
+    day: str = Field(description="partition of arrival")
+    etag: str | None = Field(None, description="the content's ETag, without quotes")
+    size: int | None = Field(None, description="bytes")
+    last_modified: Timestamp | None = Field(None, description="when S3 took it")
+    probe: Probe | None = Field(None, description="None: never read")
+    verdict: Verdict = Field(description="what the rules say")
+    reasons: tuple[Reason, ...] = Field(
+        (), description="every broken rule, or why there is no verdict"
+    )
+    outcome: Outcome = Field(description="what became of it")
+    bytes_read: int = Field(0, description="bytes that the probe read")
+    calls: int = Field(0, description="AWS calls that the probe took")
+    judged_at: Timestamp = Field(
+        description="when S3 was asked: the moment that the report holds for"
+    )
+    deleted_at: Timestamp | None = Field(None, description="when it was taken out of its bucket")
+    restored_at: Timestamp | None = Field(
+        None, description="a person brought it back: left alone from then on"
+    )
+    run_id: str | None = Field(None, description="the Dagster run that judged it")
 
     @property
     def uri(self) -> str:
@@ -135,18 +143,18 @@ class Report(Frozen):
 class Asset(Frozen):
     """A row of `assets`: the newest valid version of a key, or the tombstone of a deleted one."""
 
-    bucket: str
-    file: str  # the key
-    version: str
-    day: str  # partition of arrival
-    last_modified: Timestamp
-    judged_at: Timestamp  # when S3 was asked; the latest look wins
-    channel_count: int | None = None
-    frame_count: int | None = None
-    sample_rate: int | None = None
-    bits_per_sample: int | None = None
-    duration: str | None = None
-    deleted_at: Timestamp | None = None  # set: a tombstone
+    bucket: str = Field(description="the object's bucket")
+    file: str = Field(description="the key")
+    version: str = Field(description="versionId, else eTag, else `posted`")
+    day: str = Field(description="partition of arrival")
+    last_modified: Timestamp = Field(description="when S3 took it")
+    judged_at: Timestamp = Field(description="when S3 was asked; the latest look wins")
+    channel_count: int | None = Field(None, description="of a recording")
+    frame_count: int | None = Field(None, description="of a recording")
+    sample_rate: int | None = Field(None, description="of a recording, in Hz")
+    bits_per_sample: int | None = Field(None, description="of a recording")
+    duration: str | None = Field(None, description="of a recording, in seconds: frames over rate")
+    deleted_at: Timestamp | None = Field(None, description="set: a tombstone")
 
     @property
     def is_deleted(self) -> bool:
@@ -175,28 +183,30 @@ class ReceiptBatch(Frozen):
 class Rendition(Frozen):
     """A row of `renditions`: what a preset made of one version of a video."""
 
-    bucket: str  # of the video
-    key: str
-    version: str
-    preset: str
-    day: str  # partition of the video's arrival
-    rendition_bucket: str
-    rendition_key: str
-    content_type: str  # of the rendition
-    poster_key: str | None = None  # in the rendition's bucket, as the thumbnails are
-    thumbnail_keys: tuple[str, ...] = ()
-    size: int  # bytes
-    duration_seconds: float
-    width: int  # pixels
-    height: int
-    bit_rate: int  # bits per second
-    video_codec: str | None = None  # ffmpeg's names: "h264", "vp9", ...
-    audio_codec: str | None = None
-    engine: str  # what transcoded it
-    seconds_taken: float
-    checks: tuple[str, ...] = ()  # what was found right of it
-    made_at: Timestamp
-    run_id: str | None = None
+    bucket: str = Field(description="of the video")
+    key: str = Field(description="the video's key")
+    version: str = Field(description="the video's version")
+    preset: str = Field(description="which preset made it")
+    day: str = Field(description="partition of the video's arrival")
+    rendition_bucket: str = Field(description="where it lies")
+    rendition_key: str = Field(description="where it lies there")
+    content_type: str = Field(description="of the rendition")
+    poster_key: str | None = Field(
+        None, description="in the rendition's bucket, as the thumbnails are"
+    )
+    thumbnail_keys: tuple[str, ...] = Field((), description="in the order of time")
+    size: int = Field(description="bytes")
+    duration_seconds: float = Field(description="its length")
+    width: int = Field(description="pixels")
+    height: int = Field(description="pixels")
+    bit_rate: int = Field(description="bits per second")
+    video_codec: str | None = Field(None, description="ffmpeg's name: h264, vp9, ...")
+    audio_codec: str | None = Field(None, description="by the same names")
+    engine: str = Field(description="what transcoded it")
+    seconds_taken: float = Field(description="of wall time")
+    checks: tuple[str, ...] = Field((), description="what was found right of it")
+    made_at: Timestamp = Field(description="when")
+    run_id: str | None = Field(None, description="the Dagster run that made it")
 
     @property
     def uri(self) -> str:
@@ -235,21 +245,21 @@ class TranscodeJob(Frozen):
 class Preview(Frozen):
     """A row of `previews`: the small picture of one version of an object, or why there is none."""
 
-    bucket: str  # of the object
-    key: str
-    version: str
-    day: str  # partition of the object's arrival
-    kind: Kind
-    preview_bucket: str
-    preview_key: str | None = None  # waveform, poster or thumbnail
-    strip_key: str | None = None  # of a video: some frames in a row
-    content_type: str | None = None  # of both pictures
-    width: int | None = None  # pixels
-    height: int | None = None
-    size: int | None = None  # bytes
-    reason: Reason | None = None  # why there is no picture
-    made_at: Timestamp
-    run_id: str | None = None
+    bucket: str = Field(description="of the object")
+    key: str = Field(description="the object's key")
+    version: str = Field(description="the object's version")
+    day: str = Field(description="partition of the object's arrival")
+    kind: Kind = Field(description="of the object")
+    preview_bucket: str = Field(description="where the pictures lie")
+    preview_key: str | None = Field(None, description="waveform, poster or thumbnail")
+    strip_key: str | None = Field(None, description="of a video: some frames in a row")
+    content_type: str | None = Field(None, description="of both pictures")
+    width: int | None = Field(None, description="pixels")
+    height: int | None = Field(None, description="pixels")
+    size: int | None = Field(None, description="bytes")
+    reason: Reason | None = Field(None, description="why there is no picture")
+    made_at: Timestamp = Field(description="when")
+    run_id: str | None = Field(None, description="the Dagster run that made it")
 
     @property
     def has_picture(self) -> bool:
@@ -265,19 +275,19 @@ class Preview(Frozen):
 class ImageLabels(Frozen):
     """A row of `image_labels`: what a model sees on one version of an image, or why nothing."""
 
-    bucket: str
-    key: str
-    version: str
-    day: str  # partition of the image's arrival
-    model: str  # which, with its settings: another one makes another row
-    model_checksum: str | None = None  # of its weights, where they are known
-    max_labels: int
-    min_confidence: float  # percent
-    labels: tuple[Label, ...] = ()
-    top: tuple[Label, ...] = ()  # what the model says before any threshold
-    reason: Reason | None = None  # why it was not labelled
-    made_at: Timestamp
-    run_id: str | None = None
+    bucket: str = Field(description="the image's bucket")
+    key: str = Field(description="the image's key")
+    version: str = Field(description="the image's version")
+    day: str = Field(description="partition of the image's arrival")
+    model: str = Field(description="which, with its settings: another one makes another row")
+    model_checksum: str | None = Field(None, description="of its weights, where they are known")
+    max_labels: int = Field(description="how many were wanted at most")
+    min_confidence: float = Field(description="percent")
+    labels: tuple[Label, ...] = Field((), description="what is seen, the surest first")
+    top: tuple[Label, ...] = Field((), description="what the model says before any threshold")
+    reason: Reason | None = Field(None, description="why it was not labelled")
+    made_at: Timestamp = Field(description="when")
+    run_id: str | None = Field(None, description="the Dagster run that made it")
 
     @property
     def has_labels(self) -> bool:
