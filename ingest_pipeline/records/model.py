@@ -55,7 +55,8 @@ class Outcome(StrEnum):
     REJECTED = "rejected"  # invalid; deleted or quarantined, recoverably
     KEPT = "kept"  # left alone: a kind not probed yet, a source that keeps, a restored object
     SUPERSEDED = "superseded"  # a newer version stands at its key
-    DELETED = "deleted"  # removed by an order or by its owner
+    DELETING = "deleting"  # a client asked for its deletion, which a run is to carry out
+    DELETED = "deleted"  # removed on request or by its owner
     FAILED = "failed"  # could not be read so far; its message comes again
 
 
@@ -155,6 +156,7 @@ class Asset(Frozen):
     bits_per_sample: int | None = Field(None, description="of a recording")
     duration: str | None = Field(None, description="of a recording, in seconds: frames over rate")
     deleted_at: Timestamp | None = Field(None, description="set: a tombstone")
+    replaces: str | None = Field(None, description="the version whose place this one took")
 
     @property
     def is_deleted(self) -> bool:

@@ -64,6 +64,14 @@ class MediaConvert:
             status=job["Status"], code=job.get("ErrorCode"), message=job.get("ErrorMessage")
         )
 
+    def cancel(self, job_id: str) -> None:
+        """Have a job end; one that has ended, or that the service does not know, is let be."""
+        try:
+            self.clients.mediaconvert.cancel_job(Id=job_id)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in {"NotFoundException", "ConflictException"}:
+                raise
+
 
 # What the codes mean by the service's user guide, "Error codes", in our words.
 _MEANINGS: Mapping[int, str] = {

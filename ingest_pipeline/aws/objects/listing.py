@@ -45,6 +45,14 @@ def list_keys(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
+def list_folders(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
+    """The prefixes one step below a prefix, each with its slash."""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, Delimiter="/"
+    )
+    return [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+
+
 def list_newest_versions(s3: "S3Client", bucket: str) -> Iterator[Standing]:
     """The newest version of every key, in the order of the keys (by their UTF-8 bytes)."""
     pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket)

@@ -1,8 +1,9 @@
 """Writing what was made of a version, unless a newer version's stands there."""
 
+import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,15 +18,20 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
-    ObjectReplacedError,
     error_code,
     is_current,
     translated,
 )
+from ingest_pipeline.errors import TransientError
 
 _PUBLISH_ATTEMPTS = 3
 _SOURCE_TIME = "source-last-modified"  # metadata of what was made from an object
 _SOURCE_VERSION = "source-version"
+_SOURCE = "source"  # the object's address, in base64: metadata are ASCII, and 2 KB in all
+
+
+class PublishConflictError(TransientError):
+    """Others wrote to the place at the same moment, as often as we tried."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Published:
 
     size: int  # bytes
     source_version: str | None
+    source: str | None = None  # `s3://bucket/key`; files of the first version do not tell
+    last_modified: datetime | None = None
 
 
 def published(s3: "S3Client", bucket: str, key: str) -> Published:
@@ -46,7 +54,13 @@ def published(s3: "S3Client", bucket: str, key: str) -> Published:
         standing = s3.head_object(Bucket=bucket, Key=key)
     except ClientError as error:
         raise translated(error) from error
-    return Published(standing["ContentLength"], standing["Metadata"].get(_SOURCE_VERSION))
+    metadata = standing["Metadata"]
+    return Published(
+        size=standing["ContentLength"],
+        source_version=metadata.get(_SOURCE_VERSION),
+        source=_decoded(metadata[_SOURCE]) if _SOURCE in metadata else None,
+        last_modified=standing["LastModified"],
+    )
 
 
 def publish(
@@ -58,7 +72,7 @@ def publish(
     is later. Returns whether it was written.
 
     Raises:
-        ObjectReplacedError: others wrote there as often as we tried.
+        PublishConflictError: others wrote there as often as we tried; try again later.
     """
 
     def write(**request: Any) -> None:  # noqa: ANN401 - boto3's shapes
@@ -77,7 +91,7 @@ def publish_copy(
     told apart by the real one.
 
     Raises:
-        ObjectReplacedError: others wrote there as often as we tried.
+        PublishConflictError: others wrote there as often as we tried; try again later.
         ClientError: what was made is larger than the 5 GB that S3 copies in one request.
     """
 
@@ -104,14 +118,18 @@ def _publish(
             write(
                 Bucket=bucket,
                 Key=key,
-                Metadata={_SOURCE_TIME: made_from, _SOURCE_VERSION: source.version},
+                Metadata={
+                    _SOURCE: _encoded(source.uri),
+                    _SOURCE_TIME: made_from,
+                    _SOURCE_VERSION: source.version,
+                },
                 **condition,
             )
         except ClientError as error:
             if error_code(error) not in {"PreconditionFailed", "ConditionalRequestConflict", "412"}:
                 raise
             if attempt == _PUBLISH_ATTEMPTS:
-                raise ObjectReplacedError(f"s3://{bucket}/{key} is written by others") from error
+                raise PublishConflictError(f"s3://{bucket}/{key} is written by others") from error
         else:
             return True
     raise AssertionError("the last attempt returns or raises")
@@ -136,6 +154,14 @@ def _condition_to_replace(s3: "S3Client", bucket: str, key: str, source: Report)
     if time == made_from and is_another and not is_current(s3, source):
         return None
     return {"IfMatch": standing["ETag"]}
+
+
+def _encoded(uri: str) -> str:
+    return base64.urlsafe_b64encode(uri.encode()).decode()
+
+
+def _decoded(text: str) -> str:
+    return base64.urlsafe_b64decode(text).decode()
 
 
 def _timestamp(source: Report) -> str:

@@ -1,5 +1,6 @@
 """Versions of objects: fetched, copied, deleted and restored."""
 
+import re
 import shutil
 from collections.abc import Iterable
 from contextlib import closing
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from more_itertools import chunked
+from more_itertools import chunked, partition
 
 from ingest_pipeline.records.model import (
     ObjectRef,
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
 
+# What XML 1.0 has no way to say, and what its readers make something else of (\r becomes \n).
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _DELETE_BATCH = 1000  # DeleteObjects' limit
 _COPY_BYTES = 1024 * 1024
 
@@ -97,11 +100,17 @@ def open_version(s3: "S3Client", report: Report) -> "StreamingBody":
 
 
 def delete_all(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
-    """Delete what stands at these keys of a bucket of our own, whatever it is."""
-    for batch in chunked(keys, _DELETE_BATCH):
+    """Delete what stands at these keys of a bucket of our own, whatever it is.
+
+    Many keys go in one request, which is XML 1.0: what that cannot say goes alone.
+    """
+    together, alone = partition(_UNSPEAKABLE.search, keys)
+    for batch in chunked(together, _DELETE_BATCH):
         s3.delete_objects(
             Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
         )
+    for key in alone:
+        s3.delete_object(Bucket=bucket, Key=key)
 
 
 def _version_argument(report: Report) -> dict[str, str]:

@@ -11,6 +11,7 @@ from ingest_pipeline.defs.common.resources.aws import (
     CatalogueResource,
     SourcesResource,
 )
+from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.enrich import (
     LabelerResource,
     PreviewerResource,
@@ -54,6 +55,7 @@ class Resources:
     rules: SourcesResource
     validator: ValidatorResource
     rejector: RejectorResource
+    derived: DerivedResource
     deleter: DeleterResource
     transcoder: TranscoderResource
     previewer: PreviewerResource
@@ -107,19 +109,23 @@ def resources(config: Settings) -> Resources:
     rules = SourcesResource(file=str(config.sources))
     queues = config.queues
     ffmpeg = str(config.ffmpeg) if config.ffmpeg else None
+    derived = DerivedResource(
+        aws=aws, bucket=config.rendition_bucket, mediaconvert_role=config.mediaconvert_role
+    )
     transcoder = TranscoderResource(
         aws=aws,
+        derived=derived,
         engine=config.transcoder,
         presets=str(config.presets),
-        bucket=config.rendition_bucket,
         ffmpeg=ffmpeg,
         mediaconvert_role=config.mediaconvert_role,
         mediaconvert_queue=config.mediaconvert_queue,
         request_queue=queues.rendition.queue,
     )
-    previewer = PreviewerResource(aws=aws, bucket=config.rendition_bucket, ffmpeg=ffmpeg)
+    previewer = PreviewerResource(aws=aws, derived=derived, ffmpeg=ffmpeg)
     labeler = LabelerResource(
         aws=aws,
+        derived=derived,
         engine=config.labeler,
         max_labels=config.max_labels,
         min_confidence=config.min_confidence,
@@ -163,7 +169,8 @@ def resources(config: Settings) -> Resources:
             quarantine_bucket=config.quarantine_bucket,
             threads=config.probe_threads,
         ),
-        deleter=DeleterResource(aws=aws),
+        derived=derived,
+        deleter=DeleterResource(aws=aws, derived=derived),
         transcoder=transcoder,
         previewer=previewer,
         labeler=labeler,

@@ -25,6 +25,7 @@ from ingest_pipeline.media.labels.labeler import (
     Wanted,
 )
 from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.pipeline.derived import Derived
 from ingest_pipeline.pipeline.reports import reports_of
 from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater, for_each, values
 from ingest_pipeline.records.model import (
@@ -34,7 +35,6 @@ from ingest_pipeline.records.model import (
     Report,
 )
 from ingest_pipeline.records.tables import (
-    ASSETS,
     IMAGE_LABELS,
     REPORTS,
     image_labels_key,
@@ -63,6 +63,7 @@ class ImageLabelling:
 
     s3: "S3Client"
     tables: Tables
+    derived: Derived
     labeler: Labeler
     wanted: Wanted
     run_id: str | None = None
@@ -80,12 +81,20 @@ class ImageLabelling:
         answers = zip(images, self.labeler.label(images, self.wanted), strict=True)
         made: list[Result[ImageLabels]] = []
         for some in chunked(answers, _TOGETHER):
-            results = [self._result(image.report, answer) for image, answer in some]
+            made += self._publish([(image.report, answer) for image, answer in some])
+        return for_each(refs, made)
+
+    def _publish(self, some: Sequence[tuple[Report, Answer]]) -> list[Result[ImageLabels]]:
+        answers = {(report.uri, report.version): answer for report, answer in some}
+
+        def write(current: Sequence[Report]) -> list[Result[ImageLabels]]:
+            results = [self._result(r, answers[r.uri, r.version]) for r in current]
             rows = values(results)
             self.tell(rows)
             self.tables.put(IMAGE_LABELS, rows)
-            made += results
-        return for_each(refs, made)
+            return results
+
+        return self.derived.publish([report for report, _ in some], write)
 
     def rows(self, refs: Iterable[ObjectRef]) -> list[ImageLabels]:
         """The up-to-date rows of those of these versions that are indexed images."""
@@ -106,21 +115,8 @@ class ImageLabelling:
     def _unlabelled(self, reports: Iterable[Report]) -> list[Report]:
         images = _images(reports)
         labelled = {(row.uri, row.version) for row in self._up_to_date(images)}
-        return self._standing(
-            [report for report in images if (report.uri, report.version) not in labelled]
-        )
-
-    def _standing(self, reports: Sequence[Report]) -> list[Report]:
-        """Those that are in the index still: neither replaced nor deleted since their report."""
-        keys = [{"bucket": report.bucket, "file": report.key} for report in reports]
-        standing = {
-            (asset.bucket, asset.file, asset.version)
-            for asset in self.tables.get_many(ASSETS, keys)
-            if asset.deleted_at is None
-        }
-        return [
-            report for report in reports if (report.bucket, report.key, report.version) in standing
-        ]
+        lacking = [report for report in images if (report.uri, report.version) not in labelled]
+        return [report for report, _ in self.derived.current(lacking)]
 
     def _up_to_date(self, images: Iterable[Report]) -> list[ImageLabels]:
         model = self.labeler.model

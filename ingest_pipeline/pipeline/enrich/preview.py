@@ -1,6 +1,5 @@
 """Previews of what is indexed: a waveform, a poster with a strip of frames, or a thumbnail."""
 
-import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -40,6 +39,7 @@ from ingest_pipeline.media.video.strip import (
 from ingest_pipeline.media.video.transcode import (
     TranscodeError,
 )
+from ingest_pipeline.pipeline.derived import Derived
 from ingest_pipeline.pipeline.reports import reports_of
 from ingest_pipeline.pipeline.result import Done, Refused, Result, attempt, for_each
 from ingest_pipeline.records.model import (
@@ -49,6 +49,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
 )
+from ingest_pipeline.records.places import picture_place
 from ingest_pipeline.records.tables import (
     PREVIEWS,
     RENDITIONS,
@@ -61,7 +62,6 @@ if TYPE_CHECKING:
 
 POSTER_BOX = 480  # pixels
 _AT_ONCE = 4  # objects fetched; their pictures are drawn one after the other
-_LONGEST_KEY = 1024  # bytes in UTF-8
 _COPY_BYTES = 1024 * 1024
 _KINDS = {Kind.AUDIO, Kind.IMAGE, Kind.VIDEO}
 _UNTRANSCODED = "transcodable"  # the rule by which a report says that there is no rendition
@@ -78,7 +78,7 @@ class Previewer:
 
     s3: "S3Client"
     tables: Tables
-    bucket: str  # of the pictures
+    derived: Derived
     ffmpeg: Path | None = None
     run_id: str | None = None
     _drawer: WaveformDrawer = field(default_factory=WaveformDrawer)
@@ -118,9 +118,15 @@ class Previewer:
         return is_without and self._rendition(report) is not None
 
     def _attempt(self, report: Report) -> Result[Preview]:
-        return attempt(report.ref, lambda: self._previewed(report))
+        def work() -> Result[Preview]:
+            (result,) = self.derived.publish(
+                [report], lambda current: list(map(self._made, current))
+            )
+            return result
 
-    def _previewed(self, report: Report) -> Result[Preview]:
+        return attempt(report.ref, work)
+
+    def _made(self, report: Report) -> Result[Preview]:
         with tempfile.TemporaryDirectory(prefix="preview-") as folder:
             preview = self._make(report, Path(folder))
         self.tables.put(PREVIEWS, [preview])
@@ -164,7 +170,7 @@ class Previewer:
             strip = self._strip(rendition, folder)
         except TranscodeError as error:
             return preview.model_copy(update={"reason": _unable(error)})
-        key = picture_key("strips", report.bucket, report.key)
+        key = picture_place("strips", report.bucket, report.key)
         self._publish(report, folder, strip, key)
         return preview.model_copy(update={"strip_key": key})
 
@@ -186,7 +192,7 @@ class Previewer:
 
     def _published(self, report: Report, folder: Path, picture: Picture) -> Preview:
         """The row of a picture, which stands there now unless a newer version's does."""
-        key = picture_key("previews", report.bucket, report.key)
+        key = picture_place("previews", report.bucket, report.key)
         if not self._publish(report, folder, picture, key):
             newer = "a newer version's preview stands there"
             return self._without(report, Reason(rule="newest", found=newer, wanted=_WANTED))
@@ -204,7 +210,12 @@ class Previewer:
         path = folder / "picture"
         path.write_bytes(picture.data)
         return publish(
-            self.s3, path, self.bucket, key, content_type=picture.content_type, source=report
+            self.s3,
+            path,
+            self.derived.bucket,
+            key,
+            content_type=picture.content_type,
+            source=report,
         )
 
     def _without(self, report: Report, reason: Reason) -> Preview:
@@ -217,22 +228,10 @@ class Previewer:
             version=report.version,
             day=report.day,
             kind=report.probe.kind if report.probe else Kind.OTHER,
-            preview_bucket=self.bucket,
+            preview_bucket=self.derived.bucket,
             made_at=datetime.now(UTC),
             run_id=self.run_id,
         )
-
-
-def picture_key(folder: str, bucket: str, key: str) -> str:
-    """Where the picture of what stands at a key goes: `<folder>/<bucket>/<key>.webp`.
-
-    A key has at most 1,024 bytes: of what would be longer, a checksum stands for the end.
-    """
-    whole = f"{folder}/{bucket}/{key}.webp"
-    if len(whole.encode()) <= _LONGEST_KEY:
-        return whole
-    end = f"~{hashlib.sha256(key.encode()).hexdigest()[:32]}.webp"
-    return whole.encode()[: _LONGEST_KEY - len(end)].decode(errors="ignore") + end
 
 
 def _failure(report: Report) -> Reason | None:

@@ -1,8 +1,10 @@
 """Renditions of videos: from a version in its bucket to files in the rendition bucket and a row."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from ingest_pipeline.aws.objects.publish import published
@@ -10,12 +12,14 @@ from ingest_pipeline.aws.objects.state import ObjectGoneError
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.model import Kind, Probe, Reason, VideoInfo
 from ingest_pipeline.media.video.checks import Check
+from ingest_pipeline.media.video.ffmpeg import TranscodeStoppedError
 from ingest_pipeline.media.video.presets import (
     Preset,
     Presets,
 )
+from ingest_pipeline.pipeline.derived import Derived
 from ingest_pipeline.pipeline.reports import reports_of
-from ingest_pipeline.pipeline.result import Done, Refused, Result, attempt
+from ingest_pipeline.pipeline.result import Done, Refused, Result, attempt, values
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -23,6 +27,7 @@ from ingest_pipeline.records.model import (
     Report,
     TranscodeJob,
 )
+from ingest_pipeline.records.places import poster_place, rendition_place, thumbnails_folder
 from ingest_pipeline.records.tables import (
     RENDITIONS,
     REPORTS,
@@ -44,16 +49,31 @@ class Failure:
     words: str  # the engine's
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A rendition that was made and accepted, and what puts its files where they belong."""
+
+    rendition: Rendition
+    publish: Callable[[], bool]  # False: a newer version's stands there
+
+
 class Engine(Protocol):
     """What transcodes: here and now, or a service that is asked and tells later."""
 
     def transcode(
-        self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
-    ) -> Iterator[Rendition | TranscodeJob | Failure]:
-        """What comes of each preset: its rendition, published, or the job that is making it.
+        self,
+        report: Report,
+        presets: Sequence[Preset],
+        say: Callable[[str], None],
+        stop: threading.Event,
+    ) -> Iterator[Candidate | TranscodeJob | Failure]:
+        """What comes of each preset: a rendition to be published, or the job that is making it.
 
-        Nothing comes where a newer version took the place of this one. What comes is on record
-        before the iterator is asked for more: then what led to it may be forgotten.
+        Nothing comes where a newer version took the place of this one. What comes is published and
+        on record before the iterator is asked for more: then what led to it may be forgotten.
+
+        Raises:
+            TranscodeStoppedError: `stop` was set.
         """
 
 
@@ -72,6 +92,7 @@ class Transcoder:
     """Makes the renditions that the presets ask for. Doing so twice makes them once."""
 
     tables: Tables
+    derived: Derived
     presets: Presets
     engine: Engine
 
@@ -110,14 +131,30 @@ class Transcoder:
         if not self.missing(reports):
             return Done(ref)
         (report,) = reports
+        if not self.derived.current(reports):
+            say(f"{report.uri} is replaced or deleted")
+            return Done(ref)
+        with self.derived.watched(report) as gone:
+            try:
+                return self._advance(report, say, gone)
+            except TranscodeStoppedError:
+                say(f"{report.uri} was replaced or deleted meanwhile: stopped")
+                return Done(ref)
+
+    def _advance(
+        self, report: Report, say: Callable[[str], None], gone: threading.Event
+    ) -> Result[Transcoding]:
+        """Bring each preset as far as it goes now."""
+        ref = report.ref
         made: list[Rendition] = []
         jobs: list[TranscodeJob] = []
         failures: list[Failure] = []
-        for each in self.engine.transcode(report, self._presets_for(report), say):
+        for each in self.engine.transcode(report, self._presets_for(report), say, gone):
             match each:
-                case Rendition():
-                    self.tables.put(RENDITIONS, [each])
-                    made.append(each)
+                case Candidate():
+                    made += values(
+                        self.derived.publish([report], partial(self._published, each, say))
+                    )
                 case TranscodeJob():
                     jobs.append(each)
                 case Failure():
@@ -129,6 +166,17 @@ class Transcoder:
                 ref, "; ".join(f"{each.preset}: {each.words}" for each in failures), done
             )
         return Done(ref, done)
+
+    def _published(
+        self, candidate: Candidate, say: Callable[[str], None], current: Sequence[Report]
+    ) -> list[Result[Rendition]]:
+        rendition = candidate.rendition
+        for report in current:
+            if candidate.publish():
+                self.tables.put(RENDITIONS, [rendition])
+                return [Done(report.ref, rendition)]
+            say(f"{rendition.preset}: a newer version's rendition stands there")
+        return []
 
     def _record(self, report: Report, failures: Iterable[Failure]) -> None:
         reasons = tuple(
@@ -166,7 +214,7 @@ def rendition_row(
     Which key is whose is the contract's: `output/web/<key of the video>`.
     """
     video = probe.video or VideoInfo()
-    place = f"{preset.name.lower()}/{report.key}"
+    folder = preset.name.lower()
     return Rendition(
         bucket=report.bucket,
         key=report.key,
@@ -174,11 +222,11 @@ def rendition_row(
         preset=preset.name,
         day=report.day,
         rendition_bucket=bucket,
-        rendition_key=f"output/{place}",
+        rendition_key=rendition_place(folder, report.key),
         content_type=_CONTENT_TYPES[preset.container],
-        poster_key=f"posters/{place}.jpg",
+        poster_key=poster_place(folder, report.key),
         thumbnail_keys=tuple(
-            f"thumbnails/{place}/{number:05}.{thumbnail_type}"
+            f"{thumbnails_folder(folder, report.key)}{number:05}.{thumbnail_type}"
             for number in range(1, thumbnails + 1)
         ),
         size=size,

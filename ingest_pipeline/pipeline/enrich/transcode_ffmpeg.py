@@ -1,8 +1,10 @@
 """The engine `ffmpeg`: a limited child on this machine."""
 
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from ingest_pipeline.media.video.transcode import (
     transcode,
 )
 from ingest_pipeline.pipeline.enrich.transcode import (
+    Candidate,
     Failure,
     rendition_row,
     video_of,
@@ -40,12 +43,17 @@ class FfmpegEngine:
     run_id: str | None = None
 
     def transcode(
-        self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
-    ) -> Iterator[Rendition | Failure]:
+        self,
+        report: Report,
+        presets: Sequence[Preset],
+        say: Callable[[str], None],
+        stop: threading.Event,
+    ) -> Iterator[Candidate | Failure]:
         """Download the version once, and make one rendition after the other.
 
         Raises:
             TranscodeResourceError: disk, memory, time or ffmpeg were missing; try again later.
+            TranscodeStoppedError: `stop` was set.
             ObjectGoneError: the version is gone.
         """
         with tempfile.TemporaryDirectory(prefix="transcode-") as folder:
@@ -60,16 +68,14 @@ class FfmpegEngine:
                         preset,
                         video_of(report),
                         on_progress=_Spoken(preset.name, say).say,
+                        stop=stop,
                         ffmpeg=self.ffmpeg,
                     )
                 except TranscodeError as error:
                     yield Failure(preset.name, str(error))
                     continue
                 rendition = self._row(report, preset, made)
-                if self._publish(report, made, rendition):
-                    yield rendition
-                else:
-                    say(f"{preset.name}: a newer version's rendition stands there")
+                yield Candidate(rendition, partial(self._publish, report, made, rendition))
 
     def _publish(self, report: Report, made: Transcoded, rendition: Rendition) -> bool:
         """Whether it stands there now; what was made of a newer version stays."""

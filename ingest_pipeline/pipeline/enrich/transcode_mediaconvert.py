@@ -4,6 +4,7 @@ A run submits a job and ends. The job's end comes as an event through EventBridg
 sensor's intake writes it into the job's row, and a run like any other goes on from there.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -39,16 +40,17 @@ from ingest_pipeline.media.video.transcode import (
     refuse,
 )
 from ingest_pipeline.pipeline.enrich.transcode import (
+    Candidate,
     Failure,
     rendition_row,
     video_of,
 )
 from ingest_pipeline.records.model import (
     ObjectRef,
-    Rendition,
     Report,
     TranscodeJob,
 )
+from ingest_pipeline.records.places import job_folder
 from ingest_pipeline.records.tables import (
     TRANSCODE_JOBS,
     rendition_key,
@@ -58,7 +60,6 @@ from ingest_pipeline.values import object_uri
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_FOLDER = "transcoding/"  # where the service writes; the template's lifecycle empties it
 _ATTEMPTS = 3  # jobs for one rendition, where the service itself fails
 _BLOCKS = 1024  # of 64 KiB that a probe may fetch: four hours of video have 10 MB of header
 
@@ -81,8 +82,12 @@ class MediaConvertEngine:
     run_id: str | None = None
 
     def transcode(
-        self, report: Report, presets: Sequence[Preset], say: Callable[[str], None]
-    ) -> Iterator[Rendition | TranscodeJob | Failure]:
+        self,
+        report: Report,
+        presets: Sequence[Preset],
+        say: Callable[[str], None],
+        stop: threading.Event,  # noqa: ARG002 - a job is canceled by whoever deletes its video
+    ) -> Iterator[Candidate | TranscodeJob | Failure]:
         """Bring each preset as far as it goes now: submit its job, or publish what it made.
 
         Raises:
@@ -98,7 +103,7 @@ class MediaConvertEngine:
 
     def _advance(
         self, report: Report, preset: Preset, say: Callable[[str], None]
-    ) -> Iterator[Rendition | TranscodeJob]:
+    ) -> Iterator[Candidate | TranscodeJob]:
         job = self._job_of(report, preset)
         if not is_current(self.s3, report):
             say(f"{preset.name}: {report.uri} is replaced or deleted")
@@ -110,8 +115,7 @@ class MediaConvertEngine:
             say(f"{preset.name}: job {job.job_id} goes on")
             yield job
         elif end.status == "COMPLETE":
-            if rendition := self._publish(job, preset, report):
-                yield rendition
+            yield self._accepted(job, preset, report)
             self._forget(report, preset)
         elif is_passing(end) and job.attempt < _ATTEMPTS:
             say(f"{preset.name}: {describe_end(end)}; once more")
@@ -134,7 +138,7 @@ class MediaConvertEngine:
         refuse(preset, video)
         self.tables.put(TRANSCODE_JOBS, [job])
         try:
-            request = job_request(job, preset, video, self.bucket, _folder(job))
+            request = job_request(job, preset, video, self.bucket, job_folder(job.token))
             job_id = self.service.submit(request)
         except JobRefusedError as error:
             raise TranscodeError(f"MediaConvert refused the job: {error}") from error
@@ -154,9 +158,9 @@ class MediaConvertEngine:
         self._empty(job)
         return following
 
-    def _publish(self, job: TranscodeJob, preset: Preset, report: Report) -> Rendition | None:
-        """Accept what a job made, and copy it to where it belongs; None: a newer one is there."""
-        folder = _folder(job)
+    def _accepted(self, job: TranscodeJob, preset: Preset, report: Report) -> Candidate:
+        """Accept what a job made; publishing copies it to where it belongs."""
+        folder = job_folder(job.token)
         keys = list_keys(self.s3, self.bucket, folder)
         thumbnails = [key for key in keys if key.startswith(f"{folder}thumbnail.")]
         posters = [key for key in keys if key.startswith(f"{folder}poster.")]
@@ -187,13 +191,16 @@ class MediaConvertEngine:
                 for key, place in zip(thumbnails, rendition.thumbnail_keys, strict=True)
             ),
         ]
-        is_ours = all(
-            publish_copy(
-                self.s3, self._made(made), self.bucket, key, content_type=kind, source=report
+
+        def publish() -> bool:
+            return all(
+                publish_copy(
+                    self.s3, self._made(made), self.bucket, key, content_type=kind, source=report
+                )
+                for made, key, kind in copies
             )
-            for made, key, kind in copies
-        )
-        return rendition if is_ours else None
+
+        return Candidate(rendition, publish)
 
     def _made(self, key: str) -> ObjectRef:
         """Name a file of the service; its folder is the job's own, so nobody else writes there."""
@@ -212,7 +219,7 @@ class MediaConvertEngine:
             self.tables.delete(TRANSCODE_JOBS, TRANSCODE_JOBS.key(job))
 
     def _empty(self, job: TranscodeJob) -> None:
-        delete_all(self.s3, self.bucket, list_keys(self.s3, self.bucket, _folder(job)))
+        delete_all(self.s3, self.bucket, list_keys(self.s3, self.bucket, job_folder(job.token)))
 
 
 def _job(report: Report, preset: Preset, attempt: int) -> TranscodeJob:
@@ -228,10 +235,6 @@ def _job(report: Report, preset: Preset, attempt: int) -> TranscodeJob:
         attempt=attempt,
         submitted_at=datetime.now(UTC),
     )
-
-
-def _folder(job: TranscodeJob) -> str:
-    return f"{_FOLDER}{job.token}/"
 
 
 def parse_job_message(tables: Tables, message: Message) -> ParsedBody:

@@ -15,13 +15,13 @@ from ingest_pipeline.aws.objects.state import (
     object_state,
 )
 from ingest_pipeline.aws.objects.versions import (
-    delete_all,
     delete_object,
 )
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.model import Reason
 from ingest_pipeline.media.rules.sources import Sources
+from ingest_pipeline.pipeline.derived import Derived
 from ingest_pipeline.pipeline.ingest.index import tombstone
 from ingest_pipeline.pipeline.result import Done, Result, RetryLater, attempt
 from ingest_pipeline.records.model import (
@@ -32,13 +32,8 @@ from ingest_pipeline.records.model import (
 )
 from ingest_pipeline.records.tables import (
     ASSETS,
-    IMAGE_LABELS,
-    IMAGE_LABELS_BY_OBJECT,
-    PREVIEWS,
-    PREVIEWS_BY_OBJECT,
-    RENDITIONS,
-    RENDITIONS_BY_OBJECT,
     REPORTS,
+    REPORTS_BY_OBJECT,
     report_key,
 )
 
@@ -72,6 +67,7 @@ class Deleter:
 
     s3: "S3Client"
     tables: Tables
+    derived: Derived
     run_id: str | None = None
 
     def delete(self, refs: Iterable[ObjectRef]) -> list[Result[Report]]:
@@ -80,12 +76,18 @@ class Deleter:
             return list(pool.map(lambda ref: attempt(ref, partial(self._delete, ref)), refs))
 
     def _delete(self, ref: ObjectRef) -> Result[Report]:
+        asked_at = datetime.now(UTC)  # before we look: what is indexed later stays
         try:
-            report = self._delete_object(ref)
+            deleted = self._delete_object(ref)
         except ObjectReplacedError as error:
             return RetryLater(ref, f"overwritten again and again: {error}")
-        self._forget(ref, report)
-        return Done(ref, report)
+        if deleted:
+            self.tables.put(ASSETS, [tombstone(deleted)])
+        elif not self._stands(ref):
+            self._take_out_of_index(ref, asked_at)
+        self._remove_derived(ref)
+        self._record(ref, deleted)
+        return Done(ref, deleted)
 
     def _delete_object(self, ref: ObjectRef) -> Report | None:
         """The report of the deleted version; None: nothing that is meant stands there.
@@ -108,51 +110,44 @@ class Deleter:
                 return self._report(ref, state)
         return None
 
-    def _forget(self, ref: ObjectRef, deleted: Report | None) -> None:
-        """Put a tombstone into the index and the outcome on record, unless something stands there.
-
-        A request that found nothing at its key (its run died half-way, or the owner was faster)
-        takes the row out of the index all the same.
-        """
-        now = datetime.now(UTC)  # before we look: what is indexed later stays
-        if self._stands(ref):
-            if deleted:
-                self._record(deleted)
-            return
-        self._delete_derived(ref)
-        if deleted:
-            self._record(deleted)
-        else:
-            self._record_deleted_before(ref, now)
-
-    def _record(self, deleted: Report) -> None:
-        self.tables.put(ASSETS, [tombstone(deleted)])
-        self.tables.put(REPORTS, [deleted])
-
-    def _record_deleted_before(self, ref: ObjectRef, now: datetime) -> None:
+    def _take_out_of_index(self, ref: ObjectRef, asked_at: datetime) -> None:
+        """Leave a tombstone where nothing stands any more: a run died half-way, or the owner was
+        faster."""
         asset = self.tables.get(ASSETS, {"bucket": ref.bucket, "file": ref.key})
-        if asset is None or asset.deleted_at:
-            return
-        self.tables.put(ASSETS, [asset.model_copy(update={"judged_at": now, "deleted_at": now})])
-        report = self.tables.get(REPORTS, report_key(ref.uri, asset.version))
-        if report:
-            ended = report.becomes(Outcome.DELETED, reasons=(REQUESTED,), deleted_at=now)
-            self.tables.put(REPORTS, [ended])
+        if asset and not asset.is_deleted:
+            gone = {"judged_at": asked_at, "deleted_at": asked_at}
+            self.tables.put(ASSETS, [asset.model_copy(update=gone)])
 
-    def _delete_derived(self, ref: ObjectRef) -> None:
-        """Delete what was made of the object, and the rows that tell of it."""
-        for preview in list(self.tables.query(PREVIEWS, PREVIEWS_BY_OBJECT, ref.uri)):
-            pictures = [key for key in (preview.preview_key, preview.strip_key) if key]
-            delete_all(self.s3, preview.preview_bucket, pictures)
-            self.tables.delete(PREVIEWS, PREVIEWS.key(preview))
-        for labels in list(self.tables.query(IMAGE_LABELS, IMAGE_LABELS_BY_OBJECT, ref.uri)):
-            self.tables.delete(IMAGE_LABELS, IMAGE_LABELS.key(labels))
-        for rendition in list(self.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri)):
-            files = [rendition.rendition_key, *rendition.thumbnail_keys]
-            if rendition.poster_key:
-                files.append(rendition.poster_key)
-            delete_all(self.s3, rendition.rendition_bucket, files)
-            self.tables.delete(RENDITIONS, RENDITIONS.key(rendition))
+    def _remove_derived(self, ref: ObjectRef) -> None:
+        """Remove what was made of the key, but not of a version that is in the index.
+
+        The tombstone is written by now: who publishes after this looks at it and takes its own back.
+        """
+        asset = self.tables.get(ASSETS, {"bucket": ref.bucket, "file": ref.key})
+        if asset is None or asset.is_deleted:
+            self.derived.remove_all(ref.bucket, ref.key)
+        else:
+            self.derived.remove_others(ref.bucket, ref.key, asset.version)
+
+    def _record(self, ref: ObjectRef, deleted: Report | None) -> None:
+        """Put the outcome of the deleted version on record, and of those that waited for it."""
+        if deleted:
+            self.tables.put(REPORTS, [deleted])
+        now = datetime.now(UTC)
+        is_current = self._stands(ref)
+        ended = [
+            report.becomes(Outcome.SUPERSEDED if is_current else Outcome.DELETED, deleted_at=now)
+            for report in self.tables.query(REPORTS, REPORTS_BY_OBJECT, ref.uri)
+            if self._is_left_over(ref, report, is_current=is_current)
+        ]
+        self.tables.put(REPORTS, ended)
+
+    def _is_left_over(self, ref: ObjectRef, report: Report, *, is_current: bool) -> bool:
+        """Whether a report still tells that an object stands which the request was about."""
+        is_meant = ref.version in {None, report.version}
+        if report.outcome is Outcome.DELETING:
+            return is_meant
+        return report.outcome in {Outcome.INDEXED, Outcome.KEPT} and not is_current and is_meant
 
     def _report(self, ref: ObjectRef, state: ObjectState) -> Report:
         now = datetime.now(UTC)

@@ -10,7 +10,7 @@ from ingest_pipeline.media.audio.waveform import WaveformDrawer
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.pipeline.enrich import preview as preview_module
 from ingest_pipeline.pipeline.enrich.preview import (
-    picture_key,
+    picture_place,
 )
 from ingest_pipeline.pipeline.result import Done, Result, retries, values
 from ingest_pipeline.records.model import (
@@ -252,13 +252,13 @@ def test_the_longest_key_has_a_preview(world: World) -> None:
 @pytest.mark.parametrize("unit", ["a", "ü", "🎵"])
 def test_keys_of_pictures_are_short_enough_and_differ(unit: str) -> None:
     whole = unit * (1000 // len(unit.encode()))
-    keys = [picture_key("previews", "a-bucket", whole + end) for end in ("x", "y", "/z", "")]
+    keys = [picture_place("previews", "a-bucket", whole + end) for end in ("x", "y", "/z", "")]
     assert len(set(keys)) == 4
     for key in keys:
         assert len(key.encode()) <= 1024
         assert key.startswith(f"previews/a-bucket/{unit}")
         assert key.endswith(".webp")
-    assert picture_key("strips", "b", "a/b.mp4") == "strips/b/a/b.mp4.webp"
+    assert picture_place("strips", "b", "a/b.mp4") == "strips/b/a/b.mp4.webp"
 
 
 def delete(world: World, refs: Sequence[ObjectRef]) -> None:

@@ -9,6 +9,7 @@ from pydantic import Field
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
+from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.transcode import TranscoderResource
 from ingest_pipeline.media.labels.labeler import Labeler, Wanted
 from ingest_pipeline.media.labels.local import LocalLabeler
@@ -21,19 +22,20 @@ class PreviewerResource(dg.ConfigurableResource["PreviewerResource"]):
     """Draws waveforms, posters, strips of frames and thumbnails, in limited children."""
 
     aws: dg.ResourceDependency[AwsResource]
-    bucket: str = Field(description="Where the pictures go.")
+    derived: dg.ResourceDependency[DerivedResource]
     ffmpeg: str | None = Field(None, description="The program; nothing: the best one found.")
 
     def previewer(self, run_id: str | None = None) -> Previewer:
         """What makes previews for a run."""
         ffmpeg = Path(self.ffmpeg) if self.ffmpeg else None
-        return Previewer(self.aws.s3, self.aws.tables, self.bucket, ffmpeg, run_id)
+        return Previewer(self.aws.s3, self.aws.tables, self.derived.derived, ffmpeg, run_id)
 
 
 class LabelerResource(dg.ConfigurableResource["LabelerResource"]):
     """Says what images show, and puts it into the posts of their images."""
 
     aws: dg.ResourceDependency[AwsResource]
+    derived: dg.ResourceDependency[DerivedResource]
     engine: str = Field(description="`local`, a network on this machine, or `rekognition`.")
     max_labels: int = Field(description="Of an image.")
     min_confidence: float = Field(description="Percent.")
@@ -50,7 +52,13 @@ class LabelerResource(dg.ConfigurableResource["LabelerResource"]):
         """What labels for a run."""
         tell = labels_into(self._posts())
         return ImageLabelling(
-            self.aws.s3, self.aws.tables, self._labeler, self._wanted, run_id, tell
+            self.aws.s3,
+            self.aws.tables,
+            self.derived.derived,
+            self._labeler,
+            self._wanted,
+            run_id,
+            tell,
         )
 
     def _posts(self) -> Posts:

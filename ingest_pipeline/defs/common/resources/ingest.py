@@ -6,6 +6,7 @@ from pydantic import Field
 from ingest_pipeline.aws.events import ParsedBody
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
+from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
 from ingest_pipeline.pipeline.ingest.delete import Deleter, parse_request
 from ingest_pipeline.pipeline.ingest.reconcile import Reconciler
@@ -42,10 +43,11 @@ class DeleterResource(dg.ConfigurableResource["DeleterResource"]):
     """Deletes objects that clients no longer want, with all that was made of them."""
 
     aws: dg.ResourceDependency[AwsResource]
+    derived: dg.ResourceDependency[DerivedResource]
 
     def deleter(self, run_id: str | None = None) -> Deleter:
         """What deletes for a run."""
-        return Deleter(self.aws.s3, self.aws.tables, run_id)
+        return Deleter(self.aws.s3, self.aws.tables, self.derived.derived, run_id)
 
 
 class ReconcilerResource(dg.ConfigurableResource["ReconcilerResource"]):

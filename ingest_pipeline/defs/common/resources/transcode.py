@@ -9,6 +9,7 @@ from ingest_pipeline.aws.events import ParsedBody
 from ingest_pipeline.aws.mediaconvert.service import MediaConvert
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.defs.common.resources.aws import AwsResource
+from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
 from ingest_pipeline.media.video.presets import load_presets
 from ingest_pipeline.pipeline.enrich.transcode import Engine, Transcoder
@@ -23,9 +24,9 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
     """ffmpeg on this machine, or AWS Elemental MediaConvert."""
 
     aws: dg.ResourceDependency[AwsResource]
+    derived: dg.ResourceDependency[DerivedResource]
     engine: str = Field(description="`ffmpeg` or `mediaconvert`.")
     presets: str = Field(description="Path of `presets.toml`.")
-    bucket: str = Field(description="Where renditions go.")
     ffmpeg: str | None = Field(None, description="The program; nothing: the best one found.")
     mediaconvert_role: str | None = Field(None, description="ARN that MediaConvert takes on.")
     mediaconvert_queue: str | None = Field(None, description="ARN; nothing: the default queue.")
@@ -33,7 +34,12 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
 
     def transcoder(self, run_id: str | None = None) -> Transcoder:
         """What transcodes for a run."""
-        return Transcoder(self.aws.tables, load_presets(Path(self.presets)), self._engine(run_id))
+        return Transcoder(
+            self.aws.tables,
+            self.derived.derived,
+            load_presets(Path(self.presets)),
+            self._engine(run_id),
+        )
 
     def _engine(self, run_id: str | None) -> Engine:
         if self.engine == "mediaconvert":
@@ -44,11 +50,11 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
                     self.aws.clients, str(self.mediaconvert_role), self.mediaconvert_queue
                 ),
                 self.aws.queue(self.request_queue),
-                self.bucket,
+                self.derived.bucket,
                 run_id,
             )
         ffmpeg = Path(self.ffmpeg) if self.ffmpeg else None
-        return FfmpegEngine(self.aws.s3, self.bucket, ffmpeg, run_id)
+        return FfmpegEngine(self.aws.s3, self.derived.bucket, ffmpeg, run_id)
 
 
 class TranscodeJobConsumerResource(ConsumerResource):

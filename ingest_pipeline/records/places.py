@@ -1,0 +1,55 @@
+"""Where what is made of an object lies in the bucket of renditions.
+
+output/<preset>/<key>                    a rendition
+posters/<preset>/<key>.jpg
+thumbnails/<preset>/<key>/00001.png      and so on, .jpg where MediaConvert made them
+previews/<bucket>/<key>.webp
+strips/<bucket>/<key>.webp
+transcoding/<token of the job>/...       where MediaConvert writes
+
+The place of a rendition is the contract's; it does not name the bucket that the video lies in.
+"""
+
+import hashlib
+import re
+
+RENDITIONS_FOLDER = "output/"
+_LONGEST_KEY = 1024  # bytes in UTF-8
+_THUMBNAIL = re.compile(r"\d{5}\.(png|jpg)")
+
+
+def rendition_place(preset: str, key: str) -> str:
+    """Where a rendition goes; `preset` in lower case, as in the folder's name."""
+    return f"{RENDITIONS_FOLDER}{preset}/{key}"
+
+
+def poster_place(preset: str, key: str) -> str:
+    """Where its poster goes."""
+    return f"posters/{preset}/{key}.jpg"
+
+
+def thumbnails_folder(preset: str, key: str) -> str:
+    """Where its thumbnails go; those of keys below this one lie deeper in it."""
+    return f"thumbnails/{preset}/{key}/"
+
+
+def is_thumbnail(name: str) -> bool:
+    """Whether a name in a folder of thumbnails is that of one."""
+    return _THUMBNAIL.fullmatch(name) is not None
+
+
+def job_folder(token: str) -> str:
+    """Where the service writes what a job makes."""
+    return f"transcoding/{token}/"
+
+
+def picture_place(folder: str, bucket: str, key: str) -> str:
+    """Where the picture of what stands at a key goes: `<folder>/<bucket>/<key>.webp`.
+
+    A key has at most 1,024 bytes: of what would be longer, a checksum stands for the end.
+    """
+    whole = f"{folder}/{bucket}/{key}.webp"
+    if len(whole.encode()) <= _LONGEST_KEY:
+        return whole
+    end = f"~{hashlib.sha256(key.encode()).hexdigest()[:32]}.webp"
+    return whole.encode()[: _LONGEST_KEY - len(end)].decode(errors="ignore") + end
