@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 EXCHANGE: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "aws" / "mediaconvert_exchange.json").read_text(encoding="utf-8")
+    (Path(__file__).parent / "aws" / "mediaconvert" / "exchange.json").read_text(encoding="utf-8")
 )
 JOBS = "/2017-08-29/jobs"
 

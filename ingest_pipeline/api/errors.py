@@ -10,7 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from ingest_pipeline.aws.tables import InvalidCursorError, ThrottledError
+from ingest_pipeline.aws.cursors import InvalidCursorError
+from ingest_pipeline.aws.tables import ThrottledError
 
 _log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from shutil import copyfileobj
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingest_pipeline.aws.objects.content import open_object
 from ingest_pipeline.sessions.model import Event, TagProblem
 from ingest_pipeline.values import Frozen
 
@@ -71,8 +73,8 @@ def _fetch(s3: "S3Client", bucket: str, key: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
-        with part.open("wb") as file:
-            copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
+        with closing(open_object(s3, bucket, key)) as body, part.open("wb") as file:
+            copyfileobj(body, file)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

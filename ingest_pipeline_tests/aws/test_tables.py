@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from ingest_pipeline.aws import tables as tables_module
-from ingest_pipeline.aws.tables import InvalidCursorError, Tables, ThrottledError, cursor_behind
+from ingest_pipeline.aws.cursors import InvalidCursorError
+from ingest_pipeline.aws.items import cursor_behind
+from ingest_pipeline.aws.tables import Tables, ThrottledError
 from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
 from ingest_pipeline.records.model import (
     Asset,
@@ -478,7 +480,7 @@ def test_only_a_cursor_is_blamed_on_the_cursor(stubbed: tuple[Tables, Stubber]) 
 
 
 def put_request(batch: ReceiptBatch) -> dict[str, Any]:
-    return {"PutRequest": {"Item": tables_module._item_of(RECEIPTS, batch)}}
+    return {"PutRequest": {"Item": tables_module._item_of_row(RECEIPTS, batch)}}
 
 
 def receipt_batches(count: int) -> list[ReceiptBatch]:
@@ -508,7 +510,7 @@ def test_unprocessed_writes_are_sent_again(stubbed: tuple[Tables, Stubber]) -> N
 def test_unprocessed_reads_are_asked_for_again(stubbed: tuple[Tables, Stubber]) -> None:
     tables, stubber = stubbed
     batches = receipt_batches(2)
-    items = [tables_module._item_of(RECEIPTS, batch) for batch in batches]
+    items = [tables_module._item_of_row(RECEIPTS, batch) for batch in batches]
     left = {"Keys": [{"batch": {"S": "b1"}}], "ConsistentRead": True}
     stubber.add_response(
         "batch_get_item",

@@ -6,7 +6,7 @@ from itertools import count
 
 import pytest
 
-from ingest_pipeline.aws.tables import InvalidCursorError
+from ingest_pipeline.aws.cursors import InvalidCursorError
 from ingest_pipeline.catalogue.pages import (
     PAGE,
     Catalogue,

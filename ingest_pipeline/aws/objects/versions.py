@@ -105,7 +105,7 @@ def delete_all(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
 
 def _version_argument(report: Report) -> dict[str, str]:
     """Names the version in a versioned bucket."""
-    return {"VersionId": report.version} if report.version != report.etag else {}
+    return {"VersionId": report.version_id} if report.version_id else {}
 
 
 def copy_version(s3: "S3Client", report: Report, to_bucket: str) -> None:
