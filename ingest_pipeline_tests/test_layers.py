@@ -135,6 +135,14 @@ def module_of(path: Path) -> str:
     return ".".join(parts).removesuffix(".__init__")
 
 
+@pytest.mark.parametrize("room", ["aws", "catalogue", "media/rules"])
+def test_every_module_has_a_test_file_of_its_own(room: str) -> None:
+    tests = Path(__file__).parent
+    for path in (PACKAGE / room).rglob("*.py"):
+        test = tests / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        assert path.name == "__init__.py" or test.exists(), test
+
+
 def test_no_circle_leads_from_a_file_back_to_it() -> None:
     files = {module_of(path): path for path in PACKAGE.rglob("*.py")}
     known = {name: files.keys() & set(imports(path)) - {name} for name, path in files.items()}

@@ -6,7 +6,15 @@ from itertools import count
 from ingest_pipeline.catalogue.pages import Catalogue, CataloguePage
 from ingest_pipeline.catalogue.walk import Search
 from ingest_pipeline.media.model import Kind, Label, Probe
-from ingest_pipeline.records.model import ArrivalDay, ImageLabels, Outcome, Report, Verdict
+from ingest_pipeline.records.model import (
+    ArrivalDay,
+    ImageLabels,
+    Outcome,
+    Preview,
+    Rendition,
+    Report,
+    Verdict,
+)
 from ingest_pipeline.records.tables import DAYS, REPORTS
 from ingest_pipeline_tests.world import World
 
@@ -78,5 +86,39 @@ def labels(report: Report, *seen: Label, model: str = "m") -> ImageLabels:
         max_labels=5,
         min_confidence=75,
         labels=seen,
+        made_at=report.judged_at,
+    )
+
+
+def preview_of(report: Report) -> Preview:
+    return Preview(
+        bucket=report.bucket,
+        key=report.key,
+        version=report.version,
+        day=report.day,
+        kind=Kind.AUDIO,
+        preview_bucket="ingest-renditions",
+        preview_key=f"previews/{report.key}.png",
+        made_at=report.judged_at,
+    )
+
+
+def rendition_of(report: Report) -> Rendition:
+    return Rendition(
+        bucket=report.bucket,
+        key=report.key,
+        version=report.version,
+        preset="Web",
+        day=report.day,
+        rendition_bucket="ingest-renditions",
+        rendition_key=f"output/web/{report.key}",
+        content_type="video/mp4",
+        size=1,
+        duration_seconds=1,
+        width=2,
+        height=2,
+        bit_rate=1,
+        engine="ffmpeg",
+        seconds_taken=1,
         made_at=report.judged_at,
     )

@@ -4,11 +4,10 @@ import pytest
 
 from ingest_pipeline.catalogue.pages import PAGE, Catalogue, CataloguePage
 from ingest_pipeline.catalogue.walk import Search
-from ingest_pipeline.media.model import Kind
-from ingest_pipeline.records.model import Asset, ObjectRef, Outcome, Preview, Rendition, Report
+from ingest_pipeline.records.model import Asset, ObjectRef, Outcome
 from ingest_pipeline.records.tables import ASSETS, IMAGE_LABELS, PREVIEWS, RENDITIONS
 from ingest_pipeline_tests import wavs
-from ingest_pipeline_tests.catalogue.past import Past, keys, labels
+from ingest_pipeline_tests.catalogue.past import Past, keys, labels, preview_of, rendition_of
 from ingest_pipeline_tests.world import World
 
 
@@ -138,37 +137,3 @@ def test_outcomes_of_today_are_counted(world: World) -> None:
     after = catalogue.today()
     grown = {o: after.counts[o] - before.counts[o] for o in Outcome}
     assert {o: n for o, n in grown.items() if n} == {Outcome.INDEXED: 1, Outcome.REJECTED: 1}
-
-
-def preview_of(report: Report) -> Preview:
-    return Preview(
-        bucket=report.bucket,
-        key=report.key,
-        version=report.version,
-        day=report.day,
-        kind=Kind.AUDIO,
-        preview_bucket="ingest-renditions",
-        preview_key=f"previews/{report.key}.png",
-        made_at=report.judged_at,
-    )
-
-
-def rendition_of(report: Report) -> Rendition:
-    return Rendition(
-        bucket=report.bucket,
-        key=report.key,
-        version=report.version,
-        preset="Web",
-        day=report.day,
-        rendition_bucket="ingest-renditions",
-        rendition_key=f"output/web/{report.key}",
-        content_type="video/mp4",
-        size=1,
-        duration_seconds=1,
-        width=2,
-        height=2,
-        bit_rate=1,
-        engine="ffmpeg",
-        seconds_taken=1,
-        made_at=report.judged_at,
-    )
