@@ -399,6 +399,30 @@ def test_rows_are_found_by_day_and_by_object(world: World) -> None:
     assert [row for row in of_the_day if row.bucket == world.bucket] == versions[1:]
 
 
+def test_rows_that_lie_anywhere_come_in_pages(world: World) -> None:
+    rows = [asset(world, f"{n}.wav") for n in range(5)]
+    world.tables.put(ASSETS, rows)
+    mine = Condition("#bucket = :bucket", {"#bucket": "bucket"}, {":bucket": world.bucket})
+    found: list[Asset] = []
+    cursor: str | None = None
+    while True:
+        page = world.tables.scan(
+            ASSETS, key=("bucket", "file"), limit=3, cursor=cursor, condition=mine
+        )
+        found += page.rows
+        if (cursor := page.cursor) is None:
+            break
+    assert sorted(found, key=lambda row: row.file) == rows
+
+
+def test_rows_of_a_partition_are_counted(world: World) -> None:
+    world.tables.put(ASSETS, [asset(world, f"{n}.wav") for n in range(3)])
+    some = Condition("#version <> :none", {"#version": "version"}, {":none": ""})
+    none = Condition("#version = :none", {"#version": "version"}, {":none": ""})
+    assert world.tables.count(ASSETS, ASSETS_BY_BUCKET, world.bucket, some) == 3
+    assert world.tables.count(ASSETS, ASSETS_BY_BUCKET, world.bucket, none) == 0
+
+
 def encoded(key: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 

@@ -11,7 +11,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from starlette.background import BackgroundTask
 
 from ingest_pipeline.api.dependencies import TheMonitor, TheSystem
-from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.identity import Operator, operator
 from ingest_pipeline.api.keys import ObjectKey
 from ingest_pipeline.api.models import Hello
@@ -103,8 +102,7 @@ def home(request: Request, system: TheSystem, monitor: TheMonitor) -> Response |
     operator(request, _credentials(request))
     asked = Asked.of(request)
     search = asked.search
-    with cursor_checked():
-        found = Catalogue(system.tables).page(search, asked.cursor)
+    found = Catalogue(system.tables).page(search, asked.cursor)
     return page(
         request,
         "catalogue.html",
