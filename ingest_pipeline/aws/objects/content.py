@@ -1,5 +1,6 @@
 """What stands at a key, whole: read, or written over."""
 
+import shutil
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from ingest_pipeline.aws.objects.state import ObjectState, object_state
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
+
+
+_COPY_BYTES = 1024 * 1024
 
 
 class ObjectTooLargeError(Exception):
@@ -46,6 +50,21 @@ def read_object(s3: "S3Client", bucket: str, key: str, most_bytes: int) -> Conte
         if (size := answer["ContentLength"]) > most_bytes:
             raise ObjectTooLargeError(f"s3://{bucket}/{key} has {size} bytes")
         return Content(body.read(), answer["ContentType"])
+
+
+def download_object(s3: "S3Client", bucket: str, key: str, path: Path) -> None:
+    """Stream what stands at a key to a file, in one call.
+
+    Raises:
+        ClientError: nothing stands there, or S3 refuses; there is no file then.
+    """
+    save(open_object(s3, bucket, key), path)
+
+
+def save(content: "StreamingBody", path: Path) -> None:
+    """Write a stream to a file, and close both."""
+    with closing(content), path.open("wb") as file:
+        shutil.copyfileobj(content, file, _COPY_BYTES)
 
 
 def write_object(s3: "S3Client", bucket: str, key: str, data: bytes) -> None:

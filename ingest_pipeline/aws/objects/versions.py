@@ -1,14 +1,14 @@
 """Versions of objects: fetched, copied, deleted and restored."""
 
-import shutil
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from more_itertools import chunked
 
+from ingest_pipeline.aws.objects.content import save
+from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
 from ingest_pipeline.records.model import (
     ObjectRef,
     Report,
@@ -17,10 +17,8 @@ from ingest_pipeline.records.model import (
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
-from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
 
 _DELETE_BATCH = 1000  # DeleteObjects' limit
-_COPY_BYTES = 1024 * 1024
 
 
 def restore_version(s3: "S3Client", ref: ObjectRef) -> bool:
@@ -78,8 +76,7 @@ def download_version(s3: "S3Client", report: Report, path: Path) -> None:
     Raises:
         ObjectGoneError: it no longer exists.
     """
-    with closing(open_version(s3, report)) as body, path.open("wb") as file:
-        shutil.copyfileobj(body, file, _COPY_BYTES)
+    save(open_version(s3, report), path)
 
 
 def open_version(s3: "S3Client", report: Report) -> "StreamingBody":

@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 from ingest_pipeline.aws.objects.content import (
     Content,
     ObjectTooLargeError,
+    download_object,
     open_object,
     read_object,
     upload_file,
@@ -38,6 +39,20 @@ def test_more_bytes_than_are_wanted_are_not_read(world: World) -> None:
     world.put("a.png", b"pixels")
     with pytest.raises(ObjectTooLargeError, match=r"a\.png has 6 bytes"):
         read_object(world.clients.s3, world.bucket, "a.png", most_bytes=5)
+
+
+@pytest.mark.parametrize("size", [0, 1_000, 20_000_000])
+def test_an_object_is_downloaded_byte_by_byte(world: World, tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    world.put("a.wav", content)
+    download_object(world.clients.s3, world.bucket, "a.wav", tmp_path / "a.wav")
+    assert (tmp_path / "a.wav").read_bytes() == content
+
+
+def test_a_download_of_nothing_leaves_no_file(world: World, tmp_path: Path) -> None:
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        download_object(world.clients.s3, world.bucket, "none", tmp_path / "a.wav")
+    assert not (tmp_path / "a.wav").exists()
 
 
 def test_what_is_gone_is_s3s_own_error(world: World) -> None:
