@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import httpx
 
 from ingest_pipeline.api.models import Health, Part, QueueDepth
+from ingest_pipeline.aws.resources import check_bucket
 from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
@@ -43,7 +44,7 @@ class Monitor:
 
     def _ask_aws(self) -> dict[str, QueueDepth]:
         system = self._system
-        system.clients.s3.head_bucket(Bucket=system.config.bucket)
+        check_bucket(system.clients.s3, system.config.bucket)
         system.tables.get(ASSETS, {"bucket": system.config.bucket, "file": "health"})
         depths = {
             queue.name: queue.depth()

@@ -156,7 +156,7 @@ class Deleter:
 
     def _report(self, ref: ObjectRef, state: ObjectState) -> Report:
         now = datetime.now(UTC)
-        version = state.version or state.etag
+        version = state.row_version
         known = self.tables.get(REPORTS, report_key(ref.uri, version))
         if known:
             return known.becomes(
@@ -193,5 +193,5 @@ class Deleter:
 def _is_meant(request: ObjectRef, state: ObjectState) -> bool:
     """Whether what stands at the key is what the request was made for, not a later upload."""
     if request.version:
-        return request.version == (state.version or state.etag)
+        return request.version == state.row_version
     return state.last_modified <= request.arrived
