@@ -18,7 +18,6 @@ from ingest_pipeline_tests.embedded import free_port
 LOAD = """
 import sys
 from ingest_pipeline.definitions import defs
-from ingest_pipeline.defs.metadata import COLUMNS
 
 repository = defs().get_repository_def()
 assert repository.get_all_jobs()

@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Generic
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from more_itertools import chunked
 
@@ -23,6 +22,7 @@ from ingest_pipeline.records.tables import (
 )
 
 if TYPE_CHECKING:
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
     from types_boto3_dynamodb import DynamoDBClient
 
 _WRITE_BATCH = 25  # BatchWriteItem's limit
@@ -32,8 +32,6 @@ _TRANSACTION = 50  # TransactWriteItems takes 100; half keeps 50 rows of 64 KiB 
 _MAX_ATTEMPTS = 8  # with doubling pauses from 50 ms: about 6 s before giving up
 _REFUSED = "ConditionalCheckFailed"
 _PASSING = {_REFUSED, "None", "TransactionConflict", "ThrottlingError"}
-_TO_DYNAMODB = TypeSerializer()
-_FROM_DYNAMODB = TypeDeserializer()
 
 
 class InvalidCursorError(ValueError):
@@ -214,8 +212,16 @@ def _item_of(table: Table[Row], row: Row) -> dict[str, Any]:
     return _item(fields | table.key(row) | table.index(row))
 
 
+@cache
+def _types() -> "tuple[TypeSerializer, TypeDeserializer]":
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer  # noqa: PLC0415 - 0.15 s
+
+    return TypeSerializer(), TypeDeserializer()
+
+
 def _item(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _TO_DYNAMODB.serialize(_storable(value)) for name, value in fields.items()}
+    to_dynamodb, _ = _types()
+    return {name: to_dynamodb.serialize(_storable(value)) for name, value in fields.items()}
 
 
 def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
@@ -230,8 +236,9 @@ def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def _row(table: Table[Row], item: Mapping[str, Any]) -> Row:
+    _, from_dynamodb = _types()
     fields = {
-        name: _plain(_FROM_DYNAMODB.deserialize(value))
+        name: _plain(from_dynamodb.deserialize(value))
         for name, value in item.items()
         if name in table.row_type.model_fields
     }

@@ -19,23 +19,6 @@ def test_every_command_is_listed_in_the_words_of_its_own_help() -> None:
         assert words == " ".join(told.split())
 
 
-def imported_by(program: str) -> set[str]:
-    """The packages that a program brings into a fresh interpreter."""
-    listing = f"{program}\nprint(*{{name.partition('.')[0] for name in sys.modules}})"
-    command = [sys.executable, "-c", f"import sys\n{listing}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return set(done.stdout.splitlines()[-1].split())
-
-
-def test_the_help_is_there_at_once() -> None:
-    """It took a second of CPU time; without these it takes a tenth."""
-    help_alone = (
-        "from ingest_pipeline.cli.main import main\nmain(['--help'], standalone_mode=False)"
-    )
-    dear = {"boto3", "botocore", "dagster", "fastapi", "httpx", "pydantic", "rich", "sqlalchemy"}
-    assert not imported_by(help_alone) & dear
-
-
 def test_an_unknown_command_is_told_from_a_known_one() -> None:
     done = CliRunner().invoke(main, ["statsu"])
     assert done.exit_code == 2

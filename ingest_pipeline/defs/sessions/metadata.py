@@ -7,7 +7,6 @@ import dagster as dg
 
 from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, markdown
 from ingest_pipeline.sessions.job_report import JobReport
-from ingest_pipeline.sessions.plot import sessions_picture
 
 
 def describe_found_sessions(report: JobReport) -> Metadata:
@@ -19,6 +18,8 @@ def describe_found_sessions(report: JobReport) -> Metadata:
         "folders that are no date or time": dg.MetadataValue.json(problems[:SHOWN]),
     }
     if report.by_day_and_vehicle:
+        from ingest_pipeline.sessions.plot import sessions_picture  # noqa: PLC0415 - brings Pillow
+
         content = base64.b64encode(sessions_picture(report.by_day_and_vehicle)).decode()
         picture = f"![sessions by day and vehicle](data:image/png;base64,{content})"
         described["by day and vehicle"] = dg.MetadataValue.md(picture)
