@@ -11,12 +11,13 @@ PACKAGE = Path(ingest_pipeline.__file__).parent
 # What each part may know of the others. Parts that are not here know all, and nobody here knows
 # them: defs, definitions, api, local, cli.
 LAYERS = {
+    "extras": set(),
     "values": set(),
     "settings": set(),
-    "media": {"values"},
+    "media": {"extras", "values"},
     "records": {"media", "values"},
     "aws": {"media", "records", "settings", "values"},
-    "sessions": {"aws", "media", "records", "values"},
+    "sessions": {"aws", "extras", "media", "records", "values"},
     "catalogue": {"aws", "media", "records", "values"},
     "pipeline": {"aws", "catalogue", "media", "records", "sessions", "settings", "values"},
     "system": {

@@ -26,6 +26,7 @@ from ingest_pipeline.catalogue.history import (
 )
 from ingest_pipeline.catalogue.links import Links
 from ingest_pipeline.cli.sessions import sessions
+from ingest_pipeline.extras import MissingExtraError
 from ingest_pipeline.local.backfill import BackfillError, launch_backfill, watch_backfill
 from ingest_pipeline.local.samples import (
     Upload,
@@ -72,6 +73,7 @@ _BACKFILLS = {
 _EXPECTED = (
     BackfillError,
     EventDbError,
+    MissingExtraError,
     SettingsError,
     Boto3Error,
     StartError,
