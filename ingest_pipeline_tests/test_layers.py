@@ -15,13 +15,14 @@ PACKAGE = Path(ingest_pipeline.__file__).parent
 # What each part may know of the others. Parts that are not here know all, and nobody here knows
 # them: defs, definitions, api, local, cli.
 LAYERS = {
+    "extras": {"errors"},
     "values": set(),
     "errors": set(),
     "settings": {"errors"},
-    "media": {"errors", "values"},
+    "media": {"errors", "extras", "values"},
     "records": {"media", "values"},
     "aws": {"errors", "media", "records", "settings", "values"},
-    "sessions": {"aws", "errors", "media", "records", "values"},
+    "sessions": {"aws", "errors", "extras", "media", "records", "values"},
     "catalogue": {"aws", "errors", "media", "records", "values"},
     "pipeline": {
         "aws",

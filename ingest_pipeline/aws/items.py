@@ -6,9 +6,9 @@ For tables whose items others write, too; rows of ours, typed, are read and writ
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 from pydantic import Field, TypeAdapter
 
@@ -17,12 +17,10 @@ from ingest_pipeline.aws.cursors import InvalidCursorError
 from ingest_pipeline.records.tables import Condition, Index
 
 if TYPE_CHECKING:
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
     from types_boto3_dynamodb import DynamoDBClient
 
 _T = TypeVar("_T")
-_TO_DYNAMODB = TypeSerializer()
-_FROM_DYNAMODB = TypeDeserializer()
-
 
 # The keys of every table and index are DynamoDB's strings: `{"S": "text"}`.
 _Text = Annotated[dict[Literal["S"], str], Field(min_length=1)]
@@ -193,15 +191,24 @@ class Items:
         )
 
 
+@cache
+def _types() -> "tuple[TypeSerializer, TypeDeserializer]":
+    from boto3.dynamodb.types import TypeDeserializer, TypeSerializer  # noqa: PLC0415 - 0.15 s
+
+    return TypeSerializer(), TypeDeserializer()
+
+
 def item_of(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Plain values as DynamoDB's."""
-    return {name: _TO_DYNAMODB.serialize(_storable(value)) for name, value in fields.items()}
+    to_dynamodb, _ = _types()
+    return {name: to_dynamodb.serialize(_storable(value)) for name, value in fields.items()}
 
 
 def fields_of(item: Mapping[str, Any], only: Collection[str] | None = None) -> dict[str, Any]:
     """DynamoDB's values as plain ones; those of these names where they are given."""
+    _, from_dynamodb = _types()
     return {
-        name: _plain(_FROM_DYNAMODB.deserialize(value))
+        name: _plain(from_dynamodb.deserialize(value))
         for name, value in item.items()
         if only is None or name in only
     }

@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import imageio_ffmpeg  # type: ignore[import-untyped, unused-ignore]
-
 from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.media.sandbox.child import (
     LimitedChild,
@@ -40,28 +38,6 @@ class TranscodeResourceError(TransientError):
 
 class TranscodeStoppedError(TransientError):
     """The transcoding was stopped because it was asked to."""
-
-
-def find_ffmpeg(setting: Path | None = None) -> str:
-    """Give the ffmpeg to use: the one set, else the one on the PATH, else imageio-ffmpeg's.
-
-    Raises:
-        TranscodeResourceError: there is none there.
-    """
-    if setting is not None:
-        found = shutil.which(setting)
-        if found is None:
-            raise TranscodeResourceError(f"{setting} is no program")
-    else:
-        found = shutil.which("ffmpeg") or _packaged()
-    return str(Path(found).absolute())  # a child runs in another directory
-
-
-def _packaged() -> str:
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise TranscodeResourceError(str(error)) from error
 
 
 def run_ffmpeg(

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ingest_pipeline.media.video.ffmpeg import (
     TranscodeError,
-    find_ffmpeg,
     run_ffmpeg,
 )
 from ingest_pipeline.media.video.probe import (
     FORMATS,
     MOST_PIXELS,
 )
+from ingest_pipeline.media.video.program import find_ffmpeg
 
 FRAMES = 8
 FRAME_WIDTH, FRAME_HEIGHT = 160, 90  # pixels of the box that each frame fits in

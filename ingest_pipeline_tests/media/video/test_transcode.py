@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from ingest_pipeline.media.model import VideoInfo
-from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
 from ingest_pipeline.media.video.presets import (
     Preset,
     load_presets,
@@ -36,6 +35,7 @@ from ingest_pipeline_tests.media.clips import (
     huge_vp8,
     make_clip,
     run_plain_ffmpeg,
+    turned,
     video_of,
 )
 
@@ -205,9 +205,7 @@ def test_a_turned_clip_comes_out_upright(tmp_path: Path, folder: Path) -> None:
     )
     graph = f"{red_above_blue}:duration=0.4[b];[a][b]vstack"
     run_plain_ffmpeg("-filter_complex", graph, *H264, plain)
-    turned = tmp_path / "turned.mp4"
-    run_plain_ffmpeg("-display_rotation", "90", "-i", plain, "-c", "copy", turned)
-    done = rendered(turned, folder)
+    done = rendered(turned(plain, 90), folder)
     assert (Seen(done.path).size, Seen(done.path).rotation) == ((240, 320), 0)
     with av.open(str(done.path)) as container:
         picture = next(container.decode(video=0)).to_rgb()
@@ -483,8 +481,8 @@ TRANSCODE_HERE = """
 import resource, sys
 from pathlib import Path
 from ingest_pipeline.media.model import VideoInfo
-from ingest_pipeline.media.presets import load_presets
-from ingest_pipeline.media.transcode import transcode
+from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.media.video.transcode import transcode
 if len(sys.argv) > 4:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 video = VideoInfo.model_validate_json(sys.argv[3])
@@ -535,19 +533,7 @@ def test_a_full_disk_is_a_passing_error(minute: Path, folder: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-# --- where ffmpeg is ------------------------------------------------------------------------------
-
-
-def test_ffmpeg_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    packaged = find_ffmpeg()
-    assert "imageio_ffmpeg" in packaged
-    for name in ("ffmpeg", "mine"):
-        (tmp_path / name).symlink_to(packaged)
-    assert find_ffmpeg() == str(tmp_path / "ffmpeg")
-    assert find_ffmpeg(tmp_path / "mine") == str(tmp_path / "mine")
-    with pytest.raises(TranscodeResourceError, match="nowhere is no program"):
-        find_ffmpeg(Path("nowhere"))
+# --- what ffmpeg does -----------------------------------------------------------------------------
 
 
 def test_the_ffmpeg_that_is_given_is_used(tmp_path: Path, folder: Path) -> None:
