@@ -483,8 +483,8 @@ TRANSCODE_HERE = """
 import resource, sys
 from pathlib import Path
 from ingest_pipeline.media.model import VideoInfo
-from ingest_pipeline.media.presets import load_presets
-from ingest_pipeline.media.transcode import transcode
+from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.media.video.transcode import transcode
 if len(sys.argv) > 4:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 video = VideoInfo.model_validate_json(sys.argv[3])
