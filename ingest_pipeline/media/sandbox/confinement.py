@@ -180,8 +180,10 @@ _DENIED: Sequence[_Call] = (
     *((101, 117), (310, 270), (311, 271), (438, 438), (312, 272), (440, 440)),
     # tkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal
     *((200, 130), (129, 138), (297, 240), (424, 424)),
-    # shmget, semget, msgget, mq_open: they are shared by all of a user
-    *((29, 194), (64, 190), (68, 186), (240, 180)),
+    # Shared memory, semaphores and queues of System V, mq_open, mq_unlink: all of a user share them
+    *((number, None) for number in (*range(29, 32), *range(64, 72), 220)),
+    *((None, number) for number in range(186, 198)),
+    *((240, 180), (241, 181)),
     # unshare, setns, mount, umount2, pivot_root, chroot
     *((272, 97), (308, 268), (165, 40), (166, 39), (155, 41), (161, 51)),
     # bpf, perf_event_open, userfaultfd, add_key, request_key, keyctl, syslog
@@ -195,6 +197,7 @@ _DENIED: Sequence[_Call] = (
     *((132, None), (235, None), (261, None), (280, 88)),
     # setxattr, lsetxattr, fsetxattr, removexattr, lremovexattr, fremovexattr
     *((188, 5), (189, 6), (190, 7), (197, 14), (198, 15), (199, 16)),
+    *((463, 463), (466, 466), (469, 469)),  # setxattrat, removexattrat, file_setattr
 )
 _CLONE: _Call = (56, 220)
 _CLONE3: _Call = (435, 435)  # its flags lie in memory; told that it is unknown, libc takes clone

@@ -17,7 +17,7 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_GRACE_CPU_SECONDS = 5  # from SIGXCPU, which says what went wrong, to SIGKILL
+_GRACE_CPU_SECONDS = 1  # from SIGXCPU, which says what went wrong, to SIGKILL
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def die_with(starter: int) -> None:
 
 
 def run(program: str) -> None:
-    """Run a module of ours or, with a path, a file; one that is not there ends with 2."""
+    """Run a module of ours or, with a path, a file: where there is none, Python's own code is 2."""
     try:
         if os.sep in program:
             runpy.run_path(program, run_name="__main__")
