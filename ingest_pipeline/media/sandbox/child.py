@@ -85,11 +85,12 @@ class LimitedChild(Closing):
         is_python: bool = False,
         reads: Sequence[Path] = (),
     ) -> None:
-        """Start it; `command` begins with an absolute path or, where it `is_python`, a module.
+        """Start it; `command` begins with an absolute path.
 
-        Without a `directory`, which stays, it runs in one of its own, named after `name`, that
-        goes with it. There it may write, and besides Python and the system's programs it may
-        read what `reads` names. Raises `OSError` where nothing can be started.
+        Where it `is_python`, that is a program for the launcher's own interpreter, or a module of
+        ours. Without a `directory`, which stays, it runs in one of its own, named after `name`,
+        that goes with it. There it may write; besides itself, Python and what the system has
+        installed it may read `reads`. Raises `OSError` where nothing can be started.
         """
         _prepare()
         self._own_directory = None

@@ -147,7 +147,6 @@ class Worker(Closing):
         if self._child is not None and not self._child.is_alive():
             self.close()  # it died between two requests, of the system's lack of memory say
         if self._child is None:
-            reads = [self._program] if isinstance(self._program, Path) else []
             try:
                 self._child = LimitedChild(
                     [str(self._program)],
@@ -155,7 +154,6 @@ class Worker(Closing):
                     name=self._name,
                     is_python=True,
                     dies_with_thread=self._dies_with_thread,
-                    reads=reads,
                 )
             except OSError as error:
                 raise WorkerStartError(str(error)) from error

@@ -55,7 +55,7 @@ class ServedFile(io.RawIOBase):
         return content
 
     def seekable(self) -> bool:
-        """Whether it can be sought in: the parent hears nothing of it."""
+        """Whether the position can be moved: the parent hears nothing of that."""
         return True
 
     def readable(self) -> bool:
@@ -74,7 +74,7 @@ class ServedFile(io.RawIOBase):
 
 
 class Request(NamedTuple):
-    """What the parent wants."""
+    """What the parent wants, and the pipes through which its file is read."""
 
     facts: Mapping[str, Any]
     body: bytes

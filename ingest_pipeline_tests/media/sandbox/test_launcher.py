@@ -247,7 +247,7 @@ def test_who_ignores_the_end_of_its_time_is_killed() -> None:
 
 def run_file(path: Path, *arguments: str) -> tuple[str, int]:
     command = [str(path), *arguments]
-    with LimitedChild(command, LIMITS, name="test", is_python=True, reads=[path]) as process:
+    with LimitedChild(command, LIMITS, name="test", is_python=True) as process:
         process.stdin.close()
         shown = process.stdout.read().decode().strip()
         process.wait()
