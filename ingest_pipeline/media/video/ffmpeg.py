@@ -45,12 +45,15 @@ def run_ffmpeg(
     arguments: Sequence[str],
     directory: Path,
     *,
+    source: Path | None,
     seconds: float,
     most_bytes: int,
     on_line: Callable[[str], None],
     stop: threading.Event,
 ) -> None:
     """Run ffmpeg in a directory and give each line of its standard output to `on_line`.
+
+    Besides that directory, where it may write, it may read `source` and nothing else of ours.
 
     It is killed after so many seconds, when `stop` is set, and whenever this function is left; no
     file that it writes grows beyond `most_bytes`.
@@ -73,6 +76,7 @@ def run_ffmpeg(
             directory=directory,
             stderr=subprocess.PIPE,
             dies_with_thread=True,
+            reads=[source] if source else [],
         )
     except OSError as error:
         raise TranscodeResourceError(f"ffmpeg could not start: {error}") from error

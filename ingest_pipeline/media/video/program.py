@@ -177,6 +177,7 @@ def _answer(program: str, option: str) -> list[str]:
             program,
             ["-hide_banner", option],
             Path(folder),
+            source=None,
             seconds=_ANSWER_SECONDS,
             most_bytes=0,
             on_line=lines.append,

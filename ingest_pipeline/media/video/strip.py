@@ -35,6 +35,7 @@ def take_strip(video: Path, folder: Path, seconds: float, ffmpeg: Path | None = 
         find_ffmpeg(ffmpeg),
         _arguments(video.absolute(), seconds, strip.name),
         folder,
+        source=video.absolute(),
         seconds=STRIP_SECONDS,
         most_bytes=STRIP_BYTES,
         on_line=lambda _: None,

@@ -147,7 +147,7 @@ class _Work:
         name = f"video.{self._preset.container}"
         output = _rendition_arguments(self._preset, name)
         reader = _ProgressReader(self._video.duration_seconds, on_progress)
-        self._run([*_input_arguments(source.absolute()), *output], reader.take)
+        self._run(source, [*_input_arguments(source.absolute()), *output], reader.take)
         return self._directory / name
 
     def take_pictures(self, rendition: Path) -> list[Path]:
@@ -156,20 +156,21 @@ class _Work:
         They are 1 in 90 frames, so that is quick, and there is one wherever a thumbnail is due.
         """
         keys_only = ["-skip_frame", "nokey", *_input_arguments(Path(rendition.name))]
-        self._run([*keys_only, *_picture_arguments(self._preset)], lambda _: None)
+        self._run(rendition, [*keys_only, *_picture_arguments(self._preset)], lambda _: None)
         poster = self._directory / "poster.jpg"
         thumbnails = sorted(self._directory.glob("thumbnail-*.png"))
         if not poster.exists() or not thumbnails:
             raise TranscodeError("no picture could be taken of the rendition")
         return [poster, *thumbnails]
 
-    def _run(self, arguments: list[str], on_line: Callable[[str], None]) -> None:
+    def _run(self, source: Path, arguments: list[str], on_line: Callable[[str], None]) -> None:
         length = self._video.duration_seconds or self._preset.max_seconds
         with full_disk_told(self._directory, _most_bytes(self._preset, length)):
             run_ffmpeg(
                 self._ffmpeg,
                 ["-hide_banner", "-nostdin", "-y", "-loglevel", "error", *arguments],
                 self._directory,
+                source=source.absolute(),
                 seconds=BASE_SECONDS + SECONDS_A_SECOND * length,
                 most_bytes=self._preset.max_bytes + SPARE_BYTES,
                 on_line=on_line,

@@ -450,11 +450,10 @@ def test_a_clip_that_refers_to_another_file_opens_none(
     path = make_clip(tmp_path / "a.mp4", *H264)
     program = tmp_path / "child.py"
     program.write_text(
-        "import runpy\n"
-        f"child = runpy.run_path({str(video.CHILD_PROGRAM)!r})\n"
+        f"from ingest_pipeline.media.video import probe_child\n"
         f"import av\n"
-        f"try:\n    av.open({str(path)!r}, options=child['OPTIONS'])\n"
-        f"except Exception as error:\n    print(error)\n    child['main']()\n"
+        f"try:\n    av.open({str(path)!r}, options=probe_child.OPTIONS)\n"
+        f"except Exception as error:\n    print(error)\n    probe_child.main()\n"
     )
     monkeypatch.setattr(video, "CHILD_PROGRAM", program)
     assert probe_path(path).faults == ()  # so `main` ran, after the open had failed
@@ -466,11 +465,11 @@ def test_a_clip_that_refers_to_another_file_opens_none(
 def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     program = tmp_path / "child.py"
     program.write_text(
-        "import os, runpy, signal, sys, time\n"
-        f"child = runpy.run_path({str(video.CHILD_PROGRAM)!r})\n"
+        "import os, signal, sys, time\n"
+        "from ingest_pipeline.media.video import probe_child\n"
         f"def look_at(*_):\n    {body}\n"
-        "child['main'].__globals__['look_at'] = look_at\n"
-        "child['main']()\n"
+        "probe_child.look_at = look_at\n"
+        "probe_child.main()\n"
     )
     monkeypatch.setattr(video, "CHILD_PROGRAM", program)
 

@@ -14,10 +14,13 @@ import psutil
 import pytest
 
 from ingest_pipeline.media.model import VideoInfo
+from ingest_pipeline.media.sandbox import confinement
+from ingest_pipeline.media.video.ffmpeg import run_ffmpeg
 from ingest_pipeline.media.video.presets import (
     Preset,
     load_presets,
 )
+from ingest_pipeline.media.video.program import find_ffmpeg
 from ingest_pipeline.media.video.transcode import (
     Progress,
     Transcoded,
@@ -426,6 +429,41 @@ def test_without_our_guards_the_attack_works(tmp_path: Path) -> None:
 def test_an_address_is_no_source(folder: Path, listener: socket.socket) -> None:
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.mp4"
     assert "No such file" in refused(Path(url), folder, VideoInfo(video_streams=1))
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_ffmpeg_reads_its_source_and_none_of_its_neighbours(tmp_path: Path, folder: Path) -> None:
+    neighbour = tmp_path / "neighbour"
+    neighbour.write_text("ours")
+    fake = tmp_path / "ffmpeg"
+    fake.write_text(
+        f"#!/bin/sh\nhead -c 8 {bikes()} | tail -c 4 >&2\ncat {neighbour} >&2\nexit 1\n"
+    )
+    fake.chmod(0o755)
+    with pytest.raises(TranscodeError) as caught:
+        transcode(bikes(), folder, WEB, video_of(bikes()), on_progress=ignore, ffmpeg=fake)
+    assert "ftyp" in str(caught.value)
+    expected = "Permission denied" if confinement.landlock_version() else "ours"
+    assert expected in str(caught.value)
+
+
+def test_ffmpeg_itself_reaches_no_network(
+    tmp_path: Path, folder: Path, listener: socket.socket
+) -> None:
+    """Were it told to, and without its own guards."""
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.mp4"
+    with pytest.raises(TranscodeError, match="Operation not permitted"):
+        run_ffmpeg(
+            find_ffmpeg(),
+            ["-loglevel", "error", "-i", url, "-f", "null", "-"],
+            folder,
+            source=tmp_path,
+            seconds=10,
+            most_bytes=1000,
+            on_line=lambda _: None,
+            stop=threading.Event(),
+        )
     with pytest.raises(BlockingIOError):
         listener.accept()
 
