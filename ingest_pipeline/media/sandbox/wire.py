@@ -14,6 +14,8 @@ Known to both sides, so it knows the standard library alone.
 import struct
 from typing import IO, NamedTuple
 
+from ingest_pipeline.errors import RefusedError
+
 REQUEST, READ, GIVEN, ANSWER = b"Q", b"R", b"G", b"A"
 MOST_READ_BYTES = 1024 * 1024  # that a child may ask for at a time
 _HEADER = struct.Struct("<cII")
@@ -27,7 +29,7 @@ class Message(NamedTuple):
     body: bytes
 
 
-class NonsenseError(ValueError):
+class NonsenseError(RefusedError, ValueError):
     """What came is no message that may be sent here."""
 
 

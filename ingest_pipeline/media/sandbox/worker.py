@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, NonNegativeInt, TypeAdapter, ValidationError
 
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.files import ReadBudgetError, SeekableFile
 from ingest_pipeline.media.sandbox import wire
 from ingest_pipeline.media.sandbox.child import Closing, LimitedChild, Limits
@@ -25,7 +26,7 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal
 Facts = TypeVar("Facts", bound=BaseModel)
 
 
-class WorkerError(Exception):
+class WorkerError(TransientError):
     """A worker gave no answer."""
 
 
