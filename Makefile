@@ -1,23 +1,34 @@
-# Needs Python 3.11 and make. The environment is made again only when what it depends on changes.
+# Needs Python 3.11 and make. The environment is made again only when what it depends on changes:
+# `dev` and `demo` install what a laptop needs, the others add the tools to it.
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+TOOLS := $(VENV)/.tools
+# pip 23 takes no extra (`pyjwt[crypto]`) in hash mode unless it is told to look for no dependencies.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: dev demo test bench lint lock clean
+.PHONY: help dev demo test lint bench services lock clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make dev    start everything: embedded AWS, Dagster, API; Ctrl-C stops it"
-	@echo "make demo   take in the samples of media/, print what became of each, stop"
-	@echo "make test   lint, types and the whole test suite"
-	@echo "make bench  measure, each figure against a baseline in the same run"
-	@echo "make lock   resolve the dependencies anew: requirements.lock.txt, and of the image .runtime.lock.txt"
+	@echo "make dev       start everything: embedded AWS, Dagster, API; Ctrl-C stops it"
+	@echo "make demo      take in the samples of media/, print what became of each, stop"
+	@echo "make test      lint, types and the whole test suite, with the services that it needs"
+	@echo "make lint      format, lint and types alone"
+	@echo "make bench     measure, each figure against a baseline in the same run"
+	@echo "make services  start what the tests talk to: browser, databases, brokers"
+	@echo "make lock      resolve the dependencies anew: the three requirements*.lock.txt"
+	@echo "make clean     remove the environment and all local state"
 
-$(READY): pyproject.toml requirements.lock.txt
+$(READY): pyproject.toml requirements.laptop.lock.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(INSTALL) --require-hashes -r requirements.laptop.lock.txt
+	$(INSTALL) --no-build-isolation -e .
+	touch $@
+
+$(TOOLS): $(READY) requirements.lock.txt
+	$(INSTALL) --require-hashes -r requirements.lock.txt
 	touch $@
 
 dev: $(READY)
@@ -26,23 +37,30 @@ dev: $(READY)
 demo: $(READY)
 	@exec $(BIN)/ingest-pipeline demo
 
-lint: $(READY)
+lint: $(TOOLS)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-test: lint
+test: lint services
 	$(BIN)/pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
-bench: $(READY)
+bench: $(TOOLS)
 	$(BIN)/python -m benchmarks
 
-lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url --all-extras pyproject.toml -o requirements.lock.txt
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-annotate --no-emit-index-url --extra build --constraints requirements.lock.txt \
-	  pyproject.toml -o requirements.runtime.lock.txt
+services:
+	@tools/test-services
+
+# From the widest to the narrowest: each lock takes its versions from the one before.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url pyproject.toml
+IMAGE := --extra build --extra labels --extra mysql --extra postgresql
+LAPTOP := $(IMAGE) --extra embedded --extra parquet
+
+lock: $(TOOLS)
+	$(COMPILE) --all-extras -o requirements.lock.txt
+	$(COMPILE) $(LAPTOP) --constraints requirements.lock.txt -o requirements.laptop.lock.txt
+	$(COMPILE) $(IMAGE) --constraints requirements.laptop.lock.txt -o requirements.runtime.lock.txt
 
 clean:
 	rm -rf $(VENV) .local

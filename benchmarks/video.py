@@ -27,8 +27,8 @@ from ingest_pipeline.aws.objects.listing import list_newest_versions
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectConfig
 from ingest_pipeline.defs.common.wiring import resources
-from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
 from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.media.video.program import find_ffmpeg
 from ingest_pipeline.media.video.transcode import (
     _input_arguments,
     _rendition_arguments,

@@ -112,7 +112,7 @@ class Settings(BaseSettings):
     transcoder: Annotated[
         Literal["ffmpeg", "mediaconvert"], BeforeValidator(_no_closed_service)
     ] = "ffmpeg"
-    ffmpeg: Path | None = None  # the program; None: the one on the PATH, or the package's
+    ffmpeg: Path | None = None  # the program; None: the better of the PATH's and the package's
     mediaconvert_role: str | None = None  # ARN of the role that MediaConvert takes on
     mediaconvert_queue: str | None = None  # ARN; None: the account's default queue
     mediaconvert_endpoint: str | None = Field(

@@ -22,6 +22,9 @@ def object_uri(bucket: str, key: str) -> str:
 
 
 class Frozen(BaseModel):
-    """A value: immutable, and closed to fields that nobody declared."""
+    """A value: immutable, and closed to fields that nobody declared.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    What checks it is built when first needed: most processes need few of the hundred.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -16,6 +16,9 @@ from ingest_pipeline_tests.system import wait_for
 
 DOCKERFILE = PROJECT_ROOT / "Dockerfile"
 RUNTIME_LOCK = "requirements.runtime.lock.txt"
+LAPTOP_LOCK = "requirements.laptop.lock.txt"
+WHOLE_LOCK = "requirements.lock.txt"
+IMAGE_EXTRAS, LAPTOP_EXTRAS = ("labels", "mysql", "postgresql"), ("embedded", "parquet")
 BIN = Path(sys.executable).parent
 
 
@@ -65,21 +68,36 @@ def test_every_base_is_pinned_to_a_release_of_the_oldest_python_that_the_project
 
 
 def test_the_images_packages_are_those_of_the_suite() -> None:
-    runtime, whole = locked(RUNTIME_LOCK), locked("requirements.lock.txt")
-    assert runtime.items() <= whole.items()
+    runtime, laptop, whole = (locked(each) for each in (RUNTIME_LOCK, LAPTOP_LOCK, WHOLE_LOCK))
+    assert runtime.items() <= laptop.items() <= whole.items()
     assert len(runtime) > 50
 
 
 def test_the_image_has_every_package_that_runs_need_and_none_that_only_developers_need() -> None:
     runtime = locked(RUNTIME_LOCK).keys()
+    extras = project()["optional-dependencies"]
     assert names(project()["dependencies"]) <= runtime
-    tools = names(project()["optional-dependencies"]["dev"]) - names(project()["dependencies"])
+    assert names([each for name in IMAGE_EXTRAS for each in extras[name]]) <= runtime
+    tools = names(extras["dev"]) - names(project()["dependencies"])
     assert tools & runtime == set()
     assert not [name for name in runtime if name.startswith(("opencv", "types-", "pytest"))]
 
 
+def test_the_laptop_has_the_embedded_aws_and_parquet_which_the_image_does_without() -> None:
+    runtime, laptop = locked(RUNTIME_LOCK).keys(), locked(LAPTOP_LOCK).keys()
+    extras = project()["optional-dependencies"]
+    own = names([each for name in LAPTOP_EXTRAS for each in extras[name]])
+    assert own <= laptop - runtime
+    assert names(extras["dev"]) & laptop == set()
+
+
+def test_every_extra_is_in_a_lock() -> None:
+    extras = project()["optional-dependencies"].keys()
+    assert extras == {*IMAGE_EXTRAS, *LAPTOP_EXTRAS, "dev", "build"}
+
+
 def test_locks_have_a_hash_for_each_package_and_no_address() -> None:
-    for name in (RUNTIME_LOCK, "requirements.lock.txt"):
+    for name in (RUNTIME_LOCK, LAPTOP_LOCK, WHOLE_LOCK):
         text = (PROJECT_ROOT / name).read_text()
         assert not re.search(r"https?:|--(extra-)?index", text)
         entries = re.split(r"\n(?=\S)", text.strip())

@@ -1,8 +1,12 @@
 import ast
 from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import botocore.session
 import pytest
+from botocore import xform_name
 
 import ingest_pipeline
 
@@ -11,13 +15,14 @@ PACKAGE = Path(ingest_pipeline.__file__).parent
 # What each part may know of the others. Parts that are not here know all, and nobody here knows
 # them: defs, definitions, api, local, cli.
 LAYERS = {
+    "extras": {"errors"},
     "values": set(),
     "errors": set(),
     "settings": {"errors"},
-    "media": {"errors", "values"},
+    "media": {"errors", "extras", "values"},
     "records": {"media", "values"},
     "aws": {"errors", "media", "records", "settings", "values"},
-    "sessions": {"aws", "errors", "media", "records", "values"},
+    "sessions": {"aws", "errors", "extras", "media", "records", "values"},
     "catalogue": {"aws", "errors", "media", "records", "values"},
     "pipeline": {
         "aws",
@@ -53,9 +58,35 @@ FOREIGN = {
     "sessions": {"boto3", "dagster", "fastapi"},
     "catalogue": {"boto3", "dagster", "fastapi"},
     "pipeline": {"boto3", "dagster", "fastapi"},
-    "system": {"dagster", "fastapi"},
-    "api": {"dagster"},
-    "local": {"fastapi"},
+    "system": {"boto3", "dagster", "fastapi"},
+    "api": {"boto3", "dagster"},
+    "local": {"boto3", "fastapi"},
+}
+
+SERVICES = ("cloudformation", "dynamodb", "mediaconvert", "rekognition", "s3", "sqs")
+# What boto3 adds to a client's operations.
+ADDED = {
+    "copy",
+    "download_file",
+    "download_fileobj",
+    "generate_presigned_post",
+    "generate_presigned_url",
+    "get_paginator",
+    "get_waiter",
+    "paginate",
+    "upload_file",
+    "upload_fileobj",
+}
+# Methods of other objects that are named as one of a client's: the object, the method.
+NO_CLIENTS = {
+    ("TEMPLATES", "get_template"),
+    ("items", "scan"),
+    ("op", "create_table"),
+    ("own", "probe"),
+    ("reader", "probe"),
+    ("shutil", "copy"),
+    ("tables", "query"),
+    ("tables", "scan"),
 }
 
 
@@ -103,3 +134,86 @@ def test_a_part_does_without_the_libraries_of_others(part: str) -> None:
     for path in sources(part):
         roots = {name.partition(".")[0] for name in imports(path)}
         assert not roots & FOREIGN[part], path
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+@pytest.mark.parametrize("room", ["aws", "catalogue", "media/rules"])
+def test_every_module_has_a_test_file_of_its_own(room: str) -> None:
+    tests = Path(__file__).parent
+    for path in (PACKAGE / room).rglob("*.py"):
+        test = tests / path.relative_to(PACKAGE).with_name(f"test_{path.name}")
+        assert path.name == "__init__.py" or test.exists(), test
+
+
+def test_no_circle_leads_from_a_file_back_to_it() -> None:
+    files = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+    known = {name: files.keys() & set(imports(path)) - {name} for name, path in files.items()}
+    TopologicalSorter(known).prepare()
+
+
+@cache
+def client_methods() -> set[str]:
+    session = botocore.session.Session()
+    models = map(session.get_service_model, SERVICES)
+    return ADDED | {xform_name(name) for model in models for name in model.operation_names}
+
+
+def name_of(node: ast.expr) -> str:
+    """The last name of what an attribute is asked of: `s3` in `self._s3.get_object`."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name.strip("_")
+        case ast.Call(func=function):
+            return name_of(function)
+        case _:
+            return ""
+
+
+def calls_of_aws(tree: ast.AST) -> Iterator[str]:
+    """Whatever is asked of a client, and calls of what only a client has."""
+    methods = client_methods()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and name_of(node.value) in SERVICES:
+            yield ast.unparse(node)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            asked = (name_of(node.func.value), node.func.attr)
+            if asked[1] in methods and asked not in NO_CLIENTS:
+                yield ast.unparse(node.func)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "self.s3.get_object(Bucket=bucket)",
+        "system.clients.s3.head_bucket",
+        "pool.map(partial(s3.get_object, Bucket=bucket), keys)",
+        "self._dynamodb.exceptions.ConditionalCheckFailedException",
+        "client.get_paginator('list_objects_v2')",
+        "store.put_item(TableName=table)",
+        "sqs.anything()",
+        "connect(settings).sqs.send_message()",
+    ],
+)
+def test_a_call_of_aws_is_found(code: str) -> None:
+    assert list(calls_of_aws(ast.parse(code)))
+
+
+@pytest.mark.parametrize(
+    "code", ["self.tables.query(ASSETS, index, value)", "report.probe", "list_files(clients.s3)"]
+)
+def test_what_does_not_call_aws_is_not_taken_for_it(code: str) -> None:
+    assert not list(calls_of_aws(ast.parse(code)))
+
+
+def test_only_aws_calls_aws() -> None:
+    calling = {
+        path.relative_to(PACKAGE).as_posix(): found
+        for path in PACKAGE.rglob("*.py")
+        if not path.is_relative_to(PACKAGE / "aws")
+        and (found := list(calls_of_aws(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert calling == {}

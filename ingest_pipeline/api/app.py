@@ -21,7 +21,8 @@ from ingest_pipeline.api.errors import handle_errors
 from ingest_pipeline.api.health import Monitor
 from ingest_pipeline.api.identity import Operator, identifier
 from ingest_pipeline.api.pages.routes import router as pages
-from ingest_pipeline.settings import Settings, SettingsError
+from ingest_pipeline.errors import MistakeError
+from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 
 _MAX_BODY = 64 * 1024  # bytes; an asset takes 2 kB at most
@@ -105,7 +106,7 @@ def serve(config: Settings) -> None:
     """
     try:
         app = create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS})))
-    except (UsersError, SettingsError) as error:
+    except MistakeError as error:
         sys.exit(str(error))
     server = uvicorn.Server(
         uvicorn.Config(

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from ingest_pipeline.api.keys import fits
 from ingest_pipeline.api.models import NewAsset
 from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body
+from ingest_pipeline.aws.items import Page
 from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.aws.tables import Page, Tables
+from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.records.model import (
     POSTED,
     Asset,

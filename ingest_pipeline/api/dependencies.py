@@ -28,7 +28,6 @@ def _asset_index(system: "TheSystem") -> AssetIndex:
 def _responses(system: "TheSystem") -> Responses:
     return Responses(
         system.clients.s3,
-        system.clients.dynamodb,
         system.tables,
         system.config.upload_bucket,
         system.config.max_upload_bytes,

@@ -1,16 +1,15 @@
 """What a client reads when something went wrong: a message, never a traceback."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from ingest_pipeline.aws.tables import InvalidCursorError, ThrottledError
+from ingest_pipeline.aws.cursors import InvalidCursorError
+from ingest_pipeline.aws.tables import ThrottledError
 
 _log = logging.getLogger(__name__)
 
@@ -23,24 +22,6 @@ def handle_errors(app: FastAPI) -> None:
     for kind in (BotoCoreError, ClientError, ThrottledError):
         app.exception_handler(kind)(_aws_away)
     app.exception_handler(Exception)(_our_fault)
-
-
-@contextmanager
-def cursor_checked() -> Iterator[None]:
-    """Around the reading of a page: what AWS refuses as malformed there is the cursor.
-
-    Raises:
-        InvalidCursorError: it was tampered with.
-
-    """
-    try:
-        yield
-    except ParamValidationError as error:
-        raise InvalidCursorError("the cursor is none that this list gave") from error
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationException":
-            raise InvalidCursorError("the cursor is none that this list gave") from error
-        raise
 
 
 def _invalid(_request: Request, error: RequestValidationError) -> JSONResponse:

@@ -9,6 +9,8 @@ from typing import Generic, TypeVar
 import httpx
 
 from ingest_pipeline.api.models import Health, Part, QueueDepth
+from ingest_pipeline.aws.resources import check_bucket
+from ingest_pipeline.media.video.program import choose_ffmpeg
 from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
@@ -17,33 +19,34 @@ Answer = TypeVar("Answer")
 
 
 class Monitor:
-    """Asks AWS and Dagster side by side."""
+    """Asks AWS, Dagster and ffmpeg side by side."""
 
     def __init__(self, system: System) -> None:
         self._system = system
         self._aws = _Question(self._ask_aws)
         self._dagster = _Question(self._ask_dagster)
+        self._ffmpeg = _Question(self._ask_ffmpeg)
 
     def health(self) -> Health:
         """Ask now; an answer that takes longer than two seconds is none."""
         deadline = time.monotonic() + _SECONDS
-        aws, dagster = self._aws.ask(), self._dagster.ask()
+        aws, dagster, ffmpeg = self._aws.ask(), self._dagster.ask(), self._ffmpeg.ask()
         queues: dict[str, QueueDepth] = {}
         try:
             queues = aws.result(deadline - time.monotonic())
             aws_part = Part(ok=True, detail="S3, SQS and DynamoDB answer")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
             aws_part = _failed(error)
-        try:
-            detail = dagster.result(max(0, deadline - time.monotonic()))
-            dagster_part = Part(ok=True, detail=detail)
-        except Exception as error:  # noqa: BLE001
-            dagster_part = _failed(error)
-        return Health(aws=aws_part, dagster=dagster_part, queues=queues)
+        return Health(
+            aws=aws_part,
+            dagster=_part(dagster, deadline),
+            ffmpeg=_part(ffmpeg, deadline),
+            queues=queues,
+        )
 
     def _ask_aws(self) -> dict[str, QueueDepth]:
         system = self._system
-        system.clients.s3.head_bucket(Bucket=system.config.bucket)
+        check_bucket(system.clients.s3, system.config.bucket)
         system.tables.get(ASSETS, {"bucket": system.config.bucket, "file": "health"})
         depths = {
             queue.name: queue.depth()
@@ -55,11 +58,15 @@ class Monitor:
             for name, depth in depths.items()
         }
 
-    def _ask_dagster(self) -> str:
+    def _ask_dagster(self) -> Part:
         url = f"{self._system.config.ui_url}/server_info"
         response = httpx.get(url, timeout=_SECONDS, trust_env=False)
         version = response.raise_for_status().json()["dagster_version"]
-        return f"Dagster {version}"
+        return Part(ok=True, detail=f"Dagster {version}")
+
+    def _ask_ffmpeg(self) -> Part:
+        choice = choose_ffmpeg(self._system.config.ffmpeg)
+        return Part(ok=not choice.missing, detail=str(choice))
 
 
 class _Question(Generic[Answer]):
@@ -86,6 +93,13 @@ class _Question(Generic[Answer]):
             answer.set_result(self._question())
         except Exception as error:  # noqa: BLE001 - handed to those who wait
             answer.set_exception(error)
+
+
+def _part(answer: "Future[Part]", deadline: float) -> Part:
+    try:
+        return answer.result(max(0, deadline - time.monotonic()))
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
+        return _failed(error)
 
 
 def _failed(error: Exception) -> Part:

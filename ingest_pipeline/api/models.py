@@ -191,4 +191,5 @@ class Health(BaseModel):
 
     aws: Part
     dagster: Part
+    ffmpeg: Part = Field(description="The program that is used; not ok where it lacks something.")
     queues: dict[str, QueueDepth] = Field(description="By queue name; empty while AWS is away.")

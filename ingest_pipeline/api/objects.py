@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 
 from ingest_pipeline.api.dependencies import Cursor, Limit, TheSystem
-from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.keys import IN_PATH, ObjectKey
 from ingest_pipeline.api.models import BUCKET, Message, Rejection, Rejections
 from ingest_pipeline.catalogue.history import (
@@ -36,10 +35,9 @@ def list_rejections(
     cursor: Cursor = None,
 ) -> Rejections:
     """The versions that broke a bucket's rules, newest first, each with its reasons."""
-    with cursor_checked():
-        page = system.tables.page(
-            REPORTS, REJECTIONS, bucket, limit=limit, cursor=cursor, newest_first=True
-        )
+    page = system.tables.page(
+        REPORTS, REJECTIONS, bucket, limit=limit, cursor=cursor, newest_first=True
+    )
     ui_url = system.config.ui_url
     return Rejections(
         rejections=[Rejection.of(report, ui_url) for report in page.rows], cursor=page.cursor

@@ -12,7 +12,6 @@ from more_itertools import chunked, spy
 from starlette.exceptions import HTTPException
 
 from ingest_pipeline.api.dependencies import Cursor, Limit, ThePosts
-from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.identity import Caller
 from ingest_pipeline.api.models import InvalidPost, Message, NewPhoto, NewPost, PublicPost
 from ingest_pipeline.api.paging import NEXT_PAGE, next_page
@@ -110,8 +109,7 @@ def list_posts(
             _json_array(posts, found), media_type="application/json", headers=_PRIVATE
         )
     limit = limit or _MOST
-    with cursor_checked():
-        page = posts.page(user, limit, cursor)
+    page = posts.page(user, limit, cursor)
     query: dict[str, str | int] = {"user": user, "limit": limit} if user else {"limit": limit}
     return JSONResponse(
         [_public(posts, post).model_dump() for post in page.rows],

@@ -10,7 +10,6 @@ from pydantic import AfterValidator
 
 from ingest_pipeline.api.auth import TheUser
 from ingest_pipeline.api.dependencies import Cursor, Limit, TheResponses
-from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.models import Message, Video
 from ingest_pipeline.api.paging import NEXT_PAGE, next_page
 from ingest_pipeline.catalogue.responses import (
@@ -90,8 +89,7 @@ def list_videos(
             _json_array(videos), media_type="application/json", headers=_PRIVATE
         )
     limit = limit or _MOST
-    with cursor_checked():
-        page = responses.page(mail, limit, cursor)
+    page = responses.page(mail, limit, cursor)
     query: dict[str, str | int] = {"mail": mail, "limit": limit} if mail else {"limit": limit}
     return JSONResponse(
         [video.model_dump() for video in _videos(responses, page.rows)],

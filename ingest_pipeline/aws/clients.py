@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-from botocore.config import Config
-
 from ingest_pipeline.settings import Settings
 
-if TYPE_CHECKING:  # stubs are installed for development only
+if TYPE_CHECKING:  # boto3 takes 0.15 s, which a look at the definitions does without
+    from boto3.session import Session
+    from botocore.config import Config
     from types_boto3_cloudformation import CloudFormationClient
     from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_s3 import S3Client
@@ -23,9 +22,9 @@ class Clients:
 
     def __init__(
         self,
-        session: boto3.session.Session,
+        session: "Session",
         endpoint: str | None,
-        config: Config,
+        config: "Config",
         mediaconvert_endpoint: str | None = None,
         rekognition_endpoint: str | None = None,
     ) -> None:
@@ -52,7 +51,7 @@ class Clients:
     @cached_property
     def mediaconvert(self) -> Any:  # noqa: ANN401 - its stubs are 1 MB, for two calls
         """MediaConvert, which the embedded AWS has not."""
-        config = self._options["config"].merge(Config(signature_version="v4"))
+        config = self._signed_by_v4()
         return self._session.client(
             "mediaconvert", endpoint_url=self._mediaconvert_endpoint, config=config
         )
@@ -60,10 +59,16 @@ class Clients:
     @cached_property
     def rekognition(self) -> Any:  # noqa: ANN401 - as above, for one call
         """Rekognition, which the embedded AWS has not either."""
-        config = self._options["config"].merge(Config(signature_version="v4"))
+        config = self._signed_by_v4()
         return self._session.client(
             "rekognition", endpoint_url=self._rekognition_endpoint, config=config
         )
+
+    def _signed_by_v4(self) -> "Config":
+        from botocore.config import Config  # noqa: PLC0415
+
+        config: Config = self._options["config"]
+        return config.merge(Config(signature_version="v4"))
 
     @cached_property
     def cloudformation(self) -> "CloudFormationClient":
@@ -113,6 +118,9 @@ def open_clients(connection: Connection) -> Clients:
 
     The embedded AWS gets LocalStack's credentials; the real one boto3's ordinary chain.
     """
+    import boto3  # noqa: PLC0415
+    from botocore.config import Config  # noqa: PLC0415
+
     word = "test" if connection.is_embedded else None
     session = boto3.session.Session(
         region_name=connection.region, aws_access_key_id=word, aws_secret_access_key=word

@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from ingest_pipeline.aws.objects.state import known_version
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.values import FIRST_DAY
 
@@ -157,7 +158,7 @@ def _from_record(record: _Record, sent_at: datetime) -> ObjectRef:
     return ObjectRef(
         bucket=record.s3.bucket.name,
         key=found.key,
-        version=_known_version(found.version),
+        version=known_version(found.version),
         etag=_bare_etag(found.etag),
         size=found.size,
         sequencer=found.sequencer,
@@ -178,7 +179,7 @@ def _parse_bridged(message: dict[str, Any], sent_at: datetime) -> ParsedBody:
             ObjectRef(
                 bucket=event.detail.bucket.name,
                 key=found.key,
-                version=_known_version(found.version),
+                version=known_version(found.version),
                 etag=_bare_etag(found.etag),
                 size=found.size,
                 sequencer=found.sequencer,
@@ -258,11 +259,6 @@ def _arrival(told: datetime) -> datetime:
 
 def _bare_etag(etag: str | None) -> str | None:
     return etag.strip('"') if etag else None
-
-
-def _known_version(version: str | None) -> str | None:
-    """Unversioned objects come with "null" or nothing."""
-    return None if version in (None, "", "null") else version
 
 
 def _first_problem(error: Exception) -> str:

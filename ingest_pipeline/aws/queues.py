@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from more_itertools import chunked
 
+from ingest_pipeline.aws.resources import queue_url
+
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
 
@@ -46,7 +48,7 @@ class Queue:
     @cached_property
     def url(self) -> str:
         """The queue's URL."""
-        return self._sqs.get_queue_url(QueueName=self.name)["QueueUrl"]
+        return queue_url(self._sqs, self.name)
 
     def receive(self, visibility_seconds: int) -> list[Message]:
         """Up to ten messages, hidden from others for so long; empty when none wait."""

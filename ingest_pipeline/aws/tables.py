@@ -1,21 +1,15 @@
 """Rows of any number into and out of DynamoDB, typed both ways."""
 
-import base64
-import binascii
-import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
 from more_itertools import chunked
 
-from ingest_pipeline.errors import RefusedError, TransientError
+from ingest_pipeline.aws.items import Items, Page, fields_of, item_of
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.records.tables import (
     Condition,
     Index,
@@ -33,28 +27,14 @@ _TRANSACTION = 50  # TransactWriteItems takes 100; half keeps 50 rows of 64 KiB 
 _MAX_ATTEMPTS = 8  # with doubling pauses from 50 ms: about 6 s before giving up
 _REFUSED = "ConditionalCheckFailed"
 _PASSING = {_REFUSED, "None", "TransactionConflict", "ThrottlingError"}
-_TO_DYNAMODB = TypeSerializer()
-_FROM_DYNAMODB = TypeDeserializer()
-
-
-class InvalidCursorError(RefusedError):
-    """A page cursor that this API did not give out."""
 
 
 class ThrottledError(TransientError):
     """DynamoDB left items unprocessed after every attempt; passing, the run may be repeated."""
 
 
-@dataclass(frozen=True)
-class Page(Generic[Row]):
-    """Rows, and where the next page starts; None when this was the last."""
-
-    rows: list[Row]
-    cursor: str | None
-
-
 class Tables:
-    """Reads and writes rows of `catalog.tables`."""
+    """Reads and writes rows of `records.tables`."""
 
     def __init__(self, dynamodb: "DynamoDBClient") -> None:
         self._dynamodb = dynamodb
@@ -117,43 +97,51 @@ class Tables:
         Raises:
             InvalidCursorError: the cursor is none that a page of this partition gave.
         """
-        request: dict[str, Any] = {
-            "TableName": table.name,
-            "KeyConditionExpression": "#partition = :partition",
-            "ExpressionAttributeNames": {"#partition": index.attribute},
-            "ExpressionAttributeValues": {":partition": {"S": value}},
-            "Limit": limit,
-            "ScanIndexForward": not newest_first,
-        }
-        if index.name:
-            request["IndexName"] = index.name
-        if within:
-            request["KeyConditionExpression"] += f" AND {within.expression}"
-        if condition:
-            request["FilterExpression"] = condition.expression
-        for each in filter(None, (within, condition)):
-            request["ExpressionAttributeNames"] |= each.names
-            request["ExpressionAttributeValues"] |= _item(each.values)
-        if cursor:
-            request["ExclusiveStartKey"] = _decode_cursor(cursor, index.attribute, value)
-        try:
-            response = self._dynamodb.query(**request)
-        except ClientError as error:
-            if cursor and error.response["Error"]["Code"] == "ValidationException":
-                raise InvalidCursorError("the cursor is none that this list gave") from error
-            raise
-        return Page(
-            rows=[_row(table, item) for item in response["Items"]],
-            cursor=_encode_cursor(response.get("LastEvaluatedKey")),
+        found = self._items(table).page(
+            index,
+            value,
+            limit=limit,
+            cursor=cursor,
+            newest_first=newest_first,
+            within=within,
+            condition=condition,
         )
+        return _typed(table, found)
+
+    def scan(
+        self,
+        table: Table[Row],
+        *,
+        key: Collection[str],
+        limit: int,
+        cursor: str | None = None,
+        condition: Condition | None = None,
+    ) -> Page[Row]:
+        """Up to `limit` rows wherever they lie, in no order, from where `cursor` points.
+
+        `key` names the attributes of the table's key. A `condition` leaves rows out as that of a
+        page does.
+
+        Raises:
+            InvalidCursorError: the cursor is none that a scan of this table gave.
+        """
+        found = self._items(table).scan(key=key, limit=limit, cursor=cursor, condition=condition)
+        return _typed(table, found)
+
+    def count(self, table: Table[Row], index: Index, value: str, condition: Condition) -> int:
+        """How many rows of one partition meet a condition, as last written."""
+        return self._items(table).count(index, value, condition)
 
     def delete(self, table: Table[Row], key: Mapping[str, str]) -> None:
         """Delete the row under a key, if there is one."""
-        self._dynamodb.delete_item(TableName=table.name, Key=_item(key))
+        self._dynamodb.delete_item(TableName=table.name, Key=item_of(key))
+
+    def _items(self, table: Table[Row]) -> Items:
+        return Items(self._dynamodb, table.name, only=table.row_type.model_fields)
 
     def _put_batch(self, table: Table[Row], rows: Sequence[Row]) -> int:
         waiting: Mapping[str, Any] = {
-            table.name: [{"PutRequest": {"Item": _item_of(table, row)}} for row in rows]
+            table.name: [{"PutRequest": {"Item": _item_of_row(table, row)}} for row in rows]
         }
         for pause in _pauses():
             waiting = self._dynamodb.batch_write_item(RequestItems=waiting)["UnprocessedItems"]
@@ -166,7 +154,7 @@ class Tables:
         self, table: Table[Row], keys: Sequence[Mapping[str, str]]
     ) -> Iterator[Mapping[str, Any]]:
         waiting: Mapping[str, Any] = {
-            table.name: {"Keys": [_item(key) for key in keys], "ConsistentRead": True}
+            table.name: {"Keys": [item_of(key) for key in keys], "ConsistentRead": True}
         }
         for pause in _pauses():
             response = self._dynamodb.batch_get_item(RequestItems=waiting)
@@ -203,81 +191,25 @@ class Tables:
 def _conditional_put(table: Table[Row], row: Row, condition: Condition) -> dict[str, Any]:
     return {
         "TableName": table.name,
-        "Item": _item_of(table, row),
+        "Item": _item_of_row(table, row),
         "ConditionExpression": condition.expression,
         "ExpressionAttributeNames": dict(condition.names),
-        "ExpressionAttributeValues": _item(condition.values),
+        "ExpressionAttributeValues": item_of(condition.values),
     }
 
 
-def _item_of(table: Table[Row], row: Row) -> dict[str, Any]:
+def _item_of_row(table: Table[Row], row: Row) -> dict[str, Any]:
     fields = row.model_dump(mode="json", exclude_none=True)
-    return _item(fields | table.key(row) | table.index(row))
-
-
-def _item(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _TO_DYNAMODB.serialize(_storable(value)) for name, value in fields.items()}
-
-
-def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """DynamoDB has no binary floats: they go as the decimal that Python prints."""
-    if isinstance(value, float):
-        return Decimal(repr(value))
-    if isinstance(value, Mapping):
-        return {name: _storable(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_storable(each) for each in value]
-    return value
+    return item_of(fields | table.key(row) | table.index(row))
 
 
 def _row(table: Table[Row], item: Mapping[str, Any]) -> Row:
-    fields = {
-        name: _plain(_FROM_DYNAMODB.deserialize(value))
-        for name, value in item.items()
-        if name in table.row_type.model_fields
-    }
-    return table.row_type.model_validate(fields)
+    return table.row_type.model_validate(fields_of(item, table.row_type.model_fields))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_plain(each) for each in value]
-    return value
+def _typed(table: Table[Row], found: Page[dict[str, Any]]) -> Page[Row]:
+    return Page([table.row_type.model_validate(fields) for fields in found.rows], found.cursor)
 
 
 def _pauses() -> Iterator[float]:
     return (0.05 * 2**attempt for attempt in range(_MAX_ATTEMPTS))
-
-
-def cursor_behind(key: Mapping[str, str]) -> str:
-    """The cursor of what follows a row: its key in the table, and in the index that is walked."""
-    return _encoded(_item(key))
-
-
-def _encode_cursor(key: Mapping[str, Any] | None) -> str | None:
-    return _encoded(key) if key else None
-
-
-def _encoded(key: Mapping[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
-
-
-def _decode_cursor(cursor: str, attribute: str, value: str) -> dict[str, Any]:
-    try:
-        key = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError, RecursionError) as error:
-        raise InvalidCursorError("the cursor is none that this list gave") from error
-    if not isinstance(key, dict) or not all(map(_is_text, key.values())):
-        raise InvalidCursorError("the cursor is none that this list gave")
-    if key.get(attribute) != {"S": value}:
-        raise InvalidCursorError("the cursor belongs to another list")
-    return key
-
-
-def _is_text(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    """Whether this is a DynamoDB string: the keys of every table and index are."""
-    return isinstance(value, dict) and [*value] == ["S"] and isinstance(value["S"], str)

@@ -101,7 +101,7 @@ def history(
     reports = list(tables.query(REPORTS, REPORTS_BY_OBJECT, object_uri(bucket, key)))
     reports.sort(key=lambda report: _age(report, standing), reverse=True)
     stories = [_story(report, ui_url) for report in reports]
-    if standing and _version(standing) not in {report.version for report in reports}:
+    if standing and standing.row_version not in {report.version for report in reports}:
         stories.insert(0, _waiting(standing, ingest_queue))
     newest = stories[0] if stories else _unknown()
     asset = tables.get(ASSETS, {"bucket": bucket, "file": key})
@@ -126,13 +126,9 @@ def _standing(s3: "S3Client", bucket: str, key: str) -> ObjectState | None:
         return None
 
 
-def _version(state: ObjectState) -> str:
-    return state.version or state.etag
-
-
 def _age(report: Report, standing: ObjectState | None) -> tuple[bool, datetime, datetime]:
     """Sort by age; LastModified is told in seconds, so what stands there outranks its equals."""
-    stands = standing is not None and report.version == _version(standing)
+    stands = standing is not None and report.version == standing.row_version
     return stands, report.last_modified or report.judged_at, report.judged_at
 
 
@@ -179,7 +175,7 @@ def _waiting(standing: ObjectState, queue: Queue) -> VersionStory:
     return VersionStory(
         outcome=WAITING,
         reasons=(Reason(rule="examined", found=found, wanted="a run's report"),),
-        version=_version(standing),
+        version=standing.row_version,
         report=Findings(
             size=standing.size, etag=standing.etag, last_modified=standing.last_modified
         ),

@@ -4,9 +4,10 @@ What is fetched comes with a type that we chose by its content: never one that a
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from ingest_pipeline.aws.objects.signing import signed_get, signed_put
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.records.model import (
     Preview,
@@ -17,7 +18,6 @@ from ingest_pipeline.records.model import (
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-VALID_SECONDS = 3600
 _UNKNOWN_TYPE = "application/octet-stream"
 _TYPES = {
     (Kind.AUDIO, "wav"): "audio/wav",
@@ -75,46 +75,38 @@ class Links:
 
     def content(self, report: Report, use: Use) -> str:
         """A link to what stands at an object's key."""
-        return self._get(
+        return signed_get(
+            self.s3,
             report.bucket,
             report.key,
-            ResponseContentType=use.content_type,
-            ResponseContentDisposition=use.disposition,
+            content_type=use.content_type,
+            disposition=use.disposition,
         )
 
     def rendition(self, rendition: Rendition) -> str:
         """A link to a rendition."""
-        return self._get(
+        return signed_get(
+            self.s3,
             rendition.rendition_bucket,
             rendition.rendition_key,
-            ResponseContentType=rendition.content_type,
+            content_type=rendition.content_type,
         )
 
     def picture(self, preview: Preview, key: str) -> str:
         """A link to a picture of a preview, which a browser may keep: a version has one."""
-        return self._get(
+        return signed_get(
+            self.s3,
             preview.preview_bucket,
             key,
-            ResponseContentType=preview.content_type or _UNKNOWN_TYPE,
-            ResponseCacheControl="private, max-age=604800, immutable",
+            content_type=preview.content_type or _UNKNOWN_TYPE,
+            cache_control="private, max-age=604800, immutable",
         )
 
     def upload(self, bucket: str, key: str, size: int) -> str:
         """A link at which a browser puts a file of exactly `size` bytes."""
-        return self.s3.generate_presigned_url(
-            "put_object",
-            Params={"Bucket": bucket, "Key": key, "ContentLength": size},
-            ExpiresIn=VALID_SECONDS,
-        )
+        return signed_put(self.s3, bucket, key, size=size)
 
     def origin(self, bucket: str) -> str:
         """The origin, `https://host:port`, of all links to a bucket."""
-        url = urlsplit(self._get(bucket, "any"))
+        url = urlsplit(signed_get(self.s3, bucket, "any"))
         return f"{url.scheme}://{url.netloc}"
-
-    def _get(self, bucket: str, key: str, **options: Any) -> str:  # noqa: ANN401 - boto3's
-        return self.s3.generate_presigned_url(
-            "get_object",
-            Params={"Bucket": bucket, "Key": key, **options},
-            ExpiresIn=VALID_SECONDS,
-        )

@@ -1,25 +1,26 @@
 """Posts: what people share, with a photo that they upload and what is seen on it."""
 
-import base64
-import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from pydantic import Field, TypeAdapter
 
 from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body
+from ingest_pipeline.aws.items import Items, Page
+from ingest_pipeline.aws.objects.listing import list_current_versions
 from ingest_pipeline.aws.objects.ranged import RangedObject
+from ingest_pipeline.aws.objects.signing import signed_get, signed_put
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     ObjectReplacedError,
 )
 from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.aws.tables import InvalidCursorError, Page, Tables
+from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.media.sniff import sniff
 from ingest_pipeline.records.model import (
@@ -29,6 +30,7 @@ from ingest_pipeline.records.model import (
 from ingest_pipeline.records.tables import (
     POSTS,
     POSTS_BY_USER,
+    Condition,
 )
 from ingest_pipeline.values import Frozen, Timestamp
 
@@ -38,18 +40,15 @@ if TYPE_CHECKING:
 
 _USER, _POST = "USER#", "POST#"  # before the names and ids in the table
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_VALID_SECONDS = 3600  # of links
 _PAGE = 1000  # rows of one call where all are asked for
 _MOST_NAME_BYTES = 200  # of a file's name in its key, of which S3 takes 1024 in all
 _HEAD = 64 * 1024  # bytes that tell an image's type
 _UNKNOWN_TYPE = "application/octet-stream"
-_NotEmpty = Annotated[str, Field(min_length=1)]
-_CURSOR = TypeAdapter(tuple[_NotEmpty, _NotEmpty])
 _TIMESTAMP: TypeAdapter[datetime] = TypeAdapter(Timestamp)
 
 # Stands for a post that is there. The system before this one left rows without a title behind,
 # where labels came after their post was deleted.
-_IS_THERE = "attribute_exists(title)"
+_IS_THERE = Condition("attribute_exists(title)")
 
 
 class Upload(Frozen):
@@ -73,12 +72,15 @@ class Posts:
     delete_queue: Queue
     bucket: str
 
+    @property
+    def _items(self) -> Items:
+        return Items(self.dynamodb, POSTS.name)
+
     def create(self, user: str, title: str, body: str) -> tuple[str, dict[str, Any]]:
         """Add a post; its id, and DynamoDB's answer."""
         post_id = str(uuid4())
-        texts = {"title": {"S": title}, "body": {"S": body}}
-        answer = self.dynamodb.put_item(TableName=POSTS.name, Item=_key(user, post_id) | texts)
-        return post_id, {**answer}
+        texts = {"title": title, "body": body}
+        return post_id, self._items.put(_key(user, post_id) | texts)
 
     def all(self, user: str | None) -> Iterator[Post]:
         """Every post, or every one of a user, fetched as they are asked for."""
@@ -95,24 +97,24 @@ class Posts:
         Raises:
             InvalidCursorError: the cursor is none that this list gave.
         """
-        request: dict[str, Any] = {
-            "TableName": POSTS.name,
-            "Limit": limit,
-            "ConsistentRead": True,
-            "FilterExpression": _IS_THERE,
-        }
-        if cursor:
-            request["ExclusiveStartKey"] = _decoded(cursor, user)
         if user is None:
-            found: Any = self.dynamodb.scan(**request)
-        else:
-            found = self.dynamodb.query(
-                **request,
-                KeyConditionExpression="#user = :user",
-                ExpressionAttributeNames={"#user": POSTS_BY_USER.attribute},
-                ExpressionAttributeValues={":user": {"S": _USER + user}},
+            found = self._items.scan(
+                key=("user", "id"),
+                limit=limit,
+                cursor=cursor,
+                condition=_IS_THERE,
+                consistent=True,
             )
-        return Page([_post(item) for item in found["Items"]], _encoded(found))
+        else:
+            found = self._items.page(
+                POSTS_BY_USER,
+                _USER + user,
+                limit=limit,
+                cursor=cursor,
+                condition=_IS_THERE,
+                consistent=True,
+            )
+        return Page([_post(fields) for fields in found.rows], found.cursor)
 
     def delete(self, user: str, post_id: str) -> dict[str, Any] | None:
         """Delete a user's post and order the deletion of its images; DynamoDB's answer.
@@ -124,41 +126,20 @@ class Posts:
         if not self._has(user, post_id):
             return None
         ordered = self._order_images(user, post_id)
-        answer = self._remove(user, post_id)
+        answer = self._items.delete(_key(user, post_id), _IS_THERE)  # None: another was faster
         self._order_images(user, post_id, but=ordered)
         return answer
-
-    def _remove(self, user: str, post_id: str) -> dict[str, Any] | None:
-        """Delete the row; None where another client was faster."""
-        try:
-            answer = self.dynamodb.delete_item(
-                TableName=POSTS.name, Key=_key(user, post_id), ConditionExpression=_IS_THERE
-            )
-        except self.dynamodb.exceptions.ConditionalCheckFailedException:
-            return None
-        return {**answer}
 
     def _has(self, user: str, post_id: str) -> bool:
         if not _ID.fullmatch(post_id):
             return False
-        found = self.dynamodb.get_item(
-            TableName=POSTS.name, Key=_key(user, post_id), ConsistentRead=True
-        )
-        return "title" in found.get("Item", {})
+        return "title" in (self._items.get(_key(user, post_id)) or {})
 
     def _order_images(
-        self, user: str, post_id: str, but: frozenset[tuple[str, str]] = frozenset()
-    ) -> frozenset[tuple[str, str]]:
+        self, user: str, post_id: str, but: frozenset[tuple[str, str | None]] = frozenset()
+    ) -> frozenset[tuple[str, str | None]]:
         """Order the deletion of what stands below a post's prefix now; keys and versions."""
-        pages = self.s3.get_paginator("list_object_versions").paginate(
-            Bucket=self.bucket, Prefix=f"{user}/{post_id}/"
-        )
-        standing = frozenset(
-            (entry["Key"], entry["VersionId"])
-            for page in pages
-            for entry in page.get("Versions", [])
-            if entry["IsLatest"]
-        )
+        standing = frozenset(list_current_versions(self.s3, self.bucket, f"{user}/{post_id}/"))
         for key, version in standing - but:
             self._order(key, version)
         return standing
@@ -167,9 +148,9 @@ class Posts:
         """Order the deletion of a version that `attach` found no post for."""
         self._order(key, version)
 
-    def _order(self, key: str, version: str) -> None:
+    def _order(self, key: str, version: str | None) -> None:
         # An unversioned bucket has no other: the order means what stands there when it is given.
-        attributes = {} if version == "null" else {VERSION_ATTRIBUTE: version}
+        attributes = {VERSION_ATTRIBUTE: version} if version else {}
         self.delete_queue.send(delete_order_body(self.bucket, key), **attributes)
 
     def upload(self, user: str, post_id: str, file_name: str, content_type: str) -> Upload | None:
@@ -180,11 +161,7 @@ class Posts:
         if not self._has(user, post_id):
             return None
         key = f"{user}/{post_id}/{uuid4()}{readable_name(file_name)}"
-        url = self.s3.generate_presigned_url(
-            "put_object",
-            Params={"Bucket": self.bucket, "Key": key, "ContentType": content_type},
-            ExpiresIn=_VALID_SECONDS,
-        )
+        url = signed_put(self.s3, self.bucket, key, content_type=content_type)
         return Upload(upload_url=url, object_name=key)
 
     def link(self, post: Post) -> str | None:
@@ -195,17 +172,12 @@ class Posts:
         if not post.image:
             return None
         content_type = post.image_type or _UNKNOWN_TYPE
-        return self.s3.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": self.bucket,
-                "Key": post.image,
-                "ResponseContentType": content_type,
-                "ResponseContentDisposition": (
-                    "attachment" if content_type == _UNKNOWN_TYPE else "inline"
-                ),
-            },
-            ExpiresIn=_VALID_SECONDS,
+        return signed_get(
+            self.s3,
+            self.bucket,
+            post.image,
+            content_type=content_type,
+            disposition="attachment" if content_type == _UNKNOWN_TYPE else "inline",
         )
 
     def attach(
@@ -225,26 +197,13 @@ class Posts:
             image_type, uploaded = self._look_at(key, version)
         except (ObjectGoneError, ObjectReplacedError):
             return True
-        try:
-            self.dynamodb.update_item(
-                TableName=POSTS.name,
-                Key=_key(*named),
-                UpdateExpression=(
-                    "SET image = :image, image_type = :type, image_at = :at, labels = :labels"
-                ),
-                ConditionExpression=(
-                    f"{_IS_THERE} AND (attribute_not_exists(image_at) OR image_at <= :at)"
-                ),
-                ExpressionAttributeValues={
-                    ":image": {"S": key},
-                    ":type": {"S": image_type},
-                    ":at": {"S": _TIMESTAMP.dump_python(uploaded, mode="json")},
-                    ":labels": {"L": [{"S": label} for label in labels]},
-                },
-            )
-        except self.dynamodb.exceptions.ConditionalCheckFailedException:
-            return self._has(*named)
-        return True
+        at = _TIMESTAMP.dump_python(uploaded, mode="json")
+        is_latest = Condition(
+            f"{_IS_THERE.expression} AND (attribute_not_exists(image_at) OR image_at <= :at)",
+            values={":at": at},
+        )
+        shown = {"image": key, "image_type": image_type, "image_at": at, "labels": [*labels]}
+        return self._items.update(_key(*named), shown, is_latest) or self._has(*named)
 
     def _look_at(self, key: str, version: str | None) -> tuple[str, datetime]:
         """What an image is by its content, and when it was uploaded."""
@@ -262,8 +221,8 @@ def readable_name(file_name: str) -> str:
     return shown.encode()[-_MOST_NAME_BYTES:].decode(errors="ignore")  # the end has the suffix
 
 
-def _key(user: str, post_id: str) -> dict[str, Any]:
-    return {"user": {"S": _USER + user}, "id": {"S": _POST + post_id}}
+def _key(user: str, post_id: str) -> dict[str, str]:
+    return {"user": _USER + user, "id": _POST + post_id}
 
 
 def _named_by(key: str) -> tuple[str, str] | None:
@@ -275,30 +234,12 @@ def _named_by(key: str) -> tuple[str, str] | None:
             return None
 
 
-def _post(item: Any) -> Post:  # noqa: ANN401 - boto3's shapes
+def _post(fields: dict[str, Any]) -> Post:
+    """A row, without the attributes that the system before this one held in another type."""
     texts = {
-        name: value["S"]
-        for name, value in item.items()
-        if name in Post.model_fields and "S" in value
+        name: value
+        for name, value in fields.items()
+        if name in Post.model_fields and isinstance(value, str)
     }
-    labels = item.get("labels", {}).get("L", [])
-    return Post.model_validate(texts | {"labels": tuple(label["S"] for label in labels)})
-
-
-def _encoded(found: Any) -> str | None:  # noqa: ANN401 - boto3's shapes
-    key = found.get("LastEvaluatedKey")
-    if not key:
-        return None
-    text = json.dumps([key["user"]["S"], key["id"]["S"]])
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _decoded(cursor: str, user: str | None) -> dict[str, Any]:
-    try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True)
-        partition, row = _CURSOR.validate_json(text)
-    except ValueError as error:
-        raise InvalidCursorError("the cursor is none that this list gave") from error
-    if user is not None and partition != _USER + user:
-        raise InvalidCursorError("the cursor belongs to another list")
-    return {"user": {"S": partition}, "id": {"S": row}}
+    labels = fields.get("labels")
+    return Post.model_validate(texts | {"labels": labels if isinstance(labels, list) else []})

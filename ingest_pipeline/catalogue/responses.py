@@ -1,16 +1,14 @@
 """Videos that people send in through a browser's form, and what was made of them."""
 
-import base64
-import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING
 
-from pydantic import Field, TypeAdapter
-
-from ingest_pipeline.aws.tables import InvalidCursorError, Page, Tables
+from ingest_pipeline.aws.items import Page
+from ingest_pipeline.aws.objects.signing import signed_form, signed_get
+from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.records.model import (
     Rendition,
     VideoResponse,
@@ -25,14 +23,11 @@ from ingest_pipeline.records.tables import (
 from ingest_pipeline.values import Frozen, object_uri
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb import DynamoDBClient
     from types_boto3_s3 import S3Client
 
-_VALID_SECONDS = 3600  # of forms and links
 _PAGE = 1000  # rows of one call where all are asked for
 _NUMBER = re.compile("[0-9]+")
-_NotEmpty = Annotated[str, Field(min_length=1)]
-_CURSOR = TypeAdapter(tuple[_NotEmpty, _NotEmpty])
+_KEY = ("ProjectStep", "Mail")  # of the table
 
 
 class UploadForm(Frozen):
@@ -52,7 +47,6 @@ class Responses:
     """Invites videos, and finds them again."""
 
     s3: "S3Client"
-    dynamodb: "DynamoDBClient"
     tables: Tables
     upload_bucket: str
     max_upload_bytes: int
@@ -71,17 +65,15 @@ class Responses:
         return self._form(key)
 
     def _form(self, key: str) -> UploadForm:
-        form = self.s3.generate_presigned_post(
+        form = signed_form(
+            self.s3,
             self.upload_bucket,
             key,
-            Fields={"Content-Type": "video/webm"},
-            Conditions=[
-                ["content-length-range", 1, self.max_upload_bytes],
-                ["starts-with", "$Content-Type", "video/"],
-            ],
-            ExpiresIn=_VALID_SECONDS,
+            content_type="video/webm",
+            family="video/",
+            most_bytes=self.max_upload_bytes,
         )
-        return UploadForm(url=form["url"], fields=form["fields"])
+        return UploadForm(url=form.url, fields=form.fields)
 
     def all(self, mail: str | None) -> Iterator[VideoResponse]:
         """Every response, or every one of a person, fetched as they are asked for."""
@@ -98,16 +90,9 @@ class Responses:
         Raises:
             InvalidCursorError: the cursor is none that this list gave.
         """
-        if mail is None:
-            return self._scan(limit, cursor)
+        if mail is None:  # no attribute is shared by all, so no query finds them
+            return self.tables.scan(RESPONSES, key=_KEY, limit=limit, cursor=cursor)
         return self.tables.page(RESPONSES, RESPONSES_BY_MAIL, mail, limit=limit, cursor=cursor)
-
-    def _scan(self, limit: int, cursor: str | None) -> Page[VideoResponse]:
-        """Read rows wherever they lie: no attribute is shared by all, so no query finds them."""
-        start: Any = {"ExclusiveStartKey": _decoded(cursor)} if cursor else {}
-        found = self.dynamodb.scan(TableName=RESPONSES.name, Limit=limit, **start)
-        rows = [_response(item) for item in found["Items"]]
-        return Page(rows, _encoded(found.get("LastEvaluatedKey")))
 
     def with_links(
         self, responses: Iterable[VideoResponse]
@@ -134,35 +119,10 @@ class Responses:
         return [self._link(each) for each in renditions if each.version == version]
 
     def _link(self, rendition: Rendition) -> str:
-        return self.s3.generate_presigned_url(
-            "get_object",
-            Params={
-                "Bucket": rendition.rendition_bucket,
-                "Key": rendition.rendition_key,
-                "ResponseContentDisposition": "inline",
-                "ResponseContentType": rendition.content_type,
-            },
-            ExpiresIn=_VALID_SECONDS,
+        return signed_get(
+            self.s3,
+            rendition.rendition_bucket,
+            rendition.rendition_key,
+            content_type=rendition.content_type,
+            disposition="inline",
         )
-
-
-def _response(item: Any) -> VideoResponse:  # noqa: ANN401 - boto3's shapes
-    return VideoResponse.model_validate(
-        {name: item[name]["S"] for name in VideoResponse.model_fields}
-    )
-
-
-def _encoded(key: Any) -> str | None:  # noqa: ANN401 - boto3's shapes
-    if not key:
-        return None
-    text = json.dumps([key["ProjectStep"]["S"], key["Mail"]["S"]])
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _decoded(cursor: str) -> dict[str, Any]:
-    try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True)
-        project_step, mail = _CURSOR.validate_json(text)
-    except ValueError as error:
-        raise InvalidCursorError("the cursor is none that this list gave") from error
-    return {"ProjectStep": {"S": project_step}, "Mail": {"S": mail}}

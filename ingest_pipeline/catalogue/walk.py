@@ -1,6 +1,5 @@
 """Pages of rows, found by walking the days of arrival backwards."""
 
-import base64
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from itertools import islice
@@ -8,7 +7,9 @@ from typing import Annotated, Generic, NamedTuple
 
 from pydantic import Field, TypeAdapter
 
-from ingest_pipeline.aws.tables import InvalidCursorError, Page, Tables, cursor_behind
+from ingest_pipeline.aws import cursors
+from ingest_pipeline.aws.items import Page, cursor_behind
+from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.records.model import (
     ImageLabels,
@@ -194,13 +195,9 @@ _PLACE = TypeAdapter(tuple[_Day, str | None])
 
 def encode_place(place: Place) -> str:
     """A place as a cursor that a client hands back."""
-    return base64.urlsafe_b64encode(_PLACE.dump_json(place)).decode()
+    return cursors.encode([*place])
 
 
 def decode_place(cursor: str) -> Place:
     """The place that a cursor tells; raises `InvalidCursorError` where we never gave it."""
-    try:
-        text = base64.b64decode(cursor, altchars=b"-_", validate=True)
-        return Place(*_PLACE.validate_json(text))
-    except ValueError as error:
-        raise InvalidCursorError("the cursor is none that the catalogue gave") from error
+    return Place(*cursors.decode(cursor, _PLACE))

@@ -1,85 +1,53 @@
-"""`ingest-pipeline`: the commands a person types. Thin: each calls what does the work."""
+"""`ingest-pipeline`: what a person types. The commands are imported when one is called.
 
-import json
-import sys
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from pathlib import Path
+They bring boto3, SQLAlchemy and more, for which `--help` would keep people waiting a second.
+"""
+
 from typing import Any
 
 import click
-from botocore.exceptions import EndpointConnectionError
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-from rich.table import Table
-from rich.text import Text
 
-from ingest_pipeline.aws.errors import AWS_ERRORS
-from ingest_pipeline.catalogue.history import (
-    UNKNOWN,
-    VersionStory,
-)
-from ingest_pipeline.catalogue.links import Links
-from ingest_pipeline.cli.sessions import sessions
-from ingest_pipeline.errors import IngestError
-from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
-from ingest_pipeline.local.samples import (
-    Upload,
-    Uploaded,
-    event_counts,
-    image_labels,
-    outcomes,
-    plan_uploads,
-    put,
-    put_sample_sessions,
-    renditions,
-    sample_uploads,
-    unseen,
-    videos,
-)
-from ingest_pipeline.local.server import serve, stopped_cleanly
-from ingest_pipeline.local.stack import set_up
-from ingest_pipeline.local.supervisor import whole_system
-from ingest_pipeline.pipeline.ingest.reconcile import Difference
-from ingest_pipeline.pipeline.queue.redrive import (
-    redrive_dead_letters,
-    redrive_object,
-)
-from ingest_pipeline.records.model import (
-    ImageLabels,
-    Rendition,
-    Report,
-)
-from ingest_pipeline.records.tables import (
-    BY_DAY,
-    REPORTS,
-)
-from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
-from ingest_pipeline.system import System
-
-_DEMO_SECONDS = 120
-_BACKFILLS = {
-    "objects": ["probe_report", "valid_asset_index", "rejected_objects", "ingest_receipts"],
-    "sessions": ["session_reports", "session_events"],
+_COMMANDS = {
+    "aws": "Run the embedded AWS alone: for a plain `dagster dev`, or the tests of others.",
+    "backfill": "Take in again all that arrived on these days, as a Dagster backfill; watch it.",
+    "demo": "Start everything, take in the samples, print what became of each, and stop.",
+    "dev": "Start everything, drop the samples (never into a real account), and run until Ctrl-C.",
+    "put": "Upload files, and the files in folders.",
+    "reconcile": "Compare buckets and tables; send what disagrees through the ingest queue again.",
+    "redrive": "Send objects through the ingest queue again.",
+    "restore": "Bring a rejected or deleted object back, and keep it from then on.",
+    "sessions": "Driving sessions of voice-annotated events.",
+    "status": "Queues, dead letters, and what became of today's objects.",
+    "why": "Tell the whole story of an object, newest version first.",
 }
-_PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
-_console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 
 
 class _Commands(click.Group):
     """Errors that a person can act on are a line, not a traceback; the exit code is 1."""
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        from ingest_pipeline.cli.commands import commands  # noqa: PLC0415
+
+        return commands.get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's own
         try:
             return super().invoke(ctx)
-        except EndpointConnectionError as error:
-            hint = "is `make dev`, or `ingest-pipeline aws`, running?"
-            raise click.ClickException(f"{error} - {hint}") from error
-        except (IngestError, *AWS_ERRORS) as error:
-            raise click.ClickException(str(error)) from error
+        except Exception as error:
+            from ingest_pipeline.cli.commands import told  # noqa: PLC0415
+
+            if (line := told(error)) is None:
+                raise
+            raise click.ClickException(line) from error
 
 
 @click.group(cls=_Commands)
@@ -91,326 +59,9 @@ def main(ctx: click.Context) -> None:
     Settings come from the environment: INGEST_HOME, INGEST_AWS (embedded or real),
     INGEST_AWS_PORT, INGEST_UI_PORT, INGEST_API_PORT and AWS_*; the README lists them all.
     """
-    # A person waits: better an error soon than the five attempts of a run.
-    ctx.obj = System(settings().model_copy(update={"aws_attempts": 2}))
+    from ingest_pipeline.cli.commands import person_system  # noqa: PLC0415
 
-
-@main.command()
-@click.pass_obj
-def dev(system: System) -> None:
-    """Start everything, drop the samples (never into a real account), and run until Ctrl-C."""
-    supervisor = whole_system(system.config)
-    _announce()
-    try:
-        with supervisor.running():
-            if system.config.aws == "embedded":
-                for upload in unseen(system, sample_uploads(system.config.bucket)):
-                    put(system, upload)
-            _print_addresses(system.config)
-            supervisor.watch()
-    except KeyboardInterrupt:
-        click.echo("stopped")
-
-
-@main.command()
-@click.pass_obj
-def demo(system: System) -> None:
-    """Start everything, take in the samples, print what became of each, and stop.
-
-    Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes,
-    the video no rendition, or the photo no labels.
-    """
-    _announce()
-    with whole_system(system.config).running():
-        uploaded = [put(system, upload) for upload in sample_uploads(system.config.bucket)]
-        session_ids = put_sample_sessions(system)
-        reports = outcomes(system, uploaded, _DEMO_SECONDS)
-        events = event_counts(system, session_ids, _DEMO_SECONDS)
-        made = renditions(system, reports, _DEMO_SECONDS)
-        labelled = image_labels(system, reports, _DEMO_SECONDS)
-    _print_reports(reports)
-    _print_renditions(system, made)
-    _print_labels(labelled)
-    _print_sessions(session_ids, events)
-    _exit_unless_complete(reports, uploaded)
-    if unmade := {report.uri for report in videos(reports)} - {each.uri for each in made}:
-        raise click.ClickException(f"no rendition in time: {', '.join(unmade)}")
-    if not any(each.labels for each in labelled):
-        raise click.ClickException("no labels of the photo in time")
-    if missing := [session for session in session_ids if session not in events]:
-        raise click.ClickException(f"not in the event database in time: {', '.join(missing)}")
-
-
-@main.command()
-@click.pass_obj
-def aws(system: System) -> None:
-    """Run the embedded AWS alone: for a plain `dagster dev`, or the tests of others."""
-    config = system.config
-    ready = config.state / "aws" / "ready"
-    ready.unlink(missing_ok=True)
-    interrupted = not stopped_cleanly(config)
-
-    def on_ready() -> None:
-        set_up(system.clients, PROJECT_ROOT / "infra" / "data.yaml")
-        ready.touch()
-        click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
-        if interrupted:  # rows and messages of the last seconds may be gone, objects are not
-            click.echo(f"{_repair(system, timedelta(0))} objects sent through the queue again")
-
-    serve(config, on_ready)
-
-
-@main.command("put")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--bucket", help="Where to; default: INGEST_BUCKET.")
-@click.option("--prefix", default="", help="Put before each key, such as `2026/march/`.")
-@click.option("--wait", default=0, help="Seconds to wait for the outcomes, and print them.")
-@click.pass_obj
-def put_files(
-    system: System, paths: tuple[Path, ...], bucket: str | None, prefix: str, wait: int
-) -> None:
-    """Upload files, and the files in folders."""
-    uploads = list(plan_uploads(paths, bucket or system.config.bucket, prefix))
-    uploaded = _put_with_progress(system, uploads)
-    if wait:
-        reports = outcomes(system, uploaded, wait)
-        _print_reports(reports)
-        _exit_unless_complete(reports, uploaded)
-
-
-@main.command()
-@_as_json
-@click.pass_obj
-def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
-    """Queues, dead letters, and what became of today's objects."""
-    depths = {
-        queue.name: queue.depth()
-        for each in system.queues
-        for queue in (each.queue, each.dead_letters)
-    }
-    today = datetime.now(UTC).strftime("%Y-%m-%d")
-    counts = Counter(report.outcome.value for report in system.tables.query(REPORTS, BY_DAY, today))
-    if as_json:
-        _print_json(
-            {
-                "queues": {
-                    name: {"waiting": depth.waiting, "in_flight": depth.in_flight}
-                    for name, depth in depths.items()
-                },
-                "today": {"day": today, "outcomes": dict(counts)},
-            }
-        )
-        return
-    table = Table("queue", "waiting", "in flight")
-    for name, depth in depths.items():
-        table.add_row(name, str(depth.waiting), str(depth.in_flight))
-    _console.print(table)
-    described = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
-    _console.print(f"today ({today}): {described or 'nothing yet'}")
-
-
-@main.command()
-@click.argument("uri", metavar="s3://BUCKET/KEY")
-@_as_json
-@click.pass_obj
-def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
-    """Tell the whole story of an object, newest version first.
-
-    Exits with 1 when neither the records nor the bucket know anything of it.
-    """
-    bucket, key = _parsed(uri)
-    story = system.history(bucket, key)
-    if as_json:
-        _print_json(story.model_dump(mode="json"))
-    else:
-        for version in story.history or (story,):
-            _print_story(uri, version)
-    if story.outcome == UNKNOWN:
-        sys.exit(1)
-
-
-@main.command()
-@click.argument("uris", nargs=-1, metavar="[s3://BUCKET/KEY]...")
-@click.option("--dead-letters", is_flag=True, help="Also every message that was given up.")
-@click.pass_obj
-def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None:  # noqa: FBT001
-    """Send objects through the ingest queue again."""
-    if not uris and not dead_letters:
-        raise click.UsageError("name objects (s3://BUCKET/KEY), or use --dead-letters")
-    for uri in uris:
-        redrive_object(system.clients.s3, system.queues.ingest.queue, *_parsed(uri))
-    moved = 0
-    if dead_letters:
-        for each in system.queues:
-            moved += redrive_dead_letters(each.dead_letters, each.queue)
-    click.echo(f"{len(uris)} objects and {moved} dead letters sent again")
-
-
-@main.command()
-@click.argument("uri", metavar="s3://BUCKET/KEY")
-@click.pass_obj
-def restore(system: System, uri: str) -> None:
-    """Bring a rejected or deleted object back, and keep it from then on."""
-    report = system.restorer().restore(*_parsed(uri))
-    click.echo(f"{report.uri} version {report.version} stands in its bucket again")
-
-
-@main.command()
-@click.option("--dry-run", is_flag=True, help="Only list what disagrees.")
-@click.option("--grace", default=0, help="Seconds within which an object is left to its run.")
-@_as_json
-@click.pass_obj
-def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:  # noqa: FBT001
-    """Compare buckets and tables; send what disagrees through the ingest queue again."""
-    found = _differences(system, timedelta(seconds=grace))
-    sent = 0 if dry_run else system.reconciler().repair(found)
-    if as_json:
-        listed = [{"object": each.ref.uri, "problem": each.problem} for each in found]
-        _print_json({"differences": listed, "sent": sent})
-        return
-    for each in found:
-        click.echo(f"{each.ref.uri}: {each.problem}")
-    click.echo(f"{len(found)} differences, {sent} objects sent through the queue again")
-
-
-@main.command()
-@click.argument("what", type=click.Choice(["objects", "sessions"]), default="sessions")
-@click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True)
-@click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True)
-@click.pass_obj
-def backfill(system: System, what: str, first: datetime, last: datetime) -> None:
-    """Take in again all that arrived on these days, as a Dagster backfill; watch it.
-
-    Exits with 1 unless every run succeeds.
-    """
-    ui_url = system.config.ui_url
-    started = launch_backfill(ui_url, _BACKFILLS[what], first.date(), last.date())
-    click.echo(f"{ui_url}/runs/b/{started}")
-    for status in watch_backfill(ui_url, started):
-        runs = ", ".join(f"{n} {name}" for name, n in Counter(status.runs.values()).items())
-        click.echo(f"{status.status}: {runs or 'no run yet'}")
-    if not status.succeeded:
-        sys.exit(1)
-
-
-main.add_command(sessions)
-
-
-def _differences(system: System, grace: timedelta) -> list[Difference]:
-    reconciler = system.reconciler()
-    return [
-        difference
-        for bucket in system.sources.buckets
-        for difference in reconciler.differences(bucket, grace)
-    ]
-
-
-def _repair(system: System, grace: timedelta) -> int:
-    return system.reconciler().repair(_differences(system, grace))
-
-
-def _put_with_progress(system: System, uploads: Sequence[Upload]) -> list[Uploaded]:
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        whole = progress.add_task("uploading", total=sum(upload.size for upload in uploads))
-        on_bytes = partial(progress.advance, whole)
-        return [put(system, upload, on_bytes) for upload in uploads]
-
-
-def _announce() -> None:
-    click.echo("starting (about 15 seconds) ...", err=True)
-
-
-def _print_addresses(config: Settings) -> None:
-    click.echo(f"Dagster  {config.ui_url}")
-    click.echo(f"API      {config.api_url}/docs")
-    click.echo(f"AWS      {config.aws_endpoint or 'the real one'}")
-    click.echo("Drop a file with any S3 client, or:  .venv/bin/ingest-pipeline put FILE")
-    click.echo("Ctrl-C stops everything.")
-
-
-def _print_reports(reports: Iterable[Report]) -> None:
-    table = Table("file", "verdict", "outcome", "why", "channels", "Hz", "bits", "seconds")
-    for report in reports:
-        audio = report.probe.audio if report.probe else None
-        fields = (
-            [audio.channel_count, audio.sample_rate, audio.bits_per_sample, audio.duration]
-            if audio
-            else [""] * 4
-        )
-        why = "; ".join(map(str, report.reasons))
-        cells = [report.key, report.verdict, report.outcome, why, *fields]
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    _console.print(table)
-
-
-def _print_renditions(system: System, made: Iterable[Rendition]) -> None:
-    """A line for each, and below it a link, which no table has room for."""
-    links = Links(system.clients.s3)
-    for each in made:
-        size = f"{each.width}x{each.height}, {each.duration_seconds:.1f} s, {each.size:,} bytes"
-        _console.print(Text(f"{each.key} -> {each.rendition_key}: {size}"))
-        link = f"  plays for an hour, while `make dev` runs: {links.rendition(each)}"
-        _console.print(Text(link), soft_wrap=True)
-
-
-def _print_labels(labelled: Iterable[ImageLabels]) -> None:
-    for each in labelled:
-        seen = ", ".join(f"{label.name} {label.confidence:.0f} %" for label in each.labels)
-        _console.print(Text(f"{each.key} shows {seen or each.reason or 'nothing that is sure'}"))
-
-
-def _print_sessions(session_ids: Sequence[str], events: Mapping[str, int]) -> None:
-    table = Table("driving session", "events in the database")
-    for session in session_ids:
-        table.add_row(Text(session), str(events.get(session, "not complete")))
-    _console.print(table)
-
-
-def _exit_unless_complete(reports: Sequence[Report], uploaded: Sequence[Uploaded]) -> None:
-    done = {report.uri for report in reports}
-    missing = [each.uri for each in uploaded if each.uri not in done]
-    if missing:
-        raise click.ClickException(f"no outcome in time: {', '.join(missing)}")
-
-
-def _parsed(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`; the key is taken as it is."""
-    bucket, slash, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket or not slash or not key:
-        raise click.UsageError(f"{uri!r} is no object: wanted s3://BUCKET/KEY")
-    return bucket, key
-
-
-def _print_story(uri: str, story: VersionStory) -> None:
-    table = Table(title=Text(uri), show_header=False)
-    findings = story.report.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
-    facts: dict[str, object] = {
-        "version": story.version,
-        "outcome": story.outcome,
-        "verdict": story.verdict,
-        "why": "; ".join(map(str, story.reasons)),
-        "kind": story.kind,
-        **findings,
-        "judged": story.judged_at,
-        "deleted": story.deleted_at,
-        "restored": story.restored_at,
-        "run": story.run_url,
-    }
-    for name, value in facts.items():
-        if value:
-            table.add_row(name, Text(str(value)))
-    _console.print(table)
-
-
-def _print_json(value: object) -> None:
-    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    ctx.obj = person_system()
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from ingest_pipeline.aws.objects.content import write_object
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.download import download_tags
@@ -161,7 +162,7 @@ def sample(system: System, count: int, first_day: datetime, days: int) -> None:
     made = sample_sessions(count, first_day=date.fromisoformat(f"{first_day:%Y-%m-%d}"), days=days)
     for number, session in enumerate(made, start=1):
         for key, body in session.objects():
-            system.clients.s3.put_object(Bucket=system.config.session_bucket, Key=key, Body=body)
+            write_object(system.clients.s3, system.config.session_bucket, key, body)
         click.echo(f"{number}: {session.prefix}")
 
 

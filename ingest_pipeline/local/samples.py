@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest_pipeline.aws.objects.content import upload_file, write_object
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.records.model import (
     ImageLabels,
@@ -85,11 +86,8 @@ def sample_uploads(bucket: str) -> list[Upload]:
 
 def put(system: System, upload: Upload, on_bytes: Callable[[int], None] | None = None) -> Uploaded:
     """Upload one file, in parts where it is large; `on_bytes` is told of each piece sent."""
-    s3 = system.clients.s3
-    s3.upload_file(str(upload.path), upload.bucket, upload.key, Callback=on_bytes)
-    written = s3.head_object(Bucket=upload.bucket, Key=upload.key)
-    version = written.get("VersionId") or written["ETag"].strip('"')
-    return Uploaded(upload.bucket, upload.key, version)
+    written = upload_file(system.clients.s3, upload.path, upload.bucket, upload.key, on_bytes)
+    return Uploaded(upload.bucket, upload.key, written.row_version)
 
 
 def unseen(system: System, uploads: Iterable[Upload]) -> list[Upload]:
@@ -159,7 +157,7 @@ def put_sample_sessions(system: System) -> list[str]:
     sessions = list(sample_sessions(4, first_day=_SESSION_DAY, days=2))
     for session in sessions:
         for key, body in session.objects():
-            system.clients.s3.put_object(Bucket=system.config.session_bucket, Key=key, Body=body)
+            write_object(system.clients.s3, system.config.session_bucket, key, body)
     return [session.session_id for session in sessions]
 
 

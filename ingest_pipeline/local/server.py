@@ -14,17 +14,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import httpx
-from hypercorn.asyncio import serve as serve_asgi
-from hypercorn.config import Config as ServerConfig
 
 from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.errors import MistakeError
-from ingest_pipeline.local.stack import SetUpError, set_up
+from ingest_pipeline.extras import extra
+from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+
+if TYPE_CHECKING:
+    from hypercorn.config import Config as ServerConfig
 
 TEMPLATE = PROJECT_ROOT / "infra" / "data.yaml"
 READY = "embedded AWS ready:"  # what `main` prints, with the endpoint
@@ -50,7 +52,7 @@ def main() -> None:
 
     try:
         serve(config, on_ready)
-    except (PortInUseError, SetUpError) as error:
+    except MistakeError as error:
         sys.exit(f"embedded AWS: {error}")
 
 
@@ -58,11 +60,16 @@ def serve(config: Settings, on_ready: Callable[[], None]) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` runs in a thread once requests are answered.
 
     Raises:
+        MissingExtraError: the embedded AWS is not installed.
         PortInUseError: nothing was started.
         TimeoutError: no answer in time.
         Exception: whatever `on_ready` raised, after a graceful stop.
 
     """
+    with extra("embedded", "the embedded AWS"):
+        import hypercorn.asyncio  # noqa: F401, PLC0415 - both take a tenth of a second
+        import ministack  # noqa: F401, PLC0415
+
     listener = _bound(config.aws_port)
     _clean_marker(config).unlink(missing_ok=True)
     asyncio.run(_serve(config, listener, on_ready))
@@ -94,6 +101,8 @@ def _bound(port: int) -> socket.socket:
 
 
 async def _serve(config: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    from hypercorn.asyncio import serve as serve_asgi  # noqa: PLC0415
+
     stop, close = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -134,7 +143,9 @@ def _ministack(config: Settings) -> Any:  # noqa: ANN401 - an untyped ASGI appli
     return app
 
 
-def _server_config(listener: socket.socket) -> ServerConfig:
+def _server_config(listener: socket.socket) -> "ServerConfig":
+    from hypercorn.config import Config as ServerConfig  # noqa: PLC0415
+
     server = ServerConfig()
     server.bind = [f"fd://{listener.detach()}"]
     server.keep_alive_timeout = 75  # boto3 reuses connections; ministack's own value

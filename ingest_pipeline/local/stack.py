@@ -7,25 +7,30 @@ then the whole template is applied to it, which puts back every setting.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template as Placeholders
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
-from botocore.exceptions import ClientError, WaiterError
+from botocore.exceptions import ClientError
 
 from ingest_pipeline.aws.clients import Clients
+from ingest_pipeline.aws.resources import (
+    bucket_settings,
+    check_bucket,
+    check_table,
+    is_missing,
+    queue_settings,
+    queue_url,
+    table_settings,
+)
+from ingest_pipeline.aws.stack import Existing, Stack, StackError
 from ingest_pipeline.errors import MistakeError
-
-if TYPE_CHECKING:
-    from types_boto3_cloudformation.type_defs import ResourceToImportTypeDef
-    from types_boto3_s3.type_defs import CORSRuleOutputTypeDef
 
 STACK = "ingest-data"
 _STANDING = {"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"}
-_POLL = {"Delay": 1, "MaxAttempts": 60}  # seconds; boto3's own 30 s suit a distant AWS
 
 # What is kept when the stack is forgotten, with the property that names it.
 _NAMED_BY = {
@@ -64,16 +69,19 @@ def set_up(clients: Clients, template: Path) -> None:
         _bring_about(clients, wanted, template.read_text())
     except ClientError as error:
         raise SetUpError(f"the embedded AWS refused: {error}") from error
+    except StackError as error:
+        raise SetUpError(f"CloudFormation: {error}") from error
     if missing := list(_missing(clients, wanted)):
         raise SetUpError(f"the stack {STACK} is incomplete: " + "; ".join(missing))
 
 
 def _bring_about(clients: Clients, wanted: list[_Wanted], template: str) -> None:
     existing = {item.id: identity for item in wanted if (identity := _identity(clients, item))}
-    if _recorded(clients, wanted) != existing.keys() or list(_missing(clients, wanted)):
-        _forget_stack(clients)
-        _take_over(clients, [item for item in wanted if item.id in existing], existing)
-    _apply(clients, template)
+    stack = Stack(clients.cloudformation, STACK)
+    if _recorded(stack, wanted) != existing.keys() or list(_missing(clients, wanted)):
+        stack.forget()  # the template retains its buckets, queues and tables
+        _take_over(stack, [item for item in wanted if item.id in existing], existing)
+    stack.apply(template, {"Stage": "embedded"})
 
 
 def _wanted(template: Path) -> list[_Wanted]:
@@ -123,75 +131,35 @@ def _identity(clients: Clients, item: _Wanted) -> dict[str, str] | None:
     try:
         match item.type:
             case "AWS::S3::Bucket":
-                clients.s3.head_bucket(Bucket=item.name)
+                check_bucket(clients.s3, item.name)
                 return {"BucketName": item.name}
             case "AWS::SQS::Queue":
-                return {"QueueUrl": clients.sqs.get_queue_url(QueueName=item.name)["QueueUrl"]}
+                return {"QueueUrl": queue_url(clients.sqs, item.name)}
             case _:
-                clients.dynamodb.describe_table(TableName=item.name)
+                check_table(clients.dynamodb, item.name)
                 return {"TableName": item.name}
     except ClientError as error:
-        if _code(error) in {"404", "NoSuchBucket", "ResourceNotFoundException"} or _code(
-            error
-        ).endswith(("NonExistentQueue", "QueueDoesNotExist")):
+        if is_missing(error):
             return None
         raise
 
 
-def _recorded(clients: Clients, wanted: list[_Wanted]) -> set[str]:
+def _recorded(stack: Stack, wanted: list[_Wanted]) -> set[str]:
     """Return the logical ids of the wanted resources that a standing stack holds."""
-    if _status(clients) not in _STANDING:
+    if stack.status() not in _STANDING:
         return set()
-    pages = clients.cloudformation.get_paginator("list_stack_resources").paginate(StackName=STACK)
-    ids = {
-        resource["LogicalResourceId"]
-        for page in pages
-        for resource in page["StackResourceSummaries"]
-    }
-    return ids & {item.id for item in wanted}
-
-
-def _status(clients: Clients) -> str | None:
-    try:
-        return clients.cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-
-
-def _forget_stack(clients: Clients) -> None:
-    """Delete the stack; the template retains its buckets, queues and tables."""
-    if _status(clients) is None:
-        return
-    clients.cloudformation.delete_stack(StackName=STACK)
-    _wait(clients, "stack_delete_complete")
+    return stack.resource_ids() & {item.id for item in wanted}
 
 
 def _take_over(
-    clients: Clients, items: list[_Wanted], identities: dict[str, dict[str, str]]
+    stack: Stack, items: list[_Wanted], identities: Mapping[str, Mapping[str, str]]
 ) -> None:
     """Record in a new stack what exists already."""
-    if not items:
-        return
-    resources: list[ResourceToImportTypeDef] = [
-        {
-            "ResourceType": item.type,
-            "LogicalResourceId": item.id,
-            "ResourceIdentifier": identities[item.id],
-        }
-        for item in items
-    ]
-    clients.cloudformation.create_change_set(
-        StackName=STACK,
-        ChangeSetName="take-over",
-        ChangeSetType="IMPORT",
-        ResourcesToImport=resources,
-        TemplateBody=json.dumps({"Resources": {item.id: _bare(item) for item in items}}),
-    )
-    _wait(clients, "change_set_create_complete", ChangeSetName="take-over")
-    clients.cloudformation.execute_change_set(StackName=STACK, ChangeSetName="take-over")
-    _wait(clients, "stack_import_complete")
+    if items:
+        stack.take_over(
+            [Existing(item.id, item.type, identities[item.id]) for item in items],
+            json.dumps({"Resources": {item.id: _bare(item) for item in items}}),
+        )
 
 
 def _bare(item: _Wanted) -> dict[str, Any]:
@@ -209,45 +177,6 @@ def _bare(item: _Wanted) -> dict[str, Any]:
         "DeletionPolicy": item.deletion_policy,
         "Properties": properties,
     }
-
-
-def _apply(clients: Clients, template: str) -> None:
-    request: dict[str, Any] = {
-        "StackName": STACK,
-        "TemplateBody": template,
-        "Parameters": [{"ParameterKey": "Stage", "ParameterValue": "embedded"}],
-        "Capabilities": ["CAPABILITY_IAM"],
-    }
-    if _status(clients) is None:
-        clients.cloudformation.create_stack(**request)
-        _wait(clients, "stack_create_complete")
-        return
-    try:
-        clients.cloudformation.update_stack(**request)
-    except ClientError as error:
-        if "No updates are to be performed" not in str(error):
-            raise
-    else:
-        _wait(clients, "stack_update_complete")
-
-
-def _wait(clients: Clients, waiter: Any, **request: str) -> None:  # noqa: ANN401 - a literal of many
-    try:
-        clients.cloudformation.get_waiter(waiter).wait(
-            StackName=STACK, WaiterConfig=_POLL, **request
-        )
-    except WaiterError as error:
-        raise SetUpError(f"CloudFormation: {waiter} never came: {_failures(clients)}") from error
-
-
-def _failures(clients: Clients) -> str:
-    """Why CloudFormation failed, newest first."""
-    events = clients.cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
-    return "; ".join(
-        f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason')}"
-        for event in events
-        if event["ResourceStatus"].endswith("FAILED")
-    )
 
 
 def _missing(clients: Clients, wanted: list[_Wanted]) -> Iterator[str]:
@@ -273,76 +202,43 @@ def _settings(clients: Clients, item: _Wanted) -> Iterator[tuple[str, Any, Any]]
 
 
 def _bucket_settings(clients: Clients, item: _Wanted) -> Iterator[tuple[str, Any, Any]]:
-    yield (
-        "versioning",
-        clients.s3.get_bucket_versioning(Bucket=item.name).get("Status"),
-        item.properties["VersioningConfiguration"]["Status"],
-    )
-    found = clients.s3.get_bucket_notification_configuration(Bucket=item.name)
-    wanted = item.properties.get("NotificationConfiguration", {}).get("QueueConfigurations", [])
+    found = bucket_settings(clients.s3, item.name)
+    wanted = item.properties
+    yield "versioning", found.versioning, wanted["VersioningConfiguration"]["Status"]
+    targets = wanted.get("NotificationConfiguration", {}).get("QueueConfigurations", [])
     yield (
         "notification",
-        [
-            (events, _name(target["QueueArn"]))
-            for target in found.get("QueueConfigurations", [])
-            for events in target["Events"]
-        ],
-        [(target["Event"], target["Queue"]) for target in wanted],
+        found.notifications,
+        [(target["Event"], target["Queue"]) for target in targets],
     )
-    rules = item.properties.get("CorsConfiguration", {}).get("CorsRules", [])
-    yield (
-        "CORS",
-        [(rule["AllowedOrigins"], rule["AllowedMethods"]) for rule in _cors(clients, item.name)],
-        [(rule["AllowedOrigins"], rule["AllowedMethods"]) for rule in rules],
-    )
-
-
-def _cors(clients: Clients, bucket: str) -> "list[CORSRuleOutputTypeDef]":
-    try:
-        return clients.s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
-    except ClientError as error:
-        if _code(error) == "NoSuchCORSConfiguration":
-            return []
-        raise
+    rules = wanted.get("CorsConfiguration", {}).get("CorsRules", [])
+    yield "CORS", found.cors, [(rule["AllowedOrigins"], rule["AllowedMethods"]) for rule in rules]
 
 
 def _queue_settings(clients: Clients, item: _Wanted) -> Iterator[tuple[str, Any, Any]]:
-    url = clients.sqs.get_queue_url(QueueName=item.name)["QueueUrl"]
-    found = clients.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    found = queue_settings(clients.sqs, item.name)
     for attribute in (
         "MessageRetentionPeriod",
         "VisibilityTimeout",
         "ReceiveMessageWaitTimeSeconds",
     ):
-        yield attribute, found.get(attribute), str(item.properties[attribute])
-    redrive = json.loads(found.get("RedrivePolicy", "{}"))
+        yield attribute, found.attributes.get(attribute), str(item.properties[attribute])
     wanted = item.properties.get("RedrivePolicy", {})
     yield (
         "redrive",
-        (_name(redrive.get("deadLetterTargetArn", "")), str(redrive.get("maxReceiveCount"))),
+        (found.dead_letter_queue, str(found.max_receive_count)),
         (wanted.get("deadLetterTargetArn", ""), str(wanted.get("maxReceiveCount"))),
     )
 
 
 def _table_settings(clients: Clients, item: _Wanted) -> Iterator[tuple[str, Any, Any]]:
-    found = clients.dynamodb.describe_table(TableName=item.name)["Table"]
-    yield "key", found["KeySchema"], item.properties["KeySchema"]
+    found = table_settings(clients.dynamodb, item.name)
+    yield "key", found.key, item.properties["KeySchema"]
     yield (
         "indexes",
-        {
-            index["IndexName"]: index["KeySchema"]
-            for index in found.get("GlobalSecondaryIndexes", [])
-        },
+        found.indexes,
         {
             index["IndexName"]: index["KeySchema"]
             for index in item.properties.get("GlobalSecondaryIndexes", [])
         },
     )
-
-
-def _name(arn: str) -> str:
-    return arn.rpartition(":")[2]
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")

@@ -136,6 +136,11 @@ class Report(Frozen):
         """Every reason, in one line."""
         return "; ".join(map(str, self.reasons))
 
+    @property
+    def version_id(self) -> str | None:
+        """What S3 calls the version; None in an unversioned bucket."""
+        return self.version if self.version != self.etag else None
+
     def becomes(self, outcome: Outcome, **changes: object) -> Self:
         """The same report with another outcome."""
         return self.model_copy(update={"outcome": outcome, **changes})

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from shutil import copyfileobj
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingest_pipeline.aws.objects.content import download_object
 from ingest_pipeline.sessions.model import Event, TagProblem
 from ingest_pipeline.values import Frozen
 
@@ -71,8 +71,7 @@ def _fetch(s3: "S3Client", bucket: str, key: str, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
     try:
-        with part.open("wb") as file:
-            copyfileobj(s3.get_object(Bucket=bucket, Key=key)["Body"], file)
+        download_object(s3, bucket, key, part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

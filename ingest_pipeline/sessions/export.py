@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest_pipeline.extras import extra
 from ingest_pipeline.sessions.model import ND, Event
 
 if TYPE_CHECKING:
@@ -14,7 +15,8 @@ _MOMENTS = ("timestamp", "creation_date")
 
 def export(events: Iterable[Event]) -> "pd.DataFrame":
     """One row an event, one column of text a field, in the order of the fields."""
-    import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
+    with extra("parquet", "a table of events"):
+        import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
 
     rows = [event.model_dump() for event in events]
     return pd.DataFrame(rows, columns=list(Event.model_fields), dtype=str)
@@ -34,7 +36,8 @@ def write_table(table: "pd.DataFrame", path: Path) -> None:
         case ".csv":
             _typed(table).to_csv(path, index=False)
         case ".parquet":
-            _typed(table).to_parquet(path, index=False)
+            with extra("parquet", "a Parquet file"):
+                _typed(table).to_parquet(path, index=False)
         case other:
             raise ValueError(f"{str(path)!r} ends with {other!r}, wanted .csv or .parquet")
 

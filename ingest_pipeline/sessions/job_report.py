@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
+from ingest_pipeline.extras import extra
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.names import parse_date
 from ingest_pipeline.sessions.tree import FolderProblem, Timeframe
@@ -24,7 +25,8 @@ class ReportTable(Frozen):
 
     def as_dataframe(self) -> "pd.DataFrame":
         """The same as a DataFrame, with its columns also where there is no row."""
-        import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
+        with extra("parquet", "a DataFrame"):
+            import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
 
         return pd.DataFrame(list(self.rows), columns=list(self.columns))
 

@@ -1,12 +1,14 @@
 """From a session in S3 to its events."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from more_itertools import map_reduce
 
+from ingest_pipeline.aws.objects.content import open_object
+from ingest_pipeline.aws.objects.signing import unsigned_url
 from ingest_pipeline.sessions.display_logs import Log, frame_times
 from ingest_pipeline.sessions.model import (
     ND,
@@ -110,7 +112,8 @@ def _report(s3: "S3Client", found: FoundSession) -> UploadReport:
 def _content(s3: "S3Client", bucket: str, file: StoredFile) -> bytes:
     if file.size > _LARGEST_REPORT:
         raise MalformedReportError(f"{file.size} bytes, at most {_LARGEST_REPORT} are read")
-    return s3.get_object(Bucket=bucket, Key=file.key)["Body"].read()
+    with closing(open_object(s3, bucket, file.key)) as body:
+        return body.read()
 
 
 def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[TagProblem]]:
@@ -152,7 +155,7 @@ def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, s
 def _logs(s3: "S3Client", found: FoundSession, folder: str) -> Iterator[Log]:
     for path in found.display_logs:
         if path.startswith(folder):
-            yield s3.get_object(Bucket=found.bucket, Key=found.prefix + path)["Body"]
+            yield open_object(s3, found.bucket, found.prefix + path)
 
 
 def _event(
@@ -180,6 +183,6 @@ def _event(
         audio_tag=tag.path,
         link_to_audio_file=object_uri(found.bucket, key),
         remote_path=key,
-        file_url=f"{s3.meta.endpoint_url}/{found.bucket}/{quote(key)}",
+        file_url=unsigned_url(s3, found.bucket, key),
         timestamp=ND if time == NOT_FOUND else f"{day} {time}",
     )

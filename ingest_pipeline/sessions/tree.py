@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
+from ingest_pipeline.aws.objects.listing import list_files, list_folders
 from ingest_pipeline.sessions.names import (
     MalformedNameError,
     is_audio_tag,
@@ -100,8 +101,8 @@ def find_sessions(
     the dates in the timeframe that stand side by side everything below them; neither a day nor a
     session costs a call of its own. Folders of other names are passed over.
     """
-    for vehicle in _folders(s3, bucket, ""):
-        folders = _folders(s3, bucket, vehicle)
+    for vehicle in list_folders(s3, bucket, ""):
+        folders = list_folders(s3, bucket, vehicle)
         for is_wanted, group in groupby(folders, key=partial(_is_day_of, timeframe)):
             side_by_side = list(group)
             if is_wanted:
@@ -142,22 +143,8 @@ def session_prefix(key: str) -> str:
     return "".join(f"{folder}/" for folder in folders)
 
 
-def _folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, Delimiter="/"
-    )
-    for page in pages:
-        for entry in page.get("CommonPrefixes", []):
-            yield entry["Prefix"]
-
-
 def _files(s3: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterator[StoredFile]:
-    pages = s3.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, StartAfter=after or prefix
-    )
-    for page in pages:
-        for entry in page.get("Contents", []):
-            yield StoredFile(entry["Key"], entry["Size"])
+    return (StoredFile(key, size) for key, size in list_files(s3, bucket, prefix, after))
 
 
 def _is_day_of(timeframe: Timeframe, folder: str) -> bool:

@@ -3,10 +3,12 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
+from ingest_pipeline.media.video.program import choose_ffmpeg
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.api.serving import serving
 from ingest_pipeline_tests.embedded import free_port
@@ -59,12 +61,30 @@ def test_all_is_well(system: System, dagster_port: int) -> None:
     assert response.status_code == 200
     assert health["aws"]["ok"]
     assert health["dagster"] == {"ok": True, "detail": "Dagster 1.2.3"}
+    assert health["ffmpeg"] == {"ok": True, "detail": str(choose_ffmpeg())}
     assert health["queues"].keys() == {
         f"s3-{kind}-messages{suffix}"
         for kind in ("ingest", "delete", "rendition", "transcode", "enrichment", "session")
         for suffix in ("", "-dead")
     }
     assert health["queues"]["s3-ingest-messages-dead"]["waiting"] >= 1
+
+
+def test_what_ffmpeg_lacks_is_told_and_is_no_outage(
+    system: System, dagster_port: int, tmp_path: Path
+) -> None:
+    broken = tmp_path / "ffmpeg"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    with_it = System(system.config.model_copy(update={"ffmpeg": broken, "ui_port": dagster_port}))
+    with serving(with_it) as api:
+        response = api.get("/health")
+    assert response.status_code == 200
+    assert response.json()["ffmpeg"] == {
+        "ok": False,
+        "detail": f"ffmpeg unknown at {broken} (INGEST_FFMPEG), "
+        "without an answer to -version (ffmpeg ended with 3)",
+    }
 
 
 def test_without_dagster(api: httpx.Client) -> None:

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from ingest_pipeline.aws import tables as tables_module
-from ingest_pipeline.aws.tables import InvalidCursorError, Tables, ThrottledError, cursor_behind
+from ingest_pipeline.aws.cursors import InvalidCursorError
+from ingest_pipeline.aws.items import cursor_behind
+from ingest_pipeline.aws.tables import Tables, ThrottledError
 from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
 from ingest_pipeline.records.model import (
     Asset,
@@ -397,6 +399,30 @@ def test_rows_are_found_by_day_and_by_object(world: World) -> None:
     assert [row for row in of_the_day if row.bucket == world.bucket] == versions[1:]
 
 
+def test_rows_that_lie_anywhere_come_in_pages(world: World) -> None:
+    rows = [asset(world, f"{n}.wav") for n in range(5)]
+    world.tables.put(ASSETS, rows)
+    mine = Condition("#bucket = :bucket", {"#bucket": "bucket"}, {":bucket": world.bucket})
+    found: list[Asset] = []
+    cursor: str | None = None
+    while True:
+        page = world.tables.scan(
+            ASSETS, key=("bucket", "file"), limit=3, cursor=cursor, condition=mine
+        )
+        found += page.rows
+        if (cursor := page.cursor) is None:
+            break
+    assert sorted(found, key=lambda row: row.file) == rows
+
+
+def test_rows_of_a_partition_are_counted(world: World) -> None:
+    world.tables.put(ASSETS, [asset(world, f"{n}.wav") for n in range(3)])
+    some = Condition("#version <> :none", {"#version": "version"}, {":none": ""})
+    none = Condition("#version = :none", {"#version": "version"}, {":none": ""})
+    assert world.tables.count(ASSETS, ASSETS_BY_BUCKET, world.bucket, some) == 3
+    assert world.tables.count(ASSETS, ASSETS_BY_BUCKET, world.bucket, none) == 0
+
+
 def encoded(key: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
 
@@ -478,7 +504,7 @@ def test_only_a_cursor_is_blamed_on_the_cursor(stubbed: tuple[Tables, Stubber]) 
 
 
 def put_request(batch: ReceiptBatch) -> dict[str, Any]:
-    return {"PutRequest": {"Item": tables_module._item_of(RECEIPTS, batch)}}
+    return {"PutRequest": {"Item": tables_module._item_of_row(RECEIPTS, batch)}}
 
 
 def receipt_batches(count: int) -> list[ReceiptBatch]:
@@ -508,7 +534,7 @@ def test_unprocessed_writes_are_sent_again(stubbed: tuple[Tables, Stubber]) -> N
 def test_unprocessed_reads_are_asked_for_again(stubbed: tuple[Tables, Stubber]) -> None:
     tables, stubber = stubbed
     batches = receipt_batches(2)
-    items = [tables_module._item_of(RECEIPTS, batch) for batch in batches]
+    items = [tables_module._item_of_row(RECEIPTS, batch) for batch in batches]
     left = {"Keys": [{"batch": {"S": "b1"}}], "ConsistentRead": True}
     stubber.add_response(
         "batch_get_item",

@@ -2,12 +2,13 @@
 
 import importlib.util
 import io
+import struct
 import subprocess
 from pathlib import Path
 
 from ingest_pipeline.media.model import Probe, VideoInfo
 from ingest_pipeline.media.probe import probe
-from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
+from ingest_pipeline.media.video.program import find_ffmpeg
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast")
 AAC = ("-c:a", "aac")
@@ -32,6 +33,17 @@ def make_clip(
     video = ("-f", "lavfi", "-i", f"{picture}=size={size}:rate={rate}:duration={seconds}")
     audio = ("-f", "lavfi", "-i", f"sine=duration={seconds}") if sound else ()
     run_plain_ffmpeg(*video, *audio, *output, path)
+    return path
+
+
+def turned(path: Path, counterclockwise: int) -> Path:
+    """Turn an MP4 by the matrix of its first track, which an ffmpeg before 6 cannot write."""
+    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), -90: (0, -1)}[counterclockwise]
+    one = 1 << 16  # of 16.16 bits
+    matrix = (cosine * one, -sine * one, 0, sine * one, cosine * one, 0, 0, 0, 1 << 30)
+    content = bytearray(path.read_bytes())
+    struct.pack_into(">9i", content, content.index(b"tkhd") + 44, *matrix)
+    path.write_bytes(content)
     return path
 
 

@@ -13,7 +13,8 @@ from fastapi.responses import HTMLResponse
 from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ingest_pipeline.aws.tables import InvalidCursorError, ThrottledError
+from ingest_pipeline.aws.cursors import InvalidCursorError
+from ingest_pipeline.aws.tables import ThrottledError
 from ingest_pipeline.catalogue.links import Links
 from ingest_pipeline.system import System
 from ingest_pipeline.values import Frozen

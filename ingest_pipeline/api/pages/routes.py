@@ -11,25 +11,21 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from starlette.background import BackgroundTask
 
 from ingest_pipeline.api.dependencies import TheMonitor, TheSystem
-from ingest_pipeline.api.errors import cursor_checked
 from ingest_pipeline.api.identity import Operator, operator
 from ingest_pipeline.api.keys import ObjectKey
 from ingest_pipeline.api.models import Hello
 from ingest_pipeline.api.pages import cards, views, words
 from ingest_pipeline.api.pages.rendering import PageRoute, page, static_files
 from ingest_pipeline.api.pages.strip import Strip
+from ingest_pipeline.aws.objects.signing import VALID_SECONDS
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     ObjectReplacedError,
-    object_state,
+    is_current,
 )
 from ingest_pipeline.aws.objects.versions import open_version
 from ingest_pipeline.catalogue.history import UNKNOWN
-from ingest_pipeline.catalogue.links import (
-    VALID_SECONDS,
-    Links,
-    Use,
-)
+from ingest_pipeline.catalogue.links import Links, Use
 from ingest_pipeline.catalogue.pages import Catalogue
 from ingest_pipeline.catalogue.walk import Search
 from ingest_pipeline.pipeline.ingest.restore import NotRestorableError
@@ -106,8 +102,7 @@ def home(request: Request, system: TheSystem, monitor: TheMonitor) -> Response |
     operator(request, _credentials(request))
     asked = Asked.of(request)
     search = asked.search
-    with cursor_checked():
-        found = Catalogue(system.tables).page(search, asked.cursor)
+    found = Catalogue(system.tables).page(search, asked.cursor)
     return page(
         request,
         "catalogue.html",
@@ -219,17 +214,9 @@ def content(
     if report is None:
         raise HTTPException(404, "there is no such version")
     use = Use.of(report, download=download)
-    if _stands(system, report):
+    if is_current(system.clients.s3, report):
         return _lead_to(links.content(report, use))
     return _stream(system, report, use)
-
-
-def _stands(system: System, report: Report) -> bool:
-    try:
-        state = object_state(system.clients.s3, report.bucket, report.key)
-    except ObjectGoneError:
-        return False
-    return report.version in {state.version, state.etag}
 
 
 def _stream(system: System, report: Report, use: Use) -> Response:

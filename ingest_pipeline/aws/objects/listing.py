@@ -4,9 +4,8 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ingest_pipeline.records.model import (
-    ObjectRef,
-)
+from ingest_pipeline.aws.objects.state import known_version
+from ingest_pipeline.records.model import ObjectRef
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -45,12 +44,37 @@ def list_keys(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
-def list_folders(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
-    """The prefixes one step below a prefix, each with its slash."""
+def list_files(
+    s3: "S3Client", bucket: str, prefix: str, after: str = ""
+) -> Iterator[tuple[str, int]]:
+    """The keys below a prefix that come after it, or after `after`, in order; with their bytes."""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, StartAfter=after or prefix
+    )
+    for page in pages:
+        for entry in page.get("Contents", []):
+            yield entry["Key"], entry["Size"]
+
+
+def list_folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:
+    """The prefixes one level below a prefix, each with its slash, in order."""
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=prefix, Delimiter="/"
     )
-    return [entry["Prefix"] for page in pages for entry in page.get("CommonPrefixes", [])]
+    for page in pages:
+        for entry in page.get("CommonPrefixes", []):
+            yield entry["Prefix"]
+
+
+def list_current_versions(
+    s3: "S3Client", bucket: str, prefix: str
+) -> Iterator[tuple[str, str | None]]:
+    """The keys that stand below a prefix now, each with its version; None: it has none."""
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
+    for page in pages:
+        for entry in page.get("Versions", []):
+            if entry["IsLatest"]:
+                yield entry["Key"], known_version(entry["VersionId"])
 
 
 def list_newest_versions(s3: "S3Client", bucket: str) -> Iterator[Standing]:
@@ -64,11 +88,10 @@ def list_newest_versions(s3: "S3Client", bucket: str) -> Iterator[Standing]:
             if entry["Key"] == last_key:  # an older version: the newest comes first
                 continue
             last_key = entry["Key"]
-            version = entry["VersionId"]
             ref = ObjectRef(
                 bucket=bucket,
                 key=last_key,
-                version=None if version == "null" else version,
+                version=known_version(entry["VersionId"]),
                 etag=entry["ETag"].strip('"'),
                 size=entry["Size"],
                 arrived=entry["LastModified"],

@@ -9,13 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest_pipeline.records.model import (
-    ObjectRef,
-    Report,
-)
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     error_code,
@@ -23,6 +16,13 @@ from ingest_pipeline.aws.objects.state import (
     translated,
 )
 from ingest_pipeline.errors import TransientError
+from ingest_pipeline.records.model import (
+    ObjectRef,
+    Report,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 _PUBLISH_ATTEMPTS = 3
 _SOURCE_TIME = "source-last-modified"  # metadata of what was made from an object

@@ -5,13 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest_pipeline.media.files import ReadBudgetError
-from ingest_pipeline.records.model import (
-    ObjectRef,
-)
-
-if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
 from ingest_pipeline.aws.objects.state import (
     ObjectReplacedError,
     ObjectState,
@@ -20,6 +13,13 @@ from ingest_pipeline.aws.objects.state import (
     translated,
     whole_size,
 )
+from ingest_pipeline.media.files import ReadBudgetError
+from ingest_pipeline.records.model import (
+    ObjectRef,
+)
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 BLOCK = 64 * 1024  # bytes; the header of a WAV fits in one
 _MAX_BLOCKS = 64

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingest_pipeline.errors import ChangedError
-from ingest_pipeline.records.model import (
-    Report,
-)
+from ingest_pipeline.records.model import Report
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -32,6 +30,11 @@ class ObjectState:
     size: int
     last_modified: datetime
 
+    @property
+    def row_version(self) -> str:
+        """The version under which a report of this object stands."""
+        return self.version or self.etag
+
 
 def whole_size(response: Any) -> int:  # noqa: ANN401 - boto3's shapes
     """The object's size, also where the answer is a range of it."""
@@ -42,13 +45,17 @@ def whole_size(response: Any) -> int:  # noqa: ANN401 - boto3's shapes
 
 def state_of(response: Any, size: int) -> ObjectState:  # noqa: ANN401 - boto3's shapes
     """What an answer says of its object."""
-    version = response.get("VersionId")
     return ObjectState(
-        version=None if version == "null" else version,
+        version=known_version(response.get("VersionId")),
         etag=response["ETag"].strip('"'),
         size=size,
         last_modified=response["LastModified"],
     )
+
+
+def known_version(told: str | None) -> str | None:
+    """A version as AWS tells it; unversioned objects come with "null" or nothing."""
+    return None if told in (None, "", "null") else told
 
 
 def translated(error: ClientError) -> Exception:

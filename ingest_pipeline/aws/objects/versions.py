@@ -1,16 +1,15 @@
 """Versions of objects: fetched, copied, deleted and restored."""
 
 import re
-import shutil
 from collections.abc import Iterable
-from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 from more_itertools import chunked, partition
 
+from ingest_pipeline.aws.objects.content import save
+from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
 from ingest_pipeline.records.model import (
     ObjectRef,
     Report,
@@ -19,12 +18,10 @@ from ingest_pipeline.records.model import (
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
-from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
 
 # What XML 1.0 has no way to say, and what its readers make something else of (\r becomes \n).
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _DELETE_BATCH = 1000  # DeleteObjects' limit
-_COPY_BYTES = 1024 * 1024
 
 
 def restore_version(s3: "S3Client", ref: ObjectRef) -> bool:
@@ -82,8 +79,7 @@ def download_version(s3: "S3Client", report: Report, path: Path) -> None:
     Raises:
         ObjectGoneError: it no longer exists.
     """
-    with closing(open_version(s3, report)) as body, path.open("wb") as file:
-        shutil.copyfileobj(body, file, _COPY_BYTES)
+    save(open_version(s3, report), path)
 
 
 def open_version(s3: "S3Client", report: Report) -> "StreamingBody":
@@ -115,7 +111,7 @@ def delete_all(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
 
 def _version_argument(report: Report) -> dict[str, str]:
     """Names the version in a versioned bucket."""
-    return {"VersionId": report.version} if report.version != report.etag else {}
+    return {"VersionId": report.version_id} if report.version_id else {}
 
 
 def copy_version(s3: "S3Client", report: Report, to_bucket: str) -> None:
@@ -129,20 +125,3 @@ def copy_version(s3: "S3Client", report: Report, to_bucket: str) -> None:
         s3.copy(source, to_bucket, report.key)
     except ClientError as error:
         raise translated(error) from error
-
-
-@dataclass(frozen=True)
-class StoredContent:
-    """A small object, whole."""
-
-    content: bytes
-    content_type: str
-
-
-def read_object(s3: "S3Client", bucket: str, key: str, most_bytes: int) -> StoredContent | None:
-    """What stands at a key now, if it has at most so many bytes."""
-    answer = s3.get_object(Bucket=bucket, Key=key)
-    with closing(answer["Body"]) as body:
-        if answer["ContentLength"] > most_bytes:
-            return None
-        return StoredContent(body.read(), answer["ContentType"])

@@ -4,14 +4,18 @@ import base64
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 from urllib.parse import quote, urlencode
 
 import dagster as dg
 
+from ingest_pipeline.aws.objects.content import ObjectTooLargeError, read_object
 from ingest_pipeline.records.model import ObjectRef, Preview, Report
 from ingest_pipeline.records.tables import Table
 from ingest_pipeline.values import Frozen
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
 
 COLUMNS = "dagster/column_schema"  # where the UI looks for the columns of an asset's table
 SHOWN = 100  # rows of a table: an event of more is slow to load in the UI
@@ -56,6 +60,15 @@ def links(objects: Iterable[Report | Preview | ObjectRef], catalogue_url: str) -
     """The first objects, each a link to all that is known of it."""
     shown = [_story(each, catalogue_url) for each, _ in zip(objects, range(SHOWN), strict=False)]
     return dg.MetadataValue.md("\n".join(f"- {link}" for link in shown))
+
+
+def stored_picture(s3: "S3Client", bucket: str, key: str, most_bytes: int) -> str | None:
+    """What stands at a key as a `data:` address; None where it is too large for an event."""
+    try:
+        stored = read_object(s3, bucket, key, most_bytes)
+    except ObjectTooLargeError:
+        return None
+    return picture(stored.data, stored.type)
 
 
 def picture(content: bytes, content_type: str) -> str:

@@ -5,10 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from ingest_pipeline.aws.objects.versions import read_object
 from ingest_pipeline.defs.common.config import ObjectsConfig
 from ingest_pipeline.defs.common.last_step import LastStep
-from ingest_pipeline.defs.common.metadata import picture, table_metadata
+from ingest_pipeline.defs.common.metadata import stored_picture, table_metadata
 from ingest_pipeline.defs.common.objects import pages_of_objects
 from ingest_pipeline.defs.common.ownership import OWNERS
 from ingest_pipeline.defs.common.partitions import ONE_RUN, arrival_days
@@ -98,7 +97,7 @@ def _pictures(aws: AwsResource, made: Sequence[Preview]) -> list[tuple[Preview, 
     for preview in made:
         for key in filter(None, (preview.preview_key, preview.strip_key)):
             if len(found) < _PICTURES and (
-                read := read_object(aws.s3, preview.preview_bucket, key, _LARGEST_PICTURE)
+                shown := stored_picture(aws.s3, preview.preview_bucket, key, _LARGEST_PICTURE)
             ):
-                found.append((preview, picture(read.content, read.content_type)))
+                found.append((preview, shown))
     return found

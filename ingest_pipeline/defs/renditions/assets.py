@@ -5,10 +5,9 @@ from typing import Any
 
 import dagster as dg
 
-from ingest_pipeline.aws.objects.versions import read_object
 from ingest_pipeline.defs.common.config import ObjectsConfig
 from ingest_pipeline.defs.common.last_step import LastStep
-from ingest_pipeline.defs.common.metadata import picture, table_metadata
+from ingest_pipeline.defs.common.metadata import stored_picture, table_metadata
 from ingest_pipeline.defs.common.objects import pages_of_objects
 from ingest_pipeline.defs.common.ownership import OWNERS
 from ingest_pipeline.defs.common.partitions import ONE_RUN, arrival_days
@@ -96,7 +95,7 @@ def _picture(aws: AwsResource, made: list[Rendition]) -> str | None:
     """The first poster as a `data:` address, or a thumbnail where it is too large."""
     for rendition in made:
         for key in (rendition.poster_key, *rendition.thumbnail_keys[:1]):
-            found = read_object(aws.s3, rendition.rendition_bucket, str(key), _LARGEST_PICTURE)
-            if found:
-                return picture(found.content, found.content_type)
+            bucket = rendition.rendition_bucket
+            if found := stored_picture(aws.s3, bucket, str(key), _LARGEST_PICTURE):
+                return found
     return None

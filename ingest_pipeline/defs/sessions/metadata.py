@@ -6,7 +6,6 @@ import dagster as dg
 
 from ingest_pipeline.defs.common.metadata import SHOWN, Metadata, picture, table
 from ingest_pipeline.sessions.job_report import JobReport
-from ingest_pipeline.sessions.plot import sessions_picture
 
 
 def describe_found_sessions(report: JobReport) -> Metadata:
@@ -18,6 +17,8 @@ def describe_found_sessions(report: JobReport) -> Metadata:
         "folders that are no date or time": dg.MetadataValue.json(problems[:SHOWN]),
     }
     if report.by_day_and_vehicle:
+        from ingest_pipeline.sessions.plot import sessions_picture  # noqa: PLC0415 - brings Pillow
+
         drawn = picture(sessions_picture(report.by_day_and_vehicle), "image/png")
         described["by day and vehicle"] = dg.MetadataValue.md(
             f"![sessions by day and vehicle]({drawn})"

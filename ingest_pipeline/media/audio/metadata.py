@@ -7,8 +7,6 @@ small well-formed WAVs made of one section's chunks each.
 
 import json
 import struct
-import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,22 +19,19 @@ from ingest_pipeline.media.files import (
     ReadBudgetError,
     SeekableFile,
 )
-from ingest_pipeline.media.sandbox.child import (
-    Closing,
-    LimitedChild,
-    Limits,
-    read_all,
-)
+from ingest_pipeline.media.sandbox.child import Closing, Limits
+from ingest_pipeline.media.sandbox.worker import Worker, WorkerError, WorkerLostError
 from ingest_pipeline.media.sniff import printable
 from ingest_pipeline.values import Frozen
 
 FILE_SECONDS = 3.0  # for all sections of a file; usual files take milliseconds
 CHUNK_BYTES = 1024 * 1024  # larger chunks are pictures and the like
 FILE_BYTES = 4 * CHUNK_BYTES  # of chunks, per file
-CHILD_PROGRAM = Path(__file__).with_name("metadata_child.py")
+CHILD_PROGRAM = "ingest_pipeline.media.audio.metadata_child"
+SECTION_CPU_SECONDS = 10  # ends a hang whose parent died and so cannot kill it
 ANSWER_BYTES = 64 * 1024  # of JSON, per file: it goes into a table row
 
-# The interpreter with lxml takes some 60 MB. The child renews its CPU seconds for every section.
+# The interpreter with lxml takes some 60 MB.
 LIMITS = Limits(memory_bytes=512 * 1024 * 1024, file_bytes=0, open_files=16)
 
 
@@ -58,18 +53,15 @@ class MetadataReader(Closing):
     def __init__(
         self,
         seconds: float = FILE_SECONDS,
-        program: Path = CHILD_PROGRAM,
+        program: str | Path = CHILD_PROGRAM,
     ) -> None:
         """`seconds` of wall time may be spent on one file; `program` is what the child runs."""
         self._seconds = seconds
-        self._program = program
-        self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._worker = Worker(program, LIMITS, name="wavinfo")
 
     def close(self) -> None:
         """End the child; a later `read` starts another."""
-        with self._lock:
-            self._drop_child()
+        self._worker.close()
 
     def read(self, file: SeekableFile, chunks: Sequence[Chunk]) -> Metadata:
         """Read the sections that the metadata chunks of a walked file hold.
@@ -81,7 +73,7 @@ class MetadataReader(Closing):
         requests = _requests(bodies)
         if not requests:
             return Metadata({}, tuple(warnings))
-        with self._lock:
+        with self._worker.turn():
             sections = self._ask_all(requests, warnings)
         return Metadata(_fitting(sections, warnings), tuple(warnings))
 
@@ -91,28 +83,21 @@ class MetadataReader(Closing):
         deadline = time.monotonic() + self._seconds
         for name, wav in requests.items():
             try:
-                answer = self._living_child().ask(name, wav, deadline)
-            except (_ChildLostError, OSError) as error:  # OSError: no child could be started
-                self._drop_child()
-                warnings.append(f"metadata from {name} on not read: {error}")
+                answer, _ = self._worker.ask(
+                    _Answer,
+                    {"section": name},
+                    wav,
+                    seconds=deadline - time.monotonic(),
+                    cpu_seconds=SECTION_CPU_SECONDS,
+                )
+            except WorkerError as error:
+                warnings.append(f"metadata from {name} on not read: {_words(error)}")
                 break
             if answer.error is not None:
                 warnings.append(f"metadata {name} not read: {answer.error}")
             elif answer.value:
                 sections[name] = answer.value
         return sections
-
-    def _living_child(self) -> "_Child":
-        if self._child is not None and not self._child.is_alive():
-            self._drop_child()  # it died between two files, of the system's lack of memory say
-        if self._child is None:
-            self._child = _Child(self._program)
-        return self._child
-
-    def _drop_child(self) -> None:
-        if self._child is not None:
-            self._child.close()
-            self._child = None
 
 
 # The chunks that each section is read from, a LIST by the form type it begins with.
@@ -192,15 +177,6 @@ def _fitting(sections: Mapping[str, JsonValue], warnings: list[str]) -> dict[str
     return kept
 
 
-_REQUEST = struct.Struct("<4sI")  # section, length of the WAV
-_ANSWER = struct.Struct("<I")  # length of the JSON
-_LONGEST_ANSWER_BYTES = 16 * 1024 * 1024  # 500 cues of texts that long; more is no honest answer
-
-
-class _ChildLostError(Exception):
-    """The child was killed for taking too long, died, or answered nonsense."""
-
-
 class _Answer(Frozen):
     """What the child says of one section: its value, or what wavinfo raised."""
 
@@ -208,33 +184,7 @@ class _Answer(Frozen):
     error: str | None = None
 
 
-class _Child:
-    """The process that runs wavinfo."""
-
-    def __init__(self, program: Path) -> None:
-        self._process = LimitedChild([sys.executable, "-I", str(program)], LIMITS, name="wavinfo")
-
-    def is_alive(self) -> bool:
-        return self._process.is_alive()
-
-    def ask(self, section: str, wav: bytes, deadline: float) -> _Answer:
-        """Ask for one section; raises `_ChildLostError`, after which the child is of no use."""
-        try:
-            with self._process.killed_after(deadline - time.monotonic()):
-                return self._exchange(section, wav)
-        except (OSError, EOFError, ValueError) as error:
-            is_late = time.monotonic() >= deadline
-            reason = "out of time" if is_late else f"the reader died ({error})"
-            raise _ChildLostError(reason) from error
-
-    def close(self) -> None:
-        self._process.close()
-
-    def _exchange(self, section: str, wav: bytes) -> _Answer:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        stdin.write(_REQUEST.pack(section.encode(), len(wav)) + wav)
-        stdin.flush()
-        (size,) = _ANSWER.unpack(read_all(stdout, _ANSWER.size))
-        if size > _LONGEST_ANSWER_BYTES:
-            raise ValueError(f"an answer of {size} bytes")
-        return _Answer.model_validate_json(read_all(stdout, size))
+def _words(error: WorkerError) -> str:
+    if isinstance(error, WorkerLostError):
+        return "out of time" if error.is_late else f"the reader died ({error})"
+    return str(error)

@@ -1,27 +1,19 @@
 """Reads the metadata of WAV files with wavinfo, in a process of its own with narrow limits.
 
-Run by path, never imported by the service: it knows wavinfo and the standard library alone. A
-request on standard input is a section's name of 4 bytes, a length (4 bytes, little-endian) and a
-WAV of that length; an answer on standard output is a length and JSON, `{"value": ...}` or
-`{"error": "..."}`. The end of the input ends the process.
+Never imported by the service: it knows wavinfo and the child's side of the sandbox alone. A
+request is a section's name and a WAV; the answer is `{"value": ...}` or `{"error": "..."}`.
 """
 
 import io
-import json
 import math
-import os
-import resource
-import struct
-import sys
 from collections.abc import Callable, Mapping
 
 from wavinfo import WavInfoReader
 
-SECTION_CPU_SECONDS = 10  # ends a hang whose parent died and so cannot kill it
+from ingest_pipeline.media.sandbox.worker_child import Answer, Request, serve
+
 STRING_CHARS = 4_096
 LIST_ITEMS = 500
-_REQUEST = struct.Struct("<4sI")
-_ANSWER = struct.Struct("<I")
 
 # UTF-8 is what today's writers put in, Latin-1 takes any byte.
 _ENCODINGS = ("utf-8", "latin_1")
@@ -29,34 +21,15 @@ _ENCODINGS = ("utf-8", "latin_1")
 
 def main() -> None:
     """Answer requests until the input ends."""
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
-    while len(header := requests.read(_REQUEST.size)) == _REQUEST.size:
-        name, size = _REQUEST.unpack(header)
-        answer = read_section(name.decode(), requests.read(size))
-        answers.write(_ANSWER.pack(len(answer)) + answer)
-        answers.flush()
+    serve(read_section)
 
 
-def read_section(name: str, wav: bytes) -> bytes:
-    """Read one section of a WAV as a JSON answer; whatever wavinfo raises is an answer too."""
-    _allow_cpu(SECTION_CPU_SECONDS)
+def read_section(request: Request) -> Answer:
+    """Read one section of a WAV; whatever wavinfo raises is an answer too."""
     try:
-        answer = {"value": _plain(SECTIONS[name](wav))}
+        return Answer({"value": _plain(SECTIONS[request.facts["section"]](request.body))})
     except Exception as error:  # noqa: BLE001 - wavinfo raises anything: assertions, struct errors, ...
-        answer = {"error": f"{type(error).__name__}: {error}"[:200]}
-    return json.dumps(answer).encode()
-
-
-def _allow_cpu(seconds: int) -> None:
-    """Allow that much more from now on; all other limits were set before we were started."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
-    )
+        return Answer({"error": f"{type(error).__name__}: {error}"[:200]})
 
 
 def _open(wav: bytes) -> WavInfoReader:

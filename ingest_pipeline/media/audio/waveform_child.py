@@ -1,20 +1,14 @@
 """Draws the waveforms of audio files, in a process of its own with narrow limits.
 
-Run by path, never imported by the service: it knows soundfile, numpy, Pillow and the standard
-library alone. A request on standard input is the picture's width and height (2 bytes each,
-little-endian), the seconds of CPU that it may take and the length of the file's path (4 bytes
-each), and the path. An answer on standard output is `P` or `E`, a length (4 bytes) and a WebP or
-what is wrong with the file. The end of the input ends the process.
+Never imported by the service: it knows soundfile, numpy, Pillow and the child's side of the
+sandbox alone. A request is the picture's width and height and a file that the parent serves; the
+answer is a WebP, or `{"error": "..."}` where something is wrong with the file.
 """
 
-import math
 import os
-import resource
-import struct
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedReader, BytesIO
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each of numpy's threads would take memory
 
@@ -23,8 +17,9 @@ import numpy.typing as npt
 import soundfile
 from PIL import Image, ImageDraw
 
-_REQUEST = struct.Struct("<HHII")
-_ANSWER = struct.Struct("<cI")
+from ingest_pipeline.media.sandbox.wire import MOST_READ_BYTES
+from ingest_pipeline.media.sandbox.worker_child import Answer, Request, ServedFile, serve
+
 ERROR_CHARS = 200
 LANES = 2  # of more channels the first are drawn, and a note says so
 BLOCK_SAMPLES = 256 * 1024  # of all channels, read at a time: 1 MB
@@ -50,39 +45,21 @@ Pixels = npt.NDArray[np.uint8]
 
 def main() -> None:
     """Answer requests until the input ends."""
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
-    while len(header := requests.read(_REQUEST.size)) == _REQUEST.size:
-        width, height, cpu_seconds, path_bytes = _REQUEST.unpack(header)
-        path = requests.read(path_bytes).decode()
-        _allow_cpu(cpu_seconds)
-        letter, content = answer(path, width, height)
-        answers.write(_ANSWER.pack(letter, len(content)) + content)
-        answers.flush()
+    serve(answer)
 
 
-def _allow_cpu(seconds: int) -> None:
-    """Allow that much more from now on; all other limits were set before we were started."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
-    )
-
-
-def answer(path: str, width: int, height: int) -> tuple[bytes, bytes]:
+def answer(request: Request) -> Answer:
     """Draw a file; what libsndfile cannot read is an answer too."""
+    width, height = request.facts["width"], request.facts["height"]
+    source = BufferedReader(request.open(ServedFile), MOST_READ_BYTES)
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(source) as file:
             lanes = measure(file, width)
             note = f"channels 1 and 2 of {file.channels}" if file.channels > LANES else ""
     except (soundfile.SoundFileError, EOFError, MemoryError) as error:
-        return b"E", f"{type(error).__name__}: {error}".replace(path, "the file")[
-            :ERROR_CHARS
-        ].encode()
-    return b"P", webp(draw(lanes, width, height), note)
+        words = f"{type(error).__name__}: {error}".replace(repr(source), "'the file'")
+        return Answer({"error": words[:ERROR_CHARS]})
+    return Answer({}, webp(draw(lanes, width, height), note))
 
 
 @dataclass(frozen=True)

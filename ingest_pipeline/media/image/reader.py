@@ -6,9 +6,6 @@ serves many images: it takes a third of a second to start and some hundredths fo
 """
 
 import contextlib
-import signal
-import struct
-import sys
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -22,18 +19,18 @@ from ingest_pipeline.media.model import (
     Probe,
     Reason,
 )
-from ingest_pipeline.media.sandbox.child import (
-    Closing,
-    LimitedChild,
-    Limits,
-    read_all,
+from ingest_pipeline.media.sandbox.child import Closing, Limits
+from ingest_pipeline.media.sandbox.worker import (
+    Worker,
+    WorkerLostError,
+    WorkerStartError,
 )
 from ingest_pipeline.values import Frozen
 
 FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp")  # as the sniffing names them
 MOST_PIXELS = 50_000_000  # larger images are not decoded
 MOST_BYTES = 100 * 1024 * 1024  # larger files are not read
-CHILD_PROGRAM = Path(__file__).with_name("reader_child.py")
+CHILD_PROGRAM = "ingest_pipeline.media.image.reader_child"
 WALL_SECONDS = 60.0  # for one image
 CPU_SECONDS = 20  # the slowest sound images of 50 megapixels take 3
 
@@ -68,18 +65,15 @@ class ImageReader(Closing):
     the file's doing.
     """
 
-    def __init__(self, seconds: float = WALL_SECONDS, program: Path = CHILD_PROGRAM) -> None:
+    def __init__(self, seconds: float = WALL_SECONDS, program: str | Path = CHILD_PROGRAM) -> None:
         """`seconds` of wall time may be spent on one image; `program` is what the child runs."""
         self._seconds = seconds
-        self._program = program
-        self._lock = threading.Lock()
+        self._worker = Worker(program, LIMITS, name="image")
         self._large = threading.Lock()
-        self._child: _Child | None = None
 
     def close(self) -> None:
         """End the child; a later call starts another."""
-        with self._lock:
-            self._drop_child()
+        self._worker.close()
 
     def probe(self, file: SeekableFile, size: int, container: str) -> Probe:
         """Probe an image of `size` bytes in one of the containers of `FORMATS`, by decoding it.
@@ -99,7 +93,7 @@ class ImageReader(Closing):
             file.seek(0)
             content = file.read(-1)
             try:
-                facts = self._ask(b"look", 0, content).facts
+                facts = self._ask("look", 0, content).facts
             except ImageError as error:
                 wanted = "an image that can be decoded"
                 fault = Reason(rule="decodable", found=str(error), wanted=wanted)
@@ -121,7 +115,7 @@ class ImageReader(Closing):
             ImageError: the image cannot be decoded, or is too large.
             ImageReaderError: it failed for reasons that are not the image's.
         """
-        answer = self._ask(b"tiny", box, data)
+        answer = self._ask("tiny", box, data)
         facts = answer.facts
         return Picture(
             data=answer.body, width=facts.width, height=facts.height, content_type="image/webp"
@@ -137,70 +131,57 @@ class ImageReader(Closing):
             ImageError: the image cannot be decoded, or is too large.
             ImageReaderError: it failed for reasons that are not the image's.
         """
-        return self._ask(b"rgb ", side, data).body
+        return self._ask("rgb", side, data).body
 
     def _room_for(self, size: int) -> AbstractContextManager[object]:
         """Sixteen threads with 100 MB each would need 1.6 GB."""
         return self._large if size > _LARGE_BYTES else contextlib.nullcontext()
 
-    def _ask(self, wanted: bytes, number: int, content: bytes) -> "_Answer":
+    def _ask(self, wanted: str, number: int, content: bytes) -> "_Answer":
         """Ask a child, and where it is lost over that a fresh one."""
         if len(content) > MOST_BYTES:
             raise ImageError(f"{len(content)} bytes, wanted {_SIZE_WANTED}")
-        with self._lock:
+        with self._worker.turn():
             try:
-                return self._ask_child(wanted, number, content)
-            except _ChildLostError:
+                return self._ask_once(wanted, number, content)
+            except _LostError:
                 pass
             try:
-                return self._ask_child(wanted, number, content)
-            except _ChildLostError as error:
+                return self._ask_once(wanted, number, content)
+            except _LostError as error:
                 raise error.meaning() from error
 
-    def _ask_child(self, wanted: bytes, number: int, content: bytes) -> "_Answer":
+    def _ask_once(self, wanted: str, number: int, content: bytes) -> "_Answer":
+        request = {"wanted": wanted, "number": number, "most_pixels": MOST_PIXELS}
         try:
-            answer = self._living_child().ask(wanted, number, content, self._seconds)
-        except OSError as error:
+            facts, body = self._worker.ask(
+                _Facts, request, content, seconds=self._seconds, cpu_seconds=CPU_SECONDS
+            )
+        except WorkerStartError as error:
             raise ImageReaderError(f"the reader could not start: {error}") from error
-        except _ChildLostError:
-            self._drop_child()
-            raise
-        if answer.facts.error is not None:
-            raise ImageError(answer.facts.error)
-        return answer
+        except WorkerLostError as error:
+            raise self._lost(error) from error
+        if facts.out_of_memory is not None:  # what a fresh child may have more of
+            self._worker.close()
+            raise _LostError(facts.out_of_memory, is_files_doing=True)
+        if facts.error is not None:
+            raise ImageError(facts.error)
+        return _Answer(facts, body)
 
-    def _living_child(self) -> "_Child":
-        if self._child is not None and not self._child.is_alive():
-            self._drop_child()  # it died between two images, of the system's lack of memory say
-        if self._child is None:
-            self._child = _Child(self._program)
-        return self._child
-
-    def _drop_child(self) -> None:
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+    def _lost(self, error: WorkerLostError) -> "_LostError":
+        """Say whose doing it was that there is no answer."""
+        if error.is_late:
+            return _LostError(f"no answer in {self._seconds:.0f} s", is_files_doing=False)
+        if error.is_out_of_cpu:
+            words = f"not decoded after {CPU_SECONDS} s of computing"
+            return _LostError(words, is_files_doing=True)
+        if error.crash:
+            return _LostError(f"the decoder crashed ({error.crash})", is_files_doing=True)
+        words = f"the reader ended with {error.exit_code}: {error}"
+        return _LostError(words, is_files_doing=False)
 
 
 _SIZE_WANTED = f"at most {MOST_BYTES} bytes"
-
-
-_REQUEST = struct.Struct("<4sII")  # what is wanted, a number, length of the file
-_ANSWER = struct.Struct("<II")  # lengths of the JSON and of the body
-_LONGEST_ANSWER_BYTES = 16 * 1024 * 1024
-_FILES_DOING = {
-    signal.SIGXCPU: f"not decoded after {CPU_SECONDS} s of computing",
-    **{
-        crash: f"the decoder crashed ({crash.name})"
-        for crash in (
-            signal.SIGSEGV,
-            signal.SIGABRT,
-            signal.SIGBUS,
-            signal.SIGFPE,
-            signal.SIGILL,
-        )
-    },
-}
 
 
 class _Facts(Frozen):
@@ -220,7 +201,7 @@ class _Answer(NamedTuple):
     body: bytes
 
 
-class _ChildLostError(Exception):
+class _LostError(Exception):
     """The child died, was killed or is of no use any more, by the file's doing or not."""
 
     def __init__(self, words: str, *, is_files_doing: bool) -> None:
@@ -230,51 +211,3 @@ class _ChildLostError(Exception):
     def meaning(self) -> ImageError | ImageReaderError:
         """Say what it means when a fresh child is lost over the same file."""
         return (ImageError if self._is_files_doing else ImageReaderError)(str(self))
-
-
-class _Child:
-    """The process that runs Pillow."""
-
-    def __init__(self, program: Path) -> None:
-        command = [sys.executable, "-I", str(program), str(MOST_PIXELS), str(CPU_SECONDS)]
-        self._process = LimitedChild(command, LIMITS, name="image")
-
-    def is_alive(self) -> bool:
-        return self._process.is_alive()
-
-    def close(self) -> int:
-        return self._process.close()
-
-    def ask(self, wanted: bytes, number: int, content: bytes, seconds: float) -> _Answer:
-        """Ask for one thing; raises `_ChildLostError`, after which the child is of no use."""
-        with self._process.killed_after(seconds):
-            try:
-                answer = self._exchange(wanted, number, content)
-            except (OSError, EOFError, ValueError) as error:
-                raise self._death(error, seconds) from error
-        if answer.facts.out_of_memory is not None:  # what a fresh child may have more of
-            raise _ChildLostError(answer.facts.out_of_memory, is_files_doing=True)
-        return answer
-
-    def _exchange(self, wanted: bytes, number: int, content: bytes) -> _Answer:
-        stdin, stdout = self._process.stdin, self._process.stdout
-        stdin.write(_REQUEST.pack(wanted, number, len(content)))
-        stdin.write(content)
-        stdin.flush()
-        sizes = _ANSWER.unpack(read_all(stdout, _ANSWER.size))
-        if max(sizes) > _LONGEST_ANSWER_BYTES:
-            raise ValueError(f"an answer of {sizes} bytes")
-        facts, body = (read_all(stdout, size) for size in sizes)
-        return _Answer(_Facts.model_validate_json(facts), body)
-
-    def _death(self, error: Exception, seconds: float) -> _ChildLostError:
-        """Say whose doing it was that there is no answer."""
-        if isinstance(error, OSError | EOFError):
-            self._process.wait()  # or one that is about to end would count as killed by us
-        is_late = self._process.was_killed
-        code = self._process.close()
-        if is_late:
-            return _ChildLostError(f"no answer in {seconds:.0f} s", is_files_doing=False)
-        if -code in _FILES_DOING:
-            return _ChildLostError(_FILES_DOING[signal.Signals(-code)], is_files_doing=True)
-        return _ChildLostError(f"the reader ended with {code}: {error}", is_files_doing=False)

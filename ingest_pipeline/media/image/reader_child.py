@@ -1,28 +1,19 @@
 """Decodes images with Pillow, in a process of its own with narrow limits.
 
-Run by path, never imported by the service: it knows Pillow and the standard library alone. A
-request on standard input is what is wanted (4 bytes: `look`, `tiny` or `rgb `), a number (the
-side of a picture in pixels) and a length (4 bytes each, little-endian), and a file of that length.
-An answer on standard output is the lengths of JSON and of a body, the JSON and the body:
+Never imported by the service: it knows Pillow and the child's side of the sandbox alone. A request
+is what is wanted (`look`, `tiny` or `rgb`), a number (the side of a picture in pixels), the most
+pixels that are decoded, and a file. The answer is JSON and a body:
 
-    look   {"info": {...}, "undecoded": null, "warnings": [...]}, as `media.image` declares it
+    look   {"info": {...}, "undecoded": null, "warnings": [...]}, as `reader.py` declares it
     tiny   {"width": 320, "height": 240}, and a WebP
     rgb    {}, and side x side x 3 bytes
     or     {"error": "..."}, {"out_of_memory": "..."}
-
-The end of the input ends the process. The arguments are the most pixels that are decoded and the
-seconds of computing that a file may take.
 """
 
 import contextlib
 import io
-import json
 import math
-import os
 import re
-import resource
-import struct
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -42,6 +33,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from ingest_pipeline.media.sandbox import worker_child
+
 FORMATS = tuple(
     plugin.format
     for plugin in (
@@ -58,26 +51,13 @@ TEXT_BYTES = 16 * 1024 * 1024  # of a PNG's compressed text; editors' histories 
 WARNINGS = 10  # of a file
 WORDS = 200  # characters of a text in an answer
 CAMERA_CHARS = 100
-_REQUEST = struct.Struct("<4sII")
-_ANSWER = struct.Struct("<II")
 
 
 def main() -> None:
     """Answer requests until the input ends."""
-    most_pixels, seconds = map(int, sys.argv[1:])
-    Image.MAX_IMAGE_PIXELS = most_pixels
     Image.WARN_POSSIBLE_FORMATS = True  # or nobody says why a file could not be opened
     PngImagePlugin.MAX_TEXT_CHUNK = TEXT_BYTES
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become an answer
-    while len(header := requests.read(_REQUEST.size)) == _REQUEST.size:
-        wanted, number, length = _REQUEST.unpack(header)
-        allow_cpu(seconds)
-        answer = answer_to(wanted, number, requests.read(length))
-        facts = json.dumps(answer.facts).encode()
-        answers.write(_ANSWER.pack(len(facts), len(answer.body)) + facts + answer.body)
-        answers.flush()
+    worker_child.serve(answer_to)
 
 
 class Answer(NamedTuple):
@@ -87,8 +67,15 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
-def answer_to(wanted: bytes, number: int, content: bytes) -> Answer:
-    """Do what is wanted of a file; whatever Pillow raises is an answer, too."""
+def answer_to(request: worker_child.Request) -> worker_child.Answer:
+    """Do what is wanted of a file."""
+    facts = request.facts
+    Image.MAX_IMAGE_PIXELS = facts["most_pixels"]
+    return worker_child.Answer(*answered(facts["wanted"], facts["number"], request.body))
+
+
+def answered(wanted: str, number: int, content: bytes) -> Answer:
+    """Do it; whatever Pillow raises is an answer, too."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -107,16 +94,6 @@ def answer_to(wanted: bytes, number: int, content: bytes) -> Answer:
 def said(words: object) -> str:
     """Make words of a decoder fit for an answer."""
     return " ".join(str(words).split())[:WORDS]
-
-
-def allow_cpu(seconds: int) -> None:
-    """Allow that much more from now on; all other limits were set before we were started."""
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    soft = math.ceil(usage.ru_utime + usage.ru_stime) + seconds
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(
-        resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard)
-    )
 
 
 _TRANSPOSED = {  # how each orientation of EXIF is turned upright
@@ -358,10 +335,10 @@ def in_srgb(image: Image.Image) -> Image.Image:
 
 SRGB = ImageCms.createProfile("sRGB")
 
-ANSWERS: Mapping[bytes, Callable[[bytes, int], Answer]] = {
-    b"look": look,
-    b"tiny": tiny,
-    b"rgb ": rgb,
+ANSWERS: Mapping[str, Callable[[bytes, int], Answer]] = {
+    "look": look,
+    "tiny": tiny,
+    "rgb": rgb,
 }
 
 

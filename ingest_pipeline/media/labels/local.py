@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from more_itertools import chunked
 
+from ingest_pipeline.extras import extra
 from ingest_pipeline.media.image.reader import (
     ImageError,
     ImageReader,
@@ -47,7 +48,8 @@ class LocalLabeler:
     @property
     def checksum(self) -> str:
         """SHA-256 of the weights."""
-        from ingest_pipeline.media.labels.efficientnet import CHECKSUM  # noqa: PLC0415
+        with extra("labels", "INGEST_LABELER=local"):
+            from ingest_pipeline.media.labels.efficientnet import CHECKSUM  # noqa: PLC0415
 
         return CHECKSUM
 
@@ -55,6 +57,7 @@ class LocalLabeler:
         """Answer for each image; they are fetched and decoded 16 at a time.
 
         Raises:
+            MissingExtraError: the model is not installed.
             WeightsError: the installed weights are not the expected ones.
         """
         with ImageReader() as reader, ThreadPoolExecutor(_FETCHERS) as pool:
@@ -80,7 +83,8 @@ class LocalLabeler:
 
     @cached_property
     def _network(self) -> "EfficientNet":
-        from ingest_pipeline.media.labels.efficientnet import EfficientNet  # noqa: PLC0415
+        with extra("labels", "INGEST_LABELER=local"):
+            from ingest_pipeline.media.labels.efficientnet import EfficientNet  # noqa: PLC0415
 
         return EfficientNet(self.threads)
 

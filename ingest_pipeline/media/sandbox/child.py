@@ -1,12 +1,16 @@
 """Limited child processes: whatever reads hostile files runs in one.
 
-A child has narrow limits, an empty directory, none of our environment and a
-process group of its own, so that all it started dies with it.
+A child has narrow limits, an empty directory, none of our environment and a process group of its
+own, so that all it started dies with it. Where the kernel allows it, it sees no file of ours, no
+network and no other process; what the kernel does not allow is logged once.
 """
 
 import contextlib
 import json
+import logging
+import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -15,16 +19,25 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import psutil
+
+import ingest_pipeline
+from ingest_pipeline.media.sandbox import confinement
+
+_log = logging.getLogger(__name__)
+
+PACKAGE = Path(ingest_pipeline.__file__).parent
 LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child may use."""
+    """What a child may use, and never more: it cannot raise them."""
 
     memory_bytes: int  # of address space
     file_bytes: int  # of each file that it writes
@@ -69,14 +82,17 @@ class LimitedChild(Closing):
         directory: Path | None = None,
         stderr: int = subprocess.DEVNULL,
         dies_with_thread: bool = False,
+        is_python: bool = False,
+        reads: Sequence[Path] = (),
     ) -> None:
         """Start it; `command` begins with an absolute path.
 
-        Without a `directory`, which stays, it runs in one of its own, named after `name`, that
-        goes with it. Raises `OSError` where nothing can be started.
+        Where it `is_python`, that is a program for the launcher's own interpreter, or a module of
+        ours. Without a `directory`, which stays, it runs in one of its own, named after `name`,
+        that goes with it. There it may write; besides itself, Python and what the system has
+        installed it may read `reads`. Raises `OSError` where nothing can be started.
         """
-        starter = os.getpid() if dies_with_thread else None
-        wanted = json.dumps(asdict(limits) | {"starter": starter})
+        _prepare()
         self._own_directory = None
         if directory is None:
             self._own_directory = tempfile.TemporaryDirectory(prefix=f"{name}-")
@@ -84,9 +100,17 @@ class LimitedChild(Closing):
         self._lock = threading.Lock()
         self._exit_code: int | None = None
         self.was_killed = False  # by us; other processes kill, too
+        plan = asdict(limits) | {
+            "starter": os.getpid() if dies_with_thread else None,
+            "is_python": is_python,
+            "packages": str(PACKAGE.parent),
+            "reads": [*_PYTHON, *_program(command[0]), *map(str, reads)],
+            "writes": [str(directory)],
+        }
+        without_site = () if is_python else ("-S",)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - no shell; the callers choose the command
-                [sys.executable, "-I", "-S", str(LAUNCHER), wanted, *command],
+                [sys.executable, "-I", *without_site, str(LAUNCHER), json.dumps(plan), *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
@@ -97,6 +121,7 @@ class LimitedChild(Closing):
         except OSError:
             self._remove_directory()
             raise
+        self._usage = psutil.Process(self._process.pid)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -123,6 +148,15 @@ class LimitedChild(Closing):
     def wait(self) -> None:
         """Wait until it has ended; `kill` from another thread ends the wait."""
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+
+    def allow_cpu(self, seconds: int) -> None:
+        """Let it compute so many seconds from now on; where that cannot be done, nothing."""
+        if sys.platform == "linux":
+            used = self._usage.cpu_times()
+            soft = math.ceil(used.user + used.system) + seconds
+            _, hard = resource.prlimit(self._process.pid, resource.RLIMIT_CPU)
+            most = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+            resource.prlimit(self._process.pid, resource.RLIMIT_CPU, (most, hard))
 
     def kill(self) -> None:
         """Kill the child and all that it has started; any thread may do so, at any time."""
@@ -159,15 +193,26 @@ class LimitedChild(Closing):
             self._own_directory.cleanup()
 
 
+_PYTHON = (sys.prefix, sys.base_prefix, str(PACKAGE))
+
+
+def _program(path: str) -> list[str]:
+    """A program, and the libraries that a folder of its own brings along."""
+    real = Path(path).resolve()
+    return [path, str(real.parents[1] / "lib")] if real.parent.name == "bin" else [path]
+
+
+@lru_cache(maxsize=1)
+def _prepare() -> None:
+    """Do once a process what children need of their parent, and say what the kernel denies them."""
+    missing = confinement.lacking()
+    if missing:
+        _log.warning("children that open media are not fully confined: %s", "; ".join(missing))
+    if not confinement.landlock_version():
+        confinement.hide_from_equals()
+
+
 def _there(pipe: IO[bytes] | None) -> IO[bytes]:
     if pipe is None:
         raise AssertionError("started without this pipe")
     return pipe
-
-
-def read_all(pipe: IO[bytes], size: int) -> bytes:
-    """Read `size` bytes; raises `EOFError` where the pipe ends before."""
-    raw = pipe.read(size)
-    if len(raw) < size:
-        raise EOFError(f"{len(raw)} of {size} bytes")
-    return raw

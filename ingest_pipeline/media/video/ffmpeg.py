@@ -14,8 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import imageio_ffmpeg  # type: ignore[import-untyped, unused-ignore]
-
 from ingest_pipeline.errors import RefusedError, TransientError
 from ingest_pipeline.media.sandbox.child import (
     LimitedChild,
@@ -42,39 +40,20 @@ class TranscodeStoppedError(TransientError):
     """The transcoding was stopped because it was asked to."""
 
 
-def find_ffmpeg(setting: Path | None = None) -> str:
-    """Give the ffmpeg to use: the one set, else the one on the PATH, else imageio-ffmpeg's.
-
-    Raises:
-        TranscodeResourceError: there is none there.
-    """
-    if setting is not None:
-        found = shutil.which(setting)
-        if found is None:
-            raise TranscodeResourceError(f"{setting} is no program")
-    else:
-        found = shutil.which("ffmpeg") or _packaged()
-    return str(Path(found).absolute())  # a child runs in another directory
-
-
-def _packaged() -> str:
-    try:
-        return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError as error:
-        raise TranscodeResourceError(str(error)) from error
-
-
 def run_ffmpeg(
     ffmpeg: str,
     arguments: Sequence[str],
     directory: Path,
     *,
+    source: Path | None,
     seconds: float,
     most_bytes: int,
     on_line: Callable[[str], None],
     stop: threading.Event,
 ) -> None:
     """Run ffmpeg in a directory and give each line of its standard output to `on_line`.
+
+    Besides that directory, where it may write, it may read `source` and nothing else of ours.
 
     It is killed after so many seconds, when `stop` is set, and whenever this function is left; no
     file that it writes grows beyond `most_bytes`.
@@ -97,6 +76,7 @@ def run_ffmpeg(
             directory=directory,
             stderr=subprocess.PIPE,
             dies_with_thread=True,
+            reads=[source] if source else [],
         )
     except OSError as error:
         raise TranscodeResourceError(f"ffmpeg could not start: {error}") from error

@@ -4,32 +4,27 @@ PyAV looks at it in a limited child that reads the file through us, by byte rang
 that it needs no file on disk and can open none.
 """
 
-import signal
-import struct
-import sys
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ingest_pipeline.errors import TransientError
-from ingest_pipeline.media.files import (
-    ReadBudgetError,
-    SeekableFile,
-)
+from ingest_pipeline.media.files import SeekableFile
 from ingest_pipeline.media.model import (
     Kind,
     Probe,
     Reason,
     VideoInfo,
 )
-from ingest_pipeline.media.sandbox.child import (
-    LimitedChild,
-    Limits,
-    read_all,
+from ingest_pipeline.media.sandbox.child import Limits
+from ingest_pipeline.media.sandbox.worker import (
+    Served,
+    Worker,
+    WorkerLostError,
+    WorkerNonsenseError,
+    WorkerStartError,
 )
 from ingest_pipeline.values import Frozen
 
-CHILD_PROGRAM = Path(__file__).with_name("probe_child.py")
+CHILD_PROGRAM: str | Path = "ingest_pipeline.media.video.probe_child"
 WALL_SECONDS = 120.0  # with the fetching; usual files take half a second
 MOST_PIXELS = 35_389_440  # 8192 x 4320; larger frames are not decoded
 
@@ -133,11 +128,7 @@ def _warnings(answer: _Answer) -> list[str]:
     return warnings
 
 
-_ASK = struct.Struct("<cQI")  # "R", offset, length; or "A", 0, length of the JSON
-_GIVEN = struct.Struct("<BI")  # whether nothing more is fetched, length
-_LONGEST_READ_BYTES = 64 * 1024
 _LONGEST_ANSWER_BYTES = 64 * 1024
-_FILES_DOING = (signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL)
 
 
 class _FileKilledItError(Exception):
@@ -145,73 +136,37 @@ class _FileKilledItError(Exception):
 
 
 def _ask(file: SeekableFile, size: int, container: str) -> _Answer:
-    command = [sys.executable, "-I", str(CHILD_PROGRAM)]
-    arguments = [str(size), DEMUXERS[container], FORMATS, str(MOST_PIXELS)]
-    try:
-        child = LimitedChild(
-            [*command, *arguments], LIMITS, name="video-probe", dies_with_thread=True
-        )
-    except OSError as error:
-        raise VideoProbeError(f"the prober could not start: {error}") from error
-    with child, child.killed_after(WALL_SECONDS):
+    """Ask a child of this file's own: what one file has done to it harms no other."""
+    request = {"demuxer": DEMUXERS[container], "formats": FORMATS, "most_pixels": MOST_PIXELS}
+    worker = Worker(
+        CHILD_PROGRAM,
+        LIMITS,
+        name="video-probe",
+        dies_with_thread=True,
+        longest_answer=_LONGEST_ANSWER_BYTES,
+    )
+    with worker:
         try:
-            answer = _serve(child, file)
-        except _PipeError as error:
-            child.wait()  # or one that is about to end would count as killed by us
-            raise _death(child, error) from error
-        except ValidationError as error:
-            raise VideoProbeError(f"the prober answered nonsense: {error}") from error
+            answer, _ = worker.ask(
+                _Answer, request, seconds=WALL_SECONDS, served=Served(file, size)
+            )
+        except WorkerStartError as error:
+            raise VideoProbeError(f"the prober could not start: {error}") from error
+        except WorkerLostError as error:
+            raise _meaning(error) from error
     if answer.failure is not None:
         raise VideoProbeError(f"the prober failed: {answer.failure}")
     return answer
 
 
-class _PipeError(Exception):
-    """A pipe to the child is broken."""
-
-
-def _serve(child: LimitedChild, file: SeekableFile) -> _Answer:
-    """Give the child the bytes that it asks for until it answers."""
-    while True:
-        letter, offset, length = _ASK.unpack(_heard(child, _ASK.size))
-        if letter == b"A" and length <= _LONGEST_ANSWER_BYTES:
-            return _Answer.model_validate_json(_heard(child, length))
-        if letter != b"R" or length > _LONGEST_READ_BYTES:
-            raise VideoProbeError(f"the prober says {letter!r} of {length} bytes")
-        _tell(child, _given(file, offset, length))
-
-
-def _given(file: SeekableFile, offset: int, length: int) -> bytes:
-    try:
-        file.seek(offset)
-        content = file.read(length)
-    except ReadBudgetError:
-        return _GIVEN.pack(1, 0)
-    return _GIVEN.pack(0, len(content)) + content
-
-
-def _heard(child: LimitedChild, size: int) -> bytes:
-    try:
-        return read_all(child.stdout, size)
-    except (OSError, EOFError) as error:
-        raise _PipeError(str(error)) from error
-
-
-def _tell(child: LimitedChild, message: bytes) -> None:
-    try:
-        child.stdin.write(message)
-        child.stdin.flush()
-    except OSError as error:
-        raise _PipeError(str(error)) from error
-
-
-def _death(child: LimitedChild, error: Exception) -> Exception:
+def _meaning(lost: WorkerLostError) -> Exception:
     """Say whose doing it was that the child gave no answer."""
-    code = child.close()
-    if child.was_killed:
+    if lost.is_late:
         return VideoProbeError(f"no answer in {WALL_SECONDS:.0f} s")
-    if code == -signal.SIGXCPU:
+    if isinstance(lost, WorkerNonsenseError):
+        return VideoProbeError(f"the prober {lost}")
+    if lost.is_out_of_cpu:
         return _FileKilledItError(f"no frame after {LIMITS.cpu_seconds} s of computing")
-    if -code in _FILES_DOING:
-        return _FileKilledItError(f"the decoder crashed ({signal.Signals(-code).name})")
-    return VideoProbeError(f"the prober ended with {code}: {error}")
+    if lost.crash:
+        return _FileKilledItError(f"the decoder crashed ({lost.crash})")
+    return VideoProbeError(f"the prober ended with {lost.exit_code}: {lost}")

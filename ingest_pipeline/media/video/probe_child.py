@@ -1,24 +1,17 @@
 """Finds out with PyAV what a video is, in a process of its own with narrow limits.
 
-Run by path, never imported by the service: it knows PyAV and the standard library alone. It opens
-no file: it asks its parent for bytes. A message on standard output is a letter and two numbers
-(little-endian, 8 and 4 bytes): `R`, offset and length ask for bytes; `A`, 0 and length announce
-the answer, JSON, after which the process ends. What the parent sends for `R` on standard input is
-a status (1 byte: 0 or, where it fetches no more, 1), a length (4 bytes) and the bytes.
-
-The arguments are the file's size, the demuxer, the demuxers that may be used at all, and the
-largest frame to decode in pixels.
+Never imported by the service: it knows PyAV and the child's side of the sandbox alone. It opens no
+file: it asks its parent for bytes of the one that is served. A request is the demuxer, the
+demuxers that may be used at all, and the largest frame to decode in pixels; `look_at` says what
+is answered.
 """
 
 import io
 import itertools
-import json
-import os
 import struct
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import IO, NamedTuple
 
 import av
 import av.error
@@ -29,6 +22,8 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from ingest_pipeline.media.sandbox import worker_child
 
 BLOCK = 64 * 1024  # bytes; what the parent fetches at a time
 TAIL_BYTES = 1536 * 1024  # looked through for the last time stamp where no header tells a length
@@ -42,53 +37,36 @@ OPTIONS = {
     "analyzeduration": "10000000",  # microseconds
 }
 
-_ASK = struct.Struct("<cQI")
-_GIVEN = struct.Struct("<BI")
-
 
 def main() -> None:
-    """Look at the file that the parent serves and answer once."""
-    size, demuxer, formats, most_pixels = sys.argv[1:]
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # a stray print must not become a message
-    file = ServedFile(int(size), sys.stdin.buffer, answers)
+    """Answer requests until the input ends."""
+    worker_child.serve(answer)
+
+
+def answer(request: worker_child.Request) -> worker_child.Answer:
+    """Look at the file that the parent serves."""
+    facts = request.facts
+    file = request.open(ServedFile)
     try:
-        facts = look_at(file, demuxer, formats, int(most_pixels))
+        found = look_at(file, facts["demuxer"], facts["formats"], facts["most_pixels"])
     except Exception as error:  # noqa: BLE001 - a fault of ours or PyAV's, not of the file
-        facts = {"failure": f"{type(error).__name__}: {error}"[:TEXT_CHARS]}
-    answer = json.dumps(facts).encode()
-    answers.write(_ASK.pack(b"A", 0, len(answer)) + answer)
-    answers.flush()
+        found = {"failure": f"{type(error).__name__}: {error}"[:TEXT_CHARS]}
+    return worker_child.Answer(found)
 
 
-class ServedFile(io.RawIOBase):
-    """The parent's file: every read asks the parent, within one of its blocks each."""
+class ServedFile(worker_child.ServedFile):
+    """The parent's file, read within one of its blocks each, with patches laid over it."""
 
-    def __init__(self, size: int, given: BinaryIO, asks: BinaryIO) -> None:
+    def __init__(self, size: int, given: IO[bytes], asks: IO[bytes]) -> None:
         """`size` is the whole file's, in bytes."""
-        super().__init__()
-        self.size = size
-        self.is_spent = False  # the parent gave nothing for a read within the file
+        super().__init__(size, given, asks)
         self.patches: dict[int, bytes] = {}  # what is read at a byte instead of the file's own
-        self._given = given
-        self._asks = asks
-        self._position = 0
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Read some bytes: at least one, but at the end or where the parent gives no more."""
-        left = max(0, self.size - self._position)
-        wanted = min(left if size < 0 else size, left, BLOCK - self._position % BLOCK)
-        content = self._ask(wanted) if wanted else b""
-        self.is_spent = self.is_spent or len(content) < wanted
-        content = _patched(content, self._position, self.patches)
-        self._position += len(content)
-        return content
-
-    def _ask(self, size: int) -> bytes:
-        self._asks.write(_ASK.pack(b"R", self._position, size))
-        self._asks.flush()
-        _, length = _GIVEN.unpack(self._given.read(_GIVEN.size))
-        return self._given.read(length)
+    def next_bytes(self, most: int) -> bytes:
+        """What is read next, up to the end of a block."""
+        position = self.tell()
+        content = super().next_bytes(min(most, BLOCK - position % BLOCK))
+        return _patched(content, position, self.patches)
 
     def read_at(self, offset: int, size: int) -> bytes:
         """Read `size` bytes at a place, fewer only at the end."""
@@ -97,24 +75,6 @@ class ServedFile(io.RawIOBase):
         while len(content) < size and (piece := self.read(size - len(content))):
             content += piece
         return content
-
-    def seekable(self) -> bool:
-        """Yes."""
-        return True
-
-    def readable(self) -> bool:
-        """Yes."""
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move; the parent hears nothing of it."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}
-        self._position = max(0, base[whence] + offset)
-        return self._position
-
-    def tell(self) -> int:
-        """The byte position."""
-        return self._position
 
 
 def _patched(content: bytes, at: int, patches: Mapping[int, bytes]) -> bytes:

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from ingest_pipeline.media.video.ffmpeg import (
     TranscodeError,
-    find_ffmpeg,
     run_ffmpeg,
 )
 from ingest_pipeline.media.video.probe import (
     FORMATS,
     MOST_PIXELS,
 )
+from ingest_pipeline.media.video.program import find_ffmpeg
 
 FRAMES = 8
 FRAME_WIDTH, FRAME_HEIGHT = 160, 90  # pixels of the box that each frame fits in
@@ -35,6 +35,7 @@ def take_strip(video: Path, folder: Path, seconds: float, ffmpeg: Path | None = 
         find_ffmpeg(ffmpeg),
         _arguments(video.absolute(), seconds, strip.name),
         folder,
+        source=video.absolute(),
         seconds=STRIP_SECONDS,
         most_bytes=STRIP_BYTES,
         on_line=lambda _: None,

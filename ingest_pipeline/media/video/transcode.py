@@ -16,7 +16,6 @@ from ingest_pipeline.media.video.ffmpeg import (
     TranscodeError,
     TranscodeResourceError,
     TranscodeStoppedError,
-    find_ffmpeg,
     full_disk_told,
     run_ffmpeg,
 )
@@ -28,6 +27,7 @@ from ingest_pipeline.media.video.probe import (
     FORMATS,
     MOST_PIXELS,
 )
+from ingest_pipeline.media.video.program import ENCODERS, find_ffmpeg
 from ingest_pipeline.values import Frozen
 
 __all__ = [
@@ -47,16 +47,6 @@ BASE_SECONDS = 300.0  # of wall time for any video
 SECONDS_A_SECOND = 15.0  # and for each second of it: 8K HEVC of 10 bits takes 9 on two busy cores
 SPARE_BYTES = 64 * 1024 * 1024  # `-fs` stops soon after the size that it is given
 POSTER_CANDIDATES = 20  # whole pictures, the first minute's at 90 frames from one to the next
-
-_ENCODERS = {
-    "h264": "libx264",
-    "hevc": "libx265",
-    "vp8": "libvpx",
-    "vp9": "libvpx-vp9",
-    "aac": "aac",
-    "opus": "libopus",
-    "vorbis": "libvorbis",
-}
 
 
 class Progress(Frozen):
@@ -94,7 +84,7 @@ def transcode(
     appear, replacing any before them, once the rendition was probed and found as wanted. On any
     error, `KeyboardInterrupt` too, nothing is left: no process, no file.
 
-    `ffmpeg` is the program to use, else it is looked for on the PATH and in imageio-ffmpeg.
+    `ffmpeg` is the program to use, else the better of the PATH's and imageio-ffmpeg's is.
     `on_progress` is called in this thread about twice a second.
 
     Raises:
@@ -157,7 +147,7 @@ class _Work:
         name = f"video.{self._preset.container}"
         output = _rendition_arguments(self._preset, name)
         reader = _ProgressReader(self._video.duration_seconds, on_progress)
-        self._run([*_input_arguments(source.absolute()), *output], reader.take)
+        self._run(source, [*_input_arguments(source.absolute()), *output], reader.take)
         return self._directory / name
 
     def take_pictures(self, rendition: Path) -> list[Path]:
@@ -166,20 +156,21 @@ class _Work:
         They are 1 in 90 frames, so that is quick, and there is one wherever a thumbnail is due.
         """
         keys_only = ["-skip_frame", "nokey", *_input_arguments(Path(rendition.name))]
-        self._run([*keys_only, *_picture_arguments(self._preset)], lambda _: None)
+        self._run(rendition, [*keys_only, *_picture_arguments(self._preset)], lambda _: None)
         poster = self._directory / "poster.jpg"
         thumbnails = sorted(self._directory.glob("thumbnail-*.png"))
         if not poster.exists() or not thumbnails:
             raise TranscodeError("no picture could be taken of the rendition")
         return [poster, *thumbnails]
 
-    def _run(self, arguments: list[str], on_line: Callable[[str], None]) -> None:
+    def _run(self, source: Path, arguments: list[str], on_line: Callable[[str], None]) -> None:
         length = self._video.duration_seconds or self._preset.max_seconds
         with full_disk_told(self._directory, _most_bytes(self._preset, length)):
             run_ffmpeg(
                 self._ffmpeg,
                 ["-hide_banner", "-nostdin", "-y", "-loglevel", "error", *arguments],
                 self._directory,
+                source=source.absolute(),
                 seconds=BASE_SECONDS + SECONDS_A_SECOND * length,
                 most_bytes=self._preset.max_bytes + SPARE_BYTES,
                 on_line=on_line,
@@ -211,7 +202,7 @@ def _rendition_arguments(preset: Preset, name: str) -> list[str]:
         *("-vf", _filters(preset), "-threads", str(THREADS)),
         *_video_arguments(preset.video),
         *("-force_key_frames", f"expr:gte(t,n_forced*{preset.thumbnails.every_seconds})"),
-        *("-c:a", _ENCODERS[preset.audio.codec], "-b:a", str(preset.audio.bit_rate)),
+        *("-c:a", ENCODERS[preset.audio.codec], "-b:a", str(preset.audio.bit_rate)),
         *("-ar", str(preset.audio.sample_rate), "-ac", str(preset.audio.channels)),
         *("-t", str(preset.max_seconds), "-fs", str(preset.max_bytes)),
         *(("-movflags", "+faststart") if preset.container == "mp4" else ()),
@@ -222,7 +213,7 @@ def _rendition_arguments(preset: Preset, name: str) -> list[str]:
 
 def _video_arguments(video: VideoEncoding) -> Iterator[str]:
     named: Mapping[str, int | str | None] = {
-        "c:v": _ENCODERS[video.codec],
+        "c:v": ENCODERS[video.codec],
         "profile:v": video.profile,
         "level:v": video.level,
         "crf": video.quality,

@@ -177,7 +177,7 @@ class _Image:
 
     @property
     def version_id(self) -> str | None:
-        return self.report.version if self.report.version != self.report.etag else None
+        return self.report.version_id
 
     @property
     def size(self) -> int:

@@ -1,6 +1,5 @@
 """Previews of what is indexed: a waveform, a poster with a strip of frames, or a thumbnail."""
 
-import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest_pipeline.aws.objects.content import download_object
 from ingest_pipeline.aws.objects.publish import publish
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 
 POSTER_BOX = 480  # pixels
 _AT_ONCE = 4  # objects fetched; their pictures are drawn one after the other
-_COPY_BYTES = 1024 * 1024
 _KINDS = {Kind.AUDIO, Kind.IMAGE, Kind.VIDEO}
 _UNTRANSCODED = "transcodable"  # the rule by which a report says that there is no rendition
 _WANTED = "a preview"
@@ -181,9 +180,7 @@ class Previewer:
         return self._images.thumbnail(strip.read_bytes(), FRAMES * FRAME_WIDTH)
 
     def _fetch(self, rendition: Rendition, key: str, path: Path) -> Path:
-        stored = self.s3.get_object(Bucket=rendition.rendition_bucket, Key=key)
-        with closing(stored["Body"]) as body, path.open("wb") as file:
-            shutil.copyfileobj(body, file, _COPY_BYTES)
+        download_object(self.s3, rendition.rendition_bucket, key, path)
         return path
 
     def _rendition(self, report: Report) -> Rendition | None:

@@ -39,7 +39,7 @@ class FfmpegEngine:
 
     s3: "S3Client"
     bucket: str  # of renditions
-    ffmpeg: Path | None = None  # the program; None: the one on the PATH, or the package's
+    ffmpeg: Path | None = None  # the program; None: the better of the PATH's and the package's
     run_id: str | None = None
 
     def transcode(

@@ -111,8 +111,7 @@ class Deleter:
         return None
 
     def _take_out_of_index(self, ref: ObjectRef, asked_at: datetime) -> None:
-        """Leave a tombstone where nothing stands any more: a run died half-way, or the owner was
-        faster."""
+        """Leave a tombstone where nothing stands: a run died half-way, or the owner was faster."""
         asset = self.tables.get(ASSETS, {"bucket": ref.bucket, "file": ref.key})
         if asset and not asset.is_deleted:
             gone = {"judged_at": asked_at, "deleted_at": asked_at}
@@ -121,7 +120,7 @@ class Deleter:
     def _remove_derived(self, ref: ObjectRef) -> None:
         """Remove what was made of the key, but not of a version that is in the index.
 
-        The tombstone is written by now: who publishes after this looks at it and takes its own back.
+        The tombstone is written by now: who publishes after this sees it and takes its own back.
         """
         asset = self.tables.get(ASSETS, {"bucket": ref.bucket, "file": ref.key})
         if asset is None or asset.is_deleted:
@@ -151,7 +150,7 @@ class Deleter:
 
     def _report(self, ref: ObjectRef, state: ObjectState) -> Report:
         now = datetime.now(UTC)
-        version = state.version or state.etag
+        version = state.row_version
         known = self.tables.get(REPORTS, report_key(ref.uri, version))
         if known:
             return known.becomes(
@@ -188,5 +187,5 @@ class Deleter:
 def _is_meant(request: ObjectRef, state: ObjectState) -> bool:
     """Whether what stands at the key is what the request was made for, not a later upload."""
     if request.version:
-        return request.version == (state.version or state.etag)
+        return request.version == state.row_version
     return state.last_modified <= request.arrived

@@ -121,7 +121,7 @@ class Validator:
         return Report(
             bucket=ref.bucket,
             key=ref.key,
-            version=state.version or state.etag,
+            version=state.row_version,
             day=ref.day,
             etag=state.etag,
             size=state.size,

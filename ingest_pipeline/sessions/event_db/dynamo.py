@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingest_pipeline.aws.resources import check_table
 from ingest_pipeline.aws.tables import Tables, ThrottledError
-from ingest_pipeline.records.tables import Table
+from ingest_pipeline.records.tables import Condition, Index, Table
 from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _COMPLETE = "#complete"  # in the place of an audio tag, of which none is named so
+_KEY = ("session_id", "audio_tag")
+_BY_SESSION = Index(None, "session_id")
+_IS_EVENT = Condition("attribute_not_exists(completed_at)")
+_PAGE = 1000  # items of one call where all are asked for
 _SERVER_ERROR = 500
 _PASSING = {
     "LimitExceededException",
@@ -63,7 +68,7 @@ class DynamoEventDb(EventDb):
 
     def connect(self) -> None:
         """See that the table is there."""
-        self._translating(lambda: self._dynamodb.describe_table(TableName=self._name))
+        self._translating(lambda: check_table(self._dynamodb, self._name))
 
     def session_exists(self, session_id: str) -> bool:
         """Whether all events of the session are in the database."""
@@ -83,27 +88,21 @@ class DynamoEventDb(EventDb):
         }
 
     def _event_count(self, session_id: str) -> int:
-        pages = self._dynamodb.get_paginator("query").paginate(
-            TableName=self._name,
-            KeyConditionExpression="session_id = :session_id",
-            FilterExpression="attribute_not_exists(completed_at)",
-            ExpressionAttributeValues={":session_id": {"S": session_id}},
-            Select="COUNT",
-            ConsistentRead=True,
-        )
-        return sum(page["Count"] for page in pages)
+        return self._tables.count(self._events, _BY_SESSION, session_id, _IS_EVENT)
 
     def table(self) -> "pd.DataFrame":
         """Every event by the names of its fields, in no order; reads the whole table."""
         return export(self._translating(lambda: [*self._all_events()]))
 
     def _all_events(self) -> Iterator[Event]:
-        pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=self._name, FilterExpression="attribute_not_exists(completed_at)"
-        )
-        for page in pages:
-            for item in page["Items"]:
-                yield Event.model_validate({name: value["S"] for name, value in item.items()})
+        cursor: str | None = None
+        while True:
+            page = self._tables.scan(
+                self._events, key=_KEY, limit=_PAGE, cursor=cursor, condition=_IS_EVENT
+            )
+            yield from page.rows
+            if (cursor := page.cursor) is None:
+                return
 
     def _create_session(self, session_id: str) -> None:
         self._create_sessions([session_id])

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from ingest_pipeline.extras import extra
 from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
@@ -38,6 +39,7 @@ _DRIVERS = {
     "mariadb": "mariadb+pymysql",
     "postgresql": "postgresql+psycopg2",
 }
+_EXTRAS = {"mariadb": "mysql"}  # the others have their dialect's name
 _MYSQL_OPTIONS = {"connect_timeout": 10, "read_timeout": 60, "write_timeout": 60}  # seconds
 _OPTIONS = {
     "sqlite": {"timeout": 30},  # seconds that a writer waits for another
@@ -89,16 +91,18 @@ class SqlEventDb(EventDb):
 
         Raises:
             ValueError: it is no address of a database that this class knows.
+            MissingExtraError: its driver is not installed.
         """
         self._url = _understood(url)
         dialect = self._url.get_backend_name()
         options = _OPTIONS[dialect]
-        self._engine = sa.create_engine(
-            self._url,
-            connect_args={k: v for k, v in options.items() if k not in self._url.query},
-            hide_parameters=True,  # errors must not carry who drove where
-            pool_pre_ping=True,
-        )
+        with extra(_EXTRAS.get(dialect, dialect), f"an event database in {dialect}"):
+            self._engine = sa.create_engine(
+                self._url,
+                connect_args={k: v for k, v in options.items() if k not in self._url.query},
+                hide_parameters=True,  # errors must not carry who drove where
+                pool_pre_ping=True,
+            )
         if dialect == "sqlite":
             sa.event.listen(self._engine, "connect", _let_readers_and_writer_work_together)
         self._thread = threading.local()  # .connection: of the transaction that it is in
@@ -142,7 +146,8 @@ class SqlEventDb(EventDb):
 
     def table(self) -> "pd.DataFrame":
         """Every row of `sds`, without our own keys, in the order of sessions and recordings."""
-        import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
+        with extra("parquet", "a table of events"):
+            import pandas as pd  # noqa: PLC0415 - half a second that runs need not wait
 
         columns = [column for column in _SDS.c if column.name not in _OUR_KEYS]
         statement = sa.select(*columns).order_by(_SDS.c.session_id, _SDS.c.audio_tag)

@@ -12,7 +12,6 @@ import pytest
 from ingest_pipeline.media.audio import metadata_child
 from ingest_pipeline.media.audio.metadata import (
     ANSWER_BYTES,
-    CHILD_PROGRAM,
     CHUNK_BYTES,
     Metadata,
     MetadataReader,
@@ -245,11 +244,11 @@ def child_with(tmp_path: Path, bext_body: str) -> Path:
     """The child's own program, its limits and its loop, but for what it does with bext."""
     program = tmp_path / "child.py"
     program.write_text(
-        f"import os, runpy, sys, time\n"
-        f"child = runpy.run_path({str(CHILD_PROGRAM)!r})\n"
+        f"import os, sys, time\n"
+        f"from ingest_pipeline.media.audio import metadata_child\n"
         f"def misbehave(wav):\n    {bext_body}\n"
-        f"child['SECTIONS']['bext'] = misbehave\n"
-        f"child['main']()\n"
+        f"metadata_child.SECTIONS['bext'] = misbehave\n"
+        f"metadata_child.main()\n"
     )
     return program
 

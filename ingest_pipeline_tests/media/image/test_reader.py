@@ -25,6 +25,8 @@ from ingest_pipeline.media.image.reader import (
     Picture,
 )
 from ingest_pipeline.media.model import ImageInfo, Kind, Probe
+from ingest_pipeline.media.sandbox import worker
+from ingest_pipeline.media.sandbox.child import LimitedChild
 from ingest_pipeline_tests.children import own_children
 from ingest_pipeline_tests.media import pictures
 from ingest_pipeline_tests.media.pictures import (
@@ -76,7 +78,7 @@ def is_near(found: object, wanted: Colour, distance: int = 12) -> bool:
 
 
 def children() -> list[psutil.Process]:
-    return [child for child in own_children() if str(CHILD_PROGRAM) in child.cmdline()]
+    return [child for child in own_children() if CHILD_PROGRAM in child.cmdline()]
 
 
 # --- what is found --------------------------------------------------------------------------------
@@ -474,12 +476,12 @@ def child_with(tmp_path: Path, body: str) -> Path:
     """The child's own program, but for what it does to make a small picture."""
     program = tmp_path / "child.py"
     program.write_text(
-        f"import os, runpy, signal, sys, time\n"
-        f"child = runpy.run_path({str(CHILD_PROGRAM)!r})\n"
-        f"tiny = child['ANSWERS'][b'tiny']\n"
+        f"import os, signal, sys, time\n"
+        f"from ingest_pipeline.media.image import reader_child\n"
+        f"tiny = reader_child.ANSWERS['tiny']\n"
         f"def misbehave(content, box):\n    {body}\n    return tiny(content, box)\n"
-        f"child['ANSWERS'][b'tiny'] = misbehave\n"
-        f"child['main']()\n"
+        f"reader_child.ANSWERS['tiny'] = misbehave\n"
+        f"reader_child.main()\n"
     )
     return program
 
@@ -511,12 +513,19 @@ def test_whose_doing_it_was_is_told(
 
 
 @pytest.mark.parametrize("sig", [signal.SIGSEGV, signal.SIGKILL, signal.SIGXCPU])
-def test_what_kills_one_child_is_tried_with_a_fresh_one(tmp_path: Path, sig: int) -> None:
+def test_what_kills_one_child_is_tried_with_a_fresh_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sig: int
+) -> None:
+    """A child can leave nothing behind, so what ends the first one leaves the mark for it."""
     mark = tmp_path / "been here"
-    body = (
-        f"os.path.exists({str(mark)!r}) or "
-        f"(open({str(mark)!r}, 'w'), os.kill(os.getpid(), {int(sig)}))"
-    )
+    body = f"os.path.exists({str(mark)!r}) or os.kill(os.getpid(), {int(sig)})"
+
+    class Marked(LimitedChild):
+        def close(self) -> int:
+            mark.touch()
+            return super().close()
+
+    monkeypatch.setattr(worker, "LimitedChild", Marked)
     with ImageReader(program=child_with(tmp_path, body)) as reader:
         assert reader.thumbnail(PHOTO).width == 64
     assert mark.exists()

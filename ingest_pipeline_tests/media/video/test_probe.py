@@ -33,6 +33,7 @@ from ingest_pipeline_tests.media.clips import (
     probe_path,
     real_clip,
     run_plain_ffmpeg,
+    turned,
     video_of,
 )
 
@@ -148,10 +149,7 @@ def test_every_container_that_is_sniffed_as_video_has_a_demuxer() -> None:
 def test_a_rotated_clip_tells_how_it_is_shown(
     tmp_path: Path, counterclockwise: int, rotation: int, shown: tuple[int, int]
 ) -> None:
-    plain = make_clip(tmp_path / "plain.mp4", *H264)
-    turned = tmp_path / "turned.mp4"
-    run_plain_ffmpeg("-display_rotation", str(counterclockwise), "-i", plain, "-c", "copy", turned)
-    found = video_of(turned)
+    found = video_of(turned(make_clip(tmp_path / "a.mp4", *H264), counterclockwise))
     assert (found.width, found.height, found.rotation) == (160, 120, rotation)
     assert (found.display_width, found.display_height) == shown
 
@@ -349,8 +347,8 @@ def test_video_that_cannot_be_decoded_is_a_fault(tmp_path: Path) -> None:
 
 
 def test_a_codec_without_a_decoder_is_a_fault(tmp_path: Path) -> None:
-    path = make_clip(tmp_path / "a.mkv", "-c:v", "ffv1", sound=False)
-    content = path.read_bytes().replace(b"V_FFV1", b"V_WHAT")
+    path = make_clip(tmp_path / "a.mkv", *H264, sound=False)
+    content = path.read_bytes().replace(b"V_MPEG4/ISO/AVC", b"V_MPEG4/ISO/WHA")
     found = probed(content, "matroska")
     assert [fault.rule for fault in found.faults] == ["decodable"]
     assert found.codec == "unknown"
@@ -452,11 +450,10 @@ def test_a_clip_that_refers_to_another_file_opens_none(
     path = make_clip(tmp_path / "a.mp4", *H264)
     program = tmp_path / "child.py"
     program.write_text(
-        "import runpy\n"
-        f"child = runpy.run_path({str(video.CHILD_PROGRAM)!r})\n"
+        f"from ingest_pipeline.media.video import probe_child\n"
         f"import av\n"
-        f"try:\n    av.open({str(path)!r}, options=child['OPTIONS'])\n"
-        f"except Exception as error:\n    print(error)\n    child['main']()\n"
+        f"try:\n    av.open({str(path)!r}, options=probe_child.OPTIONS)\n"
+        f"except Exception as error:\n    print(error)\n    probe_child.main()\n"
     )
     monkeypatch.setattr(video, "CHILD_PROGRAM", program)
     assert probe_path(path).faults == ()  # so `main` ran, after the open had failed
@@ -468,11 +465,11 @@ def test_a_clip_that_refers_to_another_file_opens_none(
 def misbehaving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str) -> None:
     program = tmp_path / "child.py"
     program.write_text(
-        "import os, runpy, signal, sys, time\n"
-        f"child = runpy.run_path({str(video.CHILD_PROGRAM)!r})\n"
+        "import os, signal, sys, time\n"
+        "from ingest_pipeline.media.video import probe_child\n"
         f"def look_at(*_):\n    {body}\n"
-        "child['main'].__globals__['look_at'] = look_at\n"
-        "child['main']()\n"
+        "probe_child.look_at = look_at\n"
+        "probe_child.main()\n"
     )
     monkeypatch.setattr(video, "CHILD_PROGRAM", program)
 

@@ -14,11 +14,13 @@ import psutil
 import pytest
 
 from ingest_pipeline.media.model import VideoInfo
-from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
+from ingest_pipeline.media.sandbox import confinement
+from ingest_pipeline.media.video.ffmpeg import run_ffmpeg
 from ingest_pipeline.media.video.presets import (
     Preset,
     load_presets,
 )
+from ingest_pipeline.media.video.program import find_ffmpeg
 from ingest_pipeline.media.video.transcode import (
     Progress,
     Transcoded,
@@ -36,6 +38,7 @@ from ingest_pipeline_tests.media.clips import (
     huge_vp8,
     make_clip,
     run_plain_ffmpeg,
+    turned,
     video_of,
 )
 
@@ -205,9 +208,7 @@ def test_a_turned_clip_comes_out_upright(tmp_path: Path, folder: Path) -> None:
     )
     graph = f"{red_above_blue}:duration=0.4[b];[a][b]vstack"
     run_plain_ffmpeg("-filter_complex", graph, *H264, plain)
-    turned = tmp_path / "turned.mp4"
-    run_plain_ffmpeg("-display_rotation", "90", "-i", plain, "-c", "copy", turned)
-    done = rendered(turned, folder)
+    done = rendered(turned(plain, 90), folder)
     assert (Seen(done.path).size, Seen(done.path).rotation) == ((240, 320), 0)
     with av.open(str(done.path)) as container:
         picture = next(container.decode(video=0)).to_rgb()
@@ -432,6 +433,41 @@ def test_an_address_is_no_source(folder: Path, listener: socket.socket) -> None:
         listener.accept()
 
 
+def test_ffmpeg_reads_its_source_and_none_of_its_neighbours(tmp_path: Path, folder: Path) -> None:
+    neighbour = tmp_path / "neighbour"
+    neighbour.write_text("ours")
+    fake = tmp_path / "ffmpeg"
+    fake.write_text(
+        f"#!/bin/sh\nhead -c 8 {bikes()} | tail -c 4 >&2\ncat {neighbour} >&2\nexit 1\n"
+    )
+    fake.chmod(0o755)
+    with pytest.raises(TranscodeError) as caught:
+        transcode(bikes(), folder, WEB, video_of(bikes()), on_progress=ignore, ffmpeg=fake)
+    assert "ftyp" in str(caught.value)
+    expected = "Permission denied" if confinement.landlock_version() else "ours"
+    assert expected in str(caught.value)
+
+
+def test_ffmpeg_itself_reaches_no_network(
+    tmp_path: Path, folder: Path, listener: socket.socket
+) -> None:
+    """Were it told to, and without its own guards."""
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/x.mp4"
+    with pytest.raises(TranscodeError, match="Operation not permitted"):
+        run_ffmpeg(
+            find_ffmpeg(),
+            ["-loglevel", "error", "-i", url, "-f", "null", "-"],
+            folder,
+            source=tmp_path,
+            seconds=10,
+            most_bytes=1000,
+            on_line=lambda _: None,
+            stop=threading.Event(),
+        )
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
 # --- stopped in the middle ------------------------------------------------------------------------
 
 
@@ -483,8 +519,8 @@ TRANSCODE_HERE = """
 import resource, sys
 from pathlib import Path
 from ingest_pipeline.media.model import VideoInfo
-from ingest_pipeline.media.presets import load_presets
-from ingest_pipeline.media.transcode import transcode
+from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.media.video.transcode import transcode
 if len(sys.argv) > 4:
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), int(sys.argv[4])))
 video = VideoInfo.model_validate_json(sys.argv[3])
@@ -535,19 +571,7 @@ def test_a_full_disk_is_a_passing_error(minute: Path, folder: Path) -> None:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-# --- where ffmpeg is ------------------------------------------------------------------------------
-
-
-def test_ffmpeg_is_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    packaged = find_ffmpeg()
-    assert "imageio_ffmpeg" in packaged
-    for name in ("ffmpeg", "mine"):
-        (tmp_path / name).symlink_to(packaged)
-    assert find_ffmpeg() == str(tmp_path / "ffmpeg")
-    assert find_ffmpeg(tmp_path / "mine") == str(tmp_path / "mine")
-    with pytest.raises(TranscodeResourceError, match="nowhere is no program"):
-        find_ffmpeg(Path("nowhere"))
+# --- what ffmpeg does -----------------------------------------------------------------------------
 
 
 def test_the_ffmpeg_that_is_given_is_used(tmp_path: Path, folder: Path) -> None:

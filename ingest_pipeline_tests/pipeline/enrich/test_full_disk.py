@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ingest_pipeline.local.samples import SAMPLES
-from ingest_pipeline.media.video.ffmpeg import find_ffmpeg
+from ingest_pipeline.media.video.program import find_ffmpeg
 from ingest_pipeline.pipeline.result import RetryLater
 from ingest_pipeline.records.model import (
     ObjectRef,

@@ -62,7 +62,9 @@ class Prepared:
 
 
 def labelling(world: World, labeler: Labeler, **changes: Any) -> ImageLabelling:
-    made = ImageLabelling(world.clients.s3, world.tables, labeler, Wanted(), "run-1")
+    made = ImageLabelling(
+        world.clients.s3, world.tables, world.wired.derived.derived, labeler, Wanted(), "run-1"
+    )
     return replace(made, **changes)
 
 

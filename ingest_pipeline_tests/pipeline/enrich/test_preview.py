@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from ingest_pipeline.records.places import picture_place
 from ingest_pipeline.media.audio.waveform import WaveformDrawer
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.pipeline.enrich import preview as preview_module
 from ingest_pipeline.pipeline.enrich.preview import (
-    picture_place,
 )
 from ingest_pipeline.pipeline.result import Done, Result, retries, values
 from ingest_pipeline.records.model import (
@@ -183,7 +183,7 @@ def test_what_fails_in_passing_is_told_and_made_the_next_time(world: World) -> N
     previewer = preview_module.Previewer(
         world.clients.s3,
         world.tables,
-        world.settings.rendition_bucket,
+        world.wired.derived.derived,
         _drawer=WaveformDrawer(Path("/no/such/program")),
     )
     found = previewer.preview([*refs, image])

@@ -120,10 +120,11 @@ def test_what_is_indexed_after_a_look_is_not_taken_out_by_it(world: World) -> No
     world.ingest([ref])
     world.remove("a.wav")
     order = ordered(world, "a.wav")
+    asked_at = datetime.now(UTC)
     deleted = world.wired.deleter.deleter()._delete_object(order)
     again = world.put("a.wav", wavs.valid(960))
     world.ingest([again])
-    world.wired.deleter.deleter()._forget(order, None)
+    world.wired.deleter.deleter()._take_out_of_index(order, asked_at)
     assert deleted is None
     assert world.is_indexed("a.wav")
     assert world.report(again).outcome is Outcome.INDEXED
