@@ -6,12 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ingest_pipeline.records.places import picture_place
 from ingest_pipeline.media.audio.waveform import WaveformDrawer
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.pipeline.enrich import preview as preview_module
-from ingest_pipeline.pipeline.enrich.preview import (
-)
 from ingest_pipeline.pipeline.result import Done, Result, retries, values
 from ingest_pipeline.records.model import (
     ObjectRef,
@@ -19,6 +16,7 @@ from ingest_pipeline.records.model import (
     Preview,
     Rendition,
 )
+from ingest_pipeline.records.places import picture_place
 from ingest_pipeline.records.tables import (
     DAYS,
     PREVIEWS,
