@@ -35,7 +35,7 @@ def test_every_error_of_ours_has_its_place_in_the_tree() -> None:
 
 def test_the_tree_is_drawn_as_it_is() -> None:
     drawn = str(errors.__doc__)
-    branches = [IngestError, *IngestError.__subclasses__()]
+    branches: list[type[Exception]] = [IngestError, *IngestError.__subclasses__()]
     for branch in branches:
         if branch.__module__ == errors.__name__:
             assert branch.__name__ in drawn
