@@ -4,6 +4,7 @@ from functools import cached_property
 
 from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.catalogue.history import History, history
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.media.rules.sources import Sources, load_sources
@@ -44,10 +45,13 @@ class System:
         return Posts(
             self.clients.s3,
             self.clients.dynamodb,
-            self.tables,
-            self.queues.delete.queue,
+            self.delete_requests(),
             self.config.photo_bucket,
         )
+
+    def delete_requests(self) -> DeleteRequests:
+        """Asks for deletions."""
+        return DeleteRequests(self.tables, self.queues.delete.queue)
 
     def restorer(self) -> Restorer:
         """Brings objects back."""
@@ -55,7 +59,8 @@ class System:
 
     def reconciler(self) -> Reconciler:
         """Compares buckets and tables."""
-        return Reconciler(self.clients.s3, self.tables, self.queues.ingest.queue)
+        queues = self.queues
+        return Reconciler(self.clients.s3, self.tables, queues.ingest.queue, queues.delete.queue)
 
     def history(self, bucket: str, key: str) -> History:
         """What became of a key, and why."""

@@ -6,10 +6,9 @@ from datetime import UTC, datetime
 
 from ingest_pipeline.api.keys import fits
 from ingest_pipeline.api.models import NewAsset
-from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body
 from ingest_pipeline.aws.items import Page
-from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.records.model import (
     POSTED,
     Asset,
@@ -33,6 +32,11 @@ _NEW_ASSETS = replace(
     ),
 )
 
+_LIVE_ASSETS = replace(
+    ASSETS,
+    condition=lambda _asset: Condition("attribute_not_exists(deleted_at)"),
+)
+
 
 @dataclass(frozen=True)
 class AssetIndex:
@@ -40,14 +44,14 @@ class AssetIndex:
 
     bucket: str
     tables: Tables
-    delete_queue: Queue
+    deletions: DeleteRequests
 
     def find(self, file: str) -> Asset | None:
-        """Find the live row of a key; a key too long for S3 has none."""
+        """Find a recording by its key; a key too long for S3 has none."""
         if not fits(file):
             return None
         asset = self.tables.get(ASSETS, {"bucket": self.bucket, "file": file})
-        return asset if asset and not asset.deleted_at else None
+        return asset if asset and not asset.is_deleted and is_recording(asset) else None
 
     def all(self) -> Iterator[Asset]:
         """Every recording in the order of the keys, fetched as they are asked for."""
@@ -105,20 +109,20 @@ class AssetIndex:
         return asset if self.tables.put(_NEW_ASSETS, [asset]) else None
 
     def remove(self, file: str) -> bool:
-        """Order the deletion of an object and take its row out; False when it has no live one.
+        """Ask for the deletion of a recording and take its row out; False when it has no live one.
 
-        The order goes first: if it cannot be sent, nothing has changed. The run that carries it
-        out writes the tombstone again, which is harmless.
+        The request goes first: if it cannot be sent, nothing has changed. Of several clients that
+        ask at once, one succeeds.
         """
         asset = self.find(file)
         if asset is None:
             return False
-        attributes = {} if asset.version == POSTED else {VERSION_ATTRIBUTE: asset.version}
-        self.delete_queue.send(delete_order_body(self.bucket, file), **attributes)
+        version = None if asset.version == POSTED else asset.version
+        if not self.deletions.request(self.bucket, file, version):
+            return False
         now = datetime.now(UTC)
-        tombstone = asset.model_copy(update={"judged_at": now, "deleted_at": now})
-        self.tables.put(ASSETS, [tombstone])
-        return True
+        gone = {"judged_at": now, "deleted_at": now, "replaces": asset.version}
+        return self.tables.put(_LIVE_ASSETS, [asset.model_copy(update=gone)]) == 1
 
 
 def is_recording(asset: Asset) -> bool:

@@ -22,7 +22,7 @@ def _monitor(request: Request) -> Monitor:
 
 
 def _asset_index(system: "TheSystem") -> AssetIndex:
-    return AssetIndex(system.config.bucket, system.tables, system.queues.delete.queue)
+    return AssetIndex(system.config.bucket, system.tables, system.delete_requests())
 
 
 def _responses(system: "TheSystem") -> Responses:

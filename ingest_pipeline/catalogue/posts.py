@@ -10,7 +10,6 @@ from uuid import uuid4
 
 from pydantic import Field, TypeAdapter
 
-from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body
 from ingest_pipeline.aws.items import Items, Page
 from ingest_pipeline.aws.objects.listing import list_current_versions
 from ingest_pipeline.aws.objects.ranged import RangedObject
@@ -19,8 +18,7 @@ from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     ObjectReplacedError,
 )
-from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.media.sniff import sniff
 from ingest_pipeline.records.model import (
@@ -68,8 +66,7 @@ class Posts:
 
     s3: "S3Client"
     dynamodb: "DynamoDBClient"
-    tables: Tables
-    delete_queue: Queue
+    deletions: DeleteRequests
     bucket: str
 
     @property
@@ -149,9 +146,7 @@ class Posts:
         self._order(key, version)
 
     def _order(self, key: str, version: str | None) -> None:
-        # An unversioned bucket has no other: the order means what stands there when it is given.
-        attributes = {VERSION_ATTRIBUTE: version} if version else {}
-        self.delete_queue.send(delete_order_body(self.bucket, key), **attributes)
+        self.deletions.request(self.bucket, key, version)
 
     def upload(self, user: str, post_id: str, file_name: str, content_type: str) -> Upload | None:
         """Where to put a photo of a user's post within an hour; None where there is no such post.

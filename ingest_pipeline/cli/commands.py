@@ -4,6 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -42,6 +43,7 @@ from ingest_pipeline.local.server import serve, stopped_cleanly
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.supervisor import whole_system
 from ingest_pipeline.pipeline.ingest.reconcile import Difference
+from ingest_pipeline.pipeline.leftovers import Leftover
 from ingest_pipeline.pipeline.queue.redrive import (
     redrive_dead_letters,
     redrive_object,
@@ -251,16 +253,25 @@ def restore(system: System, uri: str) -> None:
 @_as_json
 @click.pass_obj
 def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:  # noqa: FBT001
-    """Compare buckets and tables; send what disagrees through the ingest queue again."""
-    found = _differences(system, timedelta(seconds=grace))
-    sent = 0 if dry_run else system.reconciler().repair(found)
+    """Compare buckets, tables and what was made of objects; mend what disagrees."""
+    from ingest_pipeline.defs.common.wiring import (  # noqa: PLC0415 - Dagster costs a second
+        resources,
+    )
+
+    found: list[Difference | Leftover] = []
+
+    def tell(each: Difference | Leftover) -> None:
+        found.append(each)
+        if not as_json:
+            click.echo(f"{each.uri}: {each.problem}")
+
+    reconciliation = resources(system.config).reconciler.reconciliation
+    done = reconciliation.run(timedelta(seconds=grace), tell, dry_run=dry_run)
     if as_json:
-        listed = [{"object": each.ref.uri, "problem": each.problem} for each in found]
-        _print_json({"differences": listed, "sent": sent})
+        listed = [{"object": each.uri, "problem": each.problem} for each in found]
+        _print_json({**asdict(done), "differences": listed})
         return
-    for each in found:
-        click.echo(f"{each.ref.uri}: {each.problem}")
-    click.echo(f"{len(found)} differences, {sent} objects sent through the queue again")
+    click.echo(str(done))
 
 
 @commands.command()

@@ -13,7 +13,7 @@ _COMMANDS = {
     "demo": "Start everything, take in the samples, print what became of each, and stop.",
     "dev": "Start everything, drop the samples (never into a real account), and run until Ctrl-C.",
     "put": "Upload files, and the files in folders.",
-    "reconcile": "Compare buckets and tables; send what disagrees through the ingest queue again.",
+    "reconcile": "Compare buckets, tables and what was made of objects; mend what disagrees.",
     "redrive": "Send objects through the ingest queue again.",
     "restore": "Bring a rejected or deleted object back, and keep it from then on.",
     "sessions": "Driving sessions of voice-annotated events.",

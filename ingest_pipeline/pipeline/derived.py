@@ -98,9 +98,10 @@ class Derived:
         for report in wanted:
             asset = standing.get(_name(report))
             if asset is None:
-                self.take_back(report)
+                self.remove_version(report.bucket, report.key, report.version)
             elif asset.replaces:
                 self.remove_others(report.bucket, report.key, report.version)
+                self.tables.put(ASSETS, [asset.model_copy(update={"replaces": None})])
         kept = [each for each in results if (each.ref.uri, each.ref.version) in standing]
         return for_each([report.ref for report in reports], kept)
 
@@ -123,9 +124,9 @@ class Derived:
             over.set()
             watcher.join()
 
-    def take_back(self, report: Report) -> Removed:
-        """Remove what was made of one version."""
-        return self._remove(report.bucket, report.key, lambda version: version == report.version)
+    def remove_version(self, bucket: str, key: str, gone: str) -> Removed:
+        """Remove what was made of one version of a key."""
+        return self._remove(bucket, key, lambda version: version == gone)
 
     def remove_all(self, bucket: str, key: str) -> Removed:
         """Remove all that was made of any version of a key."""

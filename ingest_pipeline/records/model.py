@@ -164,6 +164,16 @@ class Asset(Frozen):
     replaces: str | None = Field(None, description="the version whose place this one took")
 
     @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return object_uri(self.bucket, self.file)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this is of another version than the one whose place it took."""
+        return self.replaces not in {None, self.version}
+
+    @property
     def is_deleted(self) -> bool:
         """Whether this is a tombstone."""
         return self.deleted_at is not None

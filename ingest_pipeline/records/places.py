@@ -12,10 +12,12 @@ The place of a rendition is the contract's; it does not name the bucket that the
 
 import hashlib
 import re
+from collections.abc import Sequence
 
 RENDITIONS_FOLDER = "output/"
 _LONGEST_KEY = 1024  # bytes in UTF-8
 _THUMBNAIL = re.compile(r"\d{5}\.(png|jpg)")
+_SHORTENED = re.compile(r"~[0-9a-f]{32}\.webp$")
 
 
 def rendition_place(preset: str, key: str) -> str:
@@ -53,3 +55,25 @@ def picture_place(folder: str, bucket: str, key: str) -> str:
         return whole
     end = f"~{hashlib.sha256(key.encode()).hexdigest()[:32]}.webp"
     return whole.encode()[: _LONGEST_KEY - len(end)].decode(errors="ignore") + end
+
+
+def named_objects(place: str, buckets: Sequence[str]) -> list[tuple[str, str]]:
+    """The objects, bucket and key, that a file at this place may be made of.
+
+    The folders of renditions do not tell the bucket: there it may be any of `buckets`. None where
+    the key was too long to be told.
+    """
+    folder, _, rest = place.partition("/")
+    first, _, below = rest.partition("/")
+    match folder:
+        case "previews" | "strips":
+            return [] if _SHORTENED.search(below) else [(first, below.removesuffix(".webp"))]
+        case "output":
+            key = below
+        case "posters":
+            key = below.removesuffix(".jpg")
+        case "thumbnails":
+            key = below.rpartition("/")[0]
+        case _:
+            return []
+    return [(bucket, key) for bucket in buckets]

@@ -124,7 +124,15 @@ def _label_index(labels: ImageLabels) -> dict[str, Any]:
 
 
 def _says_more(report: Report) -> Condition | None:
-    """A version that was not read (gone, replaced, failed) never hides what was read of it."""
+    """A version that was not read (gone, replaced, failed) never hides what was read of it.
+
+    Nor is a deletion that was carried out asked for again.
+    """
+    if report.outcome is Outcome.DELETING:
+        return Condition(
+            "attribute_not_exists(outcome) OR outcome <> :deleted",
+            values={":deleted": Outcome.DELETED.value},
+        )
     if report.probe is not None:
         return None
     return Condition(

@@ -303,7 +303,7 @@ def test_a_desert_of_tombstones_is_crossed_in_strides(system: System, forest: li
 
     counted = System(system.config)
     counted.clients.dynamodb.meta.events.register("before-call.dynamodb.Query", count)
-    index = AssetIndex("ingest", counted.tables, counted.queues.delete.queue)
+    index = AssetIndex("ingest", counted.tables, counted.delete_requests())
     before_the_desert = forest[38]
     key = {"bucket": {"S": "ingest"}, "file": {"S": before_the_desert}}
     cursor = base64.urlsafe_b64encode(json.dumps(key).encode()).decode()

@@ -119,7 +119,7 @@ def test_late_labels_bring_no_post_back_and_its_images_are_ordered_away(
     post_id, _ = posts.create(user, "Monday", "Coffee")
     key = add_photo(posts, user, post_id)
     assert posts.delete(user, post_id)
-    orders = [parse_delete_order(body).objects[0] for body in bodies(posts.delete_queue)]
+    orders = [parse_delete_order(body).objects[0] for body in bodies(posts.deletions.queue)]
     assert [(order.bucket, order.key) for order in orders] == [(posts.bucket, key)]
     assert not posts.attach(posts.bucket, key, ["Cup"])
     assert list(posts.all(user)) == []

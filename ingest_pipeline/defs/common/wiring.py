@@ -82,11 +82,12 @@ class Resources:
     def ingest(self, refs: Sequence[ObjectRef], run_id: str | None = None) -> list[Result[Report]]:
         """Ingest objects at once, for those who bring them themselves."""
         return ingest(
-            self.aws.tables,
-            self.validator.validator(run_id),
-            self.rejector.rejector(),
-            self.requests.requests.follow_up,
             refs,
+            tables=self.aws.tables,
+            derived=self.derived.derived,
+            validator=self.validator.validator(run_id),
+            rejector=self.rejector.rejector(),
+            follow_up=self.requests.requests.follow_up,
         )
 
     def by_name(self) -> dict[str, Any]:
@@ -135,6 +136,7 @@ def resources(config: Settings) -> Resources:
     )
     requests = RequestsResource(
         aws=aws,
+        derived=derived,
         rules=rules,
         transcoder=transcoder,
         previewer=previewer,
@@ -175,7 +177,14 @@ def resources(config: Settings) -> Resources:
         previewer=previewer,
         labeler=labeler,
         requests=requests,
-        reconciler=ReconcilerResource(aws=aws, rules=rules, queue=queues.ingest.queue),
+        reconciler=ReconcilerResource(
+            aws=aws,
+            derived=derived,
+            rules=rules,
+            requests=requests,
+            queue=queues.ingest.queue,
+            delete_queue=queues.delete.queue,
+        ),
         dead_letters=DeadLettersResource(aws=aws, queues=[names.dead_letters for names in queues]),
         session_bucket=SessionBucketResource(aws=aws, name=config.session_bucket),
         event_db=EventDbResource(aws=aws, kind=_kind_of_event_db(config)),

@@ -24,6 +24,7 @@ from ingest_pipeline.defs.common.resources.aws import (
     CatalogueResource,
     SourcesResource,
 )
+from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.ingest import RejectorResource, ValidatorResource
 from ingest_pipeline.defs.common.resources.queues import LeasesResource
@@ -35,8 +36,9 @@ from ingest_pipeline.defs.ingest.metadata import (
 )
 from ingest_pipeline.pipeline.ingest.finalize import finalize, wrongly_removed
 from ingest_pipeline.pipeline.ingest.index import index
+from ingest_pipeline.pipeline.ingest.supersede import supersede
 from ingest_pipeline.pipeline.result import values
-from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.records.model import Asset, ObjectRef, Report
 from ingest_pipeline.records.tables import ASSETS, REPORTS
 
 GROUP = "ingest"
@@ -98,11 +100,15 @@ def _arrived_on(aws: AwsResource, rules: SourcesResource, days: set[str]) -> Ite
     kinds={"python", "dynamodb"},
     code_version="1",
 )
-def valid_asset_index(probe_report: ReportPages) -> MadeAssets:
+def valid_asset_index(aws: AwsResource, probe_report: ReportPages) -> MadeAssets:
     """The valid objects, newest version of each key: what the asset API answers from."""
-    return MadeAssets(
-        (values(index(reports)) for reports in probe_report), asset_tally(), describe_assets
-    )
+    tables = aws.tables
+
+    def rows(reports: list[Report]) -> list[Asset]:
+        keys = [{"bucket": report.bucket, "file": report.key} for report in reports]
+        return values(index(reports, tables.get_many(ASSETS, keys)))
+
+    return MadeAssets(map(rows, probe_report), asset_tally(), describe_assets)
 
 
 @dg.asset(
@@ -151,6 +157,7 @@ def rejected_objects(
 )
 def ingest_receipts(
     aws: AwsResource,
+    derived: DerivedResource,
     requests: RequestsResource,
     ingest_leases: LeasesResource,
     catalogue: CatalogueResource,
@@ -169,9 +176,11 @@ def ingest_receipts(
     wrong: list[str] = []
     for reports in probe_report:
         refs = [report.ref for report in reports]
-        finals = finalize(reports, valid_asset_index.find(refs), rejected_objects.find(refs))
+        rows = valid_asset_index.find(refs)
+        finals = finalize(reports, rows, rejected_objects.find(refs))
         outcomes = values(finals)
         aws.tables.put(REPORTS, outcomes)
+        supersede(aws.tables, derived.derived, rows)
         asks.follow_up(outcomes)
         tally.add(outcomes)
         wrong += [report.uri for report in wrongly_removed(outcomes)]

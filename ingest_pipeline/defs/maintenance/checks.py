@@ -1,42 +1,41 @@
 """Asset checks that look at the whole, not at one batch. They change nothing: `reconcile` mends."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import chain, islice
+from datetime import timedelta
+from itertools import islice
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.resources.aws import SourcesResource
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.ingest import ReconcilerResource
 from ingest_pipeline.defs.common.resources.queues import DeadLettersResource
+from ingest_pipeline.pipeline.ingest.reconcile import Difference
+from ingest_pipeline.pipeline.leftovers import Leftover
+from ingest_pipeline.pipeline.reconciliation import recent_days
 
 _SHOWN = 20
 GRACE = timedelta(minutes=10)  # younger objects may still be on their way through a run
 
 
-def recent_days() -> list[str]:
-    """Today and yesterday, in UTC: what is older is a backfill's work."""
-    now = datetime.now(UTC)
-    return [(now - timedelta(days=ago)).strftime("%Y-%m-%d") for ago in (0, 1)]
-
-
 @dg.asset_check(
     asset="ingest_bucket",
-    description="Each object has its outcome, each row its object.",
+    description="Each object has its outcome, each row its object, and nothing has outlived one.",
 )
-def bucket_and_tables_agree(
-    reconciler: ReconcilerResource, rules: SourcesResource
-) -> dg.AssetCheckResult:
-    compares = reconciler.reconciler()
-    found = chain.from_iterable(
-        compares.differences(bucket, GRACE) for bucket in rules.sources.buckets
-    )
-    first = [f"{each.ref.uri}: {each.problem}" for each in islice(found, _SHOWN)]
-    number = len(first) + sum(1 for _ in found)
+def bucket_and_tables_agree(reconciler: ReconcilerResource) -> dg.AssetCheckResult:
+    first: list[str] = []
+
+    def tell(found: Difference | Leftover) -> None:
+        if len(first) < _SHOWN:
+            first.append(f"{found.uri}: {found.problem}")
+
+    found = reconciler.reconciliation.run(GRACE, tell, dry_run=True)
     return dg.AssetCheckResult(
-        passed=number == 0,
+        passed=found.differences == found.leftovers == 0,
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"differences": number, "the first": first},
+        metadata={
+            "differences": found.differences,
+            "leftovers": found.leftovers,
+            "the first": first,
+        },
     )
 
 

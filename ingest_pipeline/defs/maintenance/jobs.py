@@ -2,10 +2,12 @@
 
 import dagster as dg
 
-from ingest_pipeline.defs.common.resources.aws import SourcesResource
-from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.ingest import ReconcilerResource
-from ingest_pipeline.defs.maintenance.checks import GRACE, recent_days
+from ingest_pipeline.defs.maintenance.checks import GRACE
+from ingest_pipeline.pipeline.ingest.reconcile import Difference
+from ingest_pipeline.pipeline.leftovers import Leftover
+
+_TOLD = 100  # of what was found, in the run's log
 
 check_objects = dg.define_asset_job(
     "check_objects",
@@ -14,25 +16,21 @@ check_objects = dg.define_asset_job(
 )
 
 
-@dg.op(description="Sends the objects on which bucket and tables disagree through ingest again.")
-def mend_differences(
-    context: dg.OpExecutionContext, reconciler: ReconcilerResource, rules: SourcesResource
-) -> None:
-    mends = reconciler.reconciler()
-    for bucket in rules.sources.buckets:
-        sent = mends.repair(mends.differences(bucket, GRACE))
-        context.log.info("%s: %d objects sent through the ingest queue again", bucket, sent)
-
-
 @dg.op(
-    ins={"mended": dg.In(dg.Nothing)},
-    description="Asks again for the renditions, previews and labels that indexed objects lack.",
+    description="Sends what disagrees through ingest again, carries out deletions that were "
+    "forgotten, removes what outlived its object, and asks for what indexed objects lack."
 )
-def request_missing(context: dg.OpExecutionContext, requests: RequestsResource) -> None:
-    asked = requests.requests.request_again(recent_days(), GRACE)
-    context.log.info("asked again for what %d objects lack", asked)
+def mend(context: dg.OpExecutionContext, reconciler: ReconcilerResource) -> None:
+    first: list[str] = []
+
+    def tell(found: Difference | Leftover) -> None:
+        if len(first) < _TOLD:
+            first.append(f"{found.uri}: {found.problem}")
+
+    done = reconciler.reconciliation.run(GRACE, tell)
+    context.log.info("%s", "\n".join([str(done), *first]))
 
 
 @dg.job(description="Compares buckets with tables and mends what events did not tell.")
 def reconcile() -> None:
-    request_missing(mend_differences())
+    mend()

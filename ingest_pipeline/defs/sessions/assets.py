@@ -12,6 +12,7 @@ from ingest_pipeline.defs.common.last_step import LastStep
 from ingest_pipeline.defs.common.metadata import COLUMNS, table_columns
 from ingest_pipeline.defs.common.ownership import OWNERS
 from ingest_pipeline.defs.common.partitions import ONE_RUN, session_days
+from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.ingest import RejectorResource, ValidatorResource
 from ingest_pipeline.defs.common.resources.queues import LeasesResource
@@ -140,6 +141,7 @@ def session_assets(
     event_db: EventDbResource,
     validator: ValidatorResource,
     rejector: RejectorResource,
+    derived: DerivedResource,
     requests: RequestsResource,
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Find, ingest, record; what a killed run had written stays, and the next one goes on."""
@@ -147,10 +149,11 @@ def session_assets(
     timeframe = _timeframe(context.partition_keys)
     ingest_recordings = partial(
         ingest,
-        aws.tables,
-        validator.validator(run_id),
-        rejector.rejector(),
-        requests.requests.follow_up,
+        tables=aws.tables,
+        derived=derived.derived,
+        validator=validator.validator(run_id),
+        rejector=rejector.rejector(),
+        follow_up=requests.requests.follow_up,
     )
     with event_db.opened() as database:
         ingests = SessionIngest(aws.s3, aws.tables, database, ingest_recordings, run_id)

@@ -88,6 +88,11 @@ class Sources(Frozen):
         """The buckets whose every object has an outcome, each once."""
         return list(dict.fromkeys(source.bucket for source in self.source if source.watched))
 
+    @property
+    def all_buckets(self) -> list[str]:
+        """Every bucket of a source, each once."""
+        return list(dict.fromkeys(source.bucket for source in self.source))
+
     def for_object(self, bucket: str, key: str) -> Source | None:
         """Find the source of an object: the longest matching prefix wins, None: not ours."""
         fitting = (s for s in self.source if s.bucket == bucket and key.startswith(s.prefix))

@@ -12,6 +12,7 @@ from ingest_pipeline.aws.queues import Depth, Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.media.rules.sources import Sources
+from ingest_pipeline.pipeline.derived import Derived
 from ingest_pipeline.pipeline.reports import reports_of
 from ingest_pipeline.pipeline.result import Result, RetryLater, for_each
 from ingest_pipeline.records.model import POSTED, ArrivalDay, ImageLabels, ObjectRef, Report
@@ -33,6 +34,7 @@ class Requests:
     """Asks for what indexed objects lack, each by a message on the queue of those who make it."""
 
     tables: Tables
+    derived: Derived
     sources: Sources
     rendition_queue: Queue
     rendition_makers: Sequence[Maker]
@@ -94,7 +96,7 @@ class Requests:
         yield self.enrichment_queue, self.enrichment_makers
 
     def _finished(self, days: Iterable[str], grace: timedelta) -> Iterator[list[Report]]:
-        """Reports that have been final for a while, some at a time.
+        """Reports of indexed versions that have been final for a while, some at a time.
 
         Not those that have a reason: what was tried and cannot be transcoded would be tried every
         hour.
@@ -108,7 +110,8 @@ class Requests:
             and not report.reasons
             and self.sources.for_object(report.bucket, report.key)
         )
-        return chunked(finished, _TOGETHER)
+        for reports in chunked(finished, _TOGETHER):
+            yield [report for report, _ in self.derived.current(reports)]
 
 
 def labels_into(posts: Posts) -> Callable[[Sequence[ImageLabels]], None]:

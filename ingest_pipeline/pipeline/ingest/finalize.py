@@ -38,8 +38,8 @@ def _valid(report: Report, standing: Asset | None) -> Report:
         return report
     if standing.version != report.version:
         return report.becomes(Outcome.SUPERSEDED)
-    if standing.deleted_at:  # somebody asked for it while this batch was at work
-        return report.becomes(Outcome.DELETED, deleted_at=standing.deleted_at)
+    if standing.is_deleted:  # somebody asked for it while this batch was at work
+        return report.becomes(Outcome.DELETING)
     return report.becomes(Outcome.INDEXED)
 
 

@@ -1,19 +1,32 @@
 """From reports to rows of the index: the valid live, the deleted as tombstones."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
 from ingest_pipeline.records.model import Asset, Outcome, Report, Verdict
 
 
-def index(reports: Iterable[Report]) -> list[Result[Asset]]:
+def index(reports: Iterable[Report], standing: Iterable[Asset] = ()) -> list[Result[Asset]]:
     """The row that each report wants in the index; which one of a key stands, the table decides.
 
     A version that was read and is not valid, and a deleted one, take an older valid one out of the
-    index: the bucket no longer shows that one either.
+    index: the bucket no longer shows that one either. `standing` are the rows that these replace:
+    a row remembers which version's place it took until what was made of that one is gone.
     """
-    return list(map(_answer, reports))
+    before = {asset.uri: asset for asset in standing}
+    return [_replacing(_answer(report), before.get(report.uri)) for report in reports]
+
+
+def _replacing(result: Result[Asset], before: Asset | None) -> Result[Asset]:
+    row = result.value
+    if row is None or before is None:
+        return result
+    replaces = before.replaces if before.is_deleted else before.version
+    if replaces == row.version and not row.is_deleted:
+        replaces = before.replaces
+    return replace(result, value=row.model_copy(update={"replaces": replaces}))
 
 
 def _answer(report: Report) -> Result[Asset]:
@@ -21,7 +34,7 @@ def _answer(report: Report) -> Result[Asset]:
         return RetryLater(report.ref, report.why)
     if report.verdict is Verdict.VALID and report.outcome is Outcome.PENDING:
         return Done(report.ref, _live(report))
-    if report.outcome is Outcome.DELETED:
+    if report.outcome in {Outcome.DELETING, Outcome.DELETED}:
         return Done(report.ref, tombstone(report))
     if report.probe is not None and report.verdict is not Verdict.VALID:
         return Refused(report.ref, report.why, tombstone(report))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from more_itertools import chunked
 
-from ingest_pipeline.aws.events import ingest_body
+from ingest_pipeline.aws.events import VERSION_ATTRIBUTE, delete_order_body, ingest_body
 from ingest_pipeline.aws.objects.listing import (
     Standing,
     list_newest_versions,
@@ -44,6 +44,12 @@ class Difference:
 
     ref: ObjectRef
     problem: str
+    is_deletion: bool = False  # that was asked for: it is to be carried out, not undone
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+        return self.ref.uri
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ class Reconciler:
     s3: "S3Client"
     tables: Tables
     queue: Queue
+    delete_queue: Queue
 
     def differences(self, bucket: str, grace: timedelta) -> Iterator[Difference]:
         """Where bucket and tables disagree, objects younger than `grace` left to their runs."""
@@ -61,8 +68,16 @@ class Reconciler:
             yield from self._compare(pairs, before)
 
     def repair(self, differences: Iterable[Difference]) -> int:
-        """Put each object on the ingest queue, where it is examined like any other; how many."""
-        return self.queue.send_all(ingest_body(difference.ref) for difference in differences)
+        """Send each object through the ingest queue again, or its deletion; how many."""
+        return sum(map(self._repair, chunked(differences, _CHUNK)))
+
+    def _repair(self, differences: list[Difference]) -> int:
+        deletions = [each.ref for each in differences if each.is_deletion]
+        for ref in deletions:
+            attributes = {VERSION_ATTRIBUTE: ref.version} if ref.version else {}
+            self.delete_queue.send(delete_order_body(ref.bucket, ref.key), **attributes)
+        others = (ingest_body(each.ref) for each in differences if not each.is_deletion)
+        return len(deletions) + self.queue.send_all(others)
 
     def _side_by_side(self, bucket: str) -> Iterator["_Pair"]:
         """A merge of the bucket's listing and the index: both come in the order of UTF-8 bytes."""
@@ -89,9 +104,10 @@ class Reconciler:
         reports = {(r.uri, r.version): r for r in self.tables.get_many(REPORTS, keys)}
         for pair in pairs:
             ref = pair.ref
-            problem = _problem(pair, reports.get((ref.uri, ref.row_version)))
-            if problem and ref.arrived < before:
-                yield Difference(ref, problem)
+            report = reports.get((ref.uri, ref.row_version))
+            problem = _problem(pair, report)
+            if problem and ref.arrived < before and not _is_just_asked_for(report, before):
+                yield Difference(ref, problem, is_deletion=_is_to_be_deleted(pair, report))
 
 
 @dataclass(frozen=True)
@@ -113,11 +129,23 @@ class _Pair:
         raise ValueError("a pair has at least one side")
 
 
+def _is_to_be_deleted(pair: _Pair, report: Report | None) -> bool:
+    is_standing = pair.standing is not None and not pair.standing.deleted
+    return is_standing and report is not None and report.outcome is Outcome.DELETING
+
+
+def _is_just_asked_for(report: Report | None, before: datetime) -> bool:
+    """Whether a deletion was asked for so lately that its run is still to come."""
+    return report is not None and report.outcome is Outcome.DELETING and report.judged_at >= before
+
+
 def _problem(pair: _Pair, report: Report | None) -> str | None:
     if pair.standing is None or pair.standing.deleted:
         return _problem_of_absent(pair, report)
     if report is None:
         return "in the bucket, without a report"
+    if report.outcome is Outcome.DELETING:
+        return "its deletion was asked for and not carried out"
     if report.outcome not in {Outcome.INDEXED, Outcome.KEPT}:
         return f"in the bucket, its report {report.outcome}"
     indexed = pair.asset.version if pair.asset else None
@@ -131,6 +159,7 @@ def _problem_of_absent(pair: _Pair, report: Report | None) -> str | None:
         return "in the index, not in the bucket"
     if report is None or not is_settled(report):
         return "deleted without an outcome"
-    if report.outcome in {Outcome.INDEXED, Outcome.KEPT}:  # a delete run died before it said so
+    if report.outcome in {Outcome.INDEXED, Outcome.KEPT, Outcome.DELETING}:
+        # Its run died before it said so.
         return f"deleted, its report {report.outcome}"
     return None

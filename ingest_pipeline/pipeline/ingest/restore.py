@@ -39,7 +39,7 @@ class Restorer:
     def restore(self, bucket: str, key: str) -> Report:
         """Make the newest rejected or deleted version current again, and keep it from then on.
 
-        The object is judged anew: valid (the rules changed, or it was deleted by an order), it
+        The object is judged anew: valid (the rules changed, or it was deleted on request), it
         is indexed again; still invalid, it stays in the bucket as `kept`.
 
         Raises:
@@ -71,8 +71,10 @@ class Restorer:
 
     def _newest_removed(self, bucket: str, key: str) -> Report:
         uri = object_uri(bucket, key)
-        reports = self.tables.query(REPORTS, REPORTS_BY_OBJECT, uri)
+        reports = list(self.tables.query(REPORTS, REPORTS_BY_OBJECT, uri))
         removed = [r for r in reports if r.outcome in {Outcome.REJECTED, Outcome.DELETED}]
+        if any(report.outcome is Outcome.DELETING for report in reports):
+            raise NotRestorableError(f"{uri}: its deletion is under way; try again in a minute")
         if not removed:
             raise NotRestorableError(f"{uri}: nothing was rejected or deleted there")
         return max(removed, key=_age)

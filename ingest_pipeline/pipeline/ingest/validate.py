@@ -61,7 +61,7 @@ class Validator:
         """
         with self._metadata, self._images, ThreadPoolExecutor(self.threads) as pool:
             reports = list(pool.map(self._validated, refs))
-        reports = self._remember_restored(reports)
+        reports = self._as_decided(reports)
         return [_answer(ref, report) for ref, report in zip(refs, reports, strict=True)]
 
     def _validated(self, ref: ObjectRef) -> Report:
@@ -156,21 +156,15 @@ class Validator:
             run_id=self.run_id,
         )
 
-    def _remember_restored(self, reports: list[Report]) -> list[Report]:
-        """What a person restored is left alone from then on, however it is judged.
+    def _as_decided(self, reports: list[Report]) -> list[Report]:
+        """What a person decided stays decided, however an object is judged.
 
-        The mark stays on valid ones, too: the rules may change.
+        What somebody restored is left alone from then on: the mark stays on valid ones, too, as
+        the rules may change. What somebody asked to delete counts as deleted.
         """
         keys = [report_key(report.uri, report.version) for report in reports]
-        restored = {
-            (known.uri, known.version): known.restored_at
-            for known in self.tables.get_many(REPORTS, keys)
-            if known.restored_at
-        }
-        return [
-            _restored(report, at) if (at := restored.get((report.uri, report.version))) else report
-            for report in reports
-        ]
+        known = {(row.uri, row.version): row for row in self.tables.get_many(REPORTS, keys)}
+        return [_decided(report, known.get((report.uri, report.version))) for report in reports]
 
 
 def _answer(ref: ObjectRef, report: Report) -> Result[Report]:
@@ -179,6 +173,14 @@ def _answer(ref: ObjectRef, report: Report) -> Result[Report]:
     if report.verdict is Verdict.REJECTED:
         return Refused(ref, report.why, report)
     return Done(ref, report)
+
+
+def _decided(report: Report, known: Report | None) -> Report:
+    if known is None or report.outcome is Outcome.DELETED:
+        return report
+    if known.outcome is Outcome.DELETING:
+        return known
+    return _restored(report, known.restored_at) if known.restored_at else report
 
 
 def _restored(report: Report, at: datetime) -> Report:

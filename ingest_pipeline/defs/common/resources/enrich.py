@@ -7,6 +7,7 @@ import dagster as dg
 from pydantic import Field
 
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
+from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
@@ -65,8 +66,7 @@ class LabelerResource(dg.ConfigurableResource["LabelerResource"]):
         return Posts(
             self.aws.s3,
             self.aws.clients.dynamodb,
-            self.aws.tables,
-            self.aws.queue(self.delete_queue),
+            DeleteRequests(self.aws.tables, self.aws.queue(self.delete_queue)),
             self.photo_bucket,
         )
 
@@ -91,6 +91,7 @@ class RequestsResource(dg.ConfigurableResource["RequestsResource"]):
     """Asks for the renditions, previews and labels that indexed objects lack."""
 
     aws: dg.ResourceDependency[AwsResource]
+    derived: dg.ResourceDependency[DerivedResource]
     rules: dg.ResourceDependency[SourcesResource]
     transcoder: dg.ResourceDependency[TranscoderResource]
     previewer: dg.ResourceDependency[PreviewerResource]
@@ -103,6 +104,7 @@ class RequestsResource(dg.ConfigurableResource["RequestsResource"]):
         """What asks."""
         return Requests(
             self.aws.tables,
+            self.derived.derived,
             self.rules.sources,
             self.aws.queue(self.rendition_queue),
             [self.transcoder.transcoder()],

@@ -7,11 +7,14 @@ from ingest_pipeline.aws.events import ParsedBody
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
+from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
 from ingest_pipeline.pipeline.ingest.delete import Deleter, parse_request
 from ingest_pipeline.pipeline.ingest.reconcile import Reconciler
 from ingest_pipeline.pipeline.ingest.reject import Rejector
 from ingest_pipeline.pipeline.ingest.validate import Validator
+from ingest_pipeline.pipeline.leftovers import Leftovers
+from ingest_pipeline.pipeline.reconciliation import Reconciliation
 
 
 class ValidatorResource(dg.ConfigurableResource["ValidatorResource"]):
@@ -51,15 +54,25 @@ class DeleterResource(dg.ConfigurableResource["DeleterResource"]):
 
 
 class ReconcilerResource(dg.ConfigurableResource["ReconcilerResource"]):
-    """Compares buckets and tables, and sends what disagrees through the ingest queue."""
+    """Compares buckets, tables and what is made of objects, and mends what disagrees."""
 
     aws: dg.ResourceDependency[AwsResource]
+    derived: dg.ResourceDependency[DerivedResource]
     rules: dg.ResourceDependency[SourcesResource]
+    requests: dg.ResourceDependency[RequestsResource]
     queue: str = Field(description="Name of the ingest queue.")
+    delete_queue: str = Field(description="Name of the queue of delete requests.")
 
-    def reconciler(self) -> Reconciler:
-        """What compares."""
-        return Reconciler(self.aws.s3, self.aws.tables, self.aws.queue(self.queue))
+    @property
+    def reconciliation(self) -> Reconciliation:
+        """What compares and mends."""
+        aws, buckets = self.aws, self.rules.sources.buckets
+        return Reconciliation(
+            Reconciler(aws.s3, aws.tables, aws.queue(self.queue), aws.queue(self.delete_queue)),
+            Leftovers(aws.tables, self.derived.derived, self.rules.sources.all_buckets),
+            self.requests.requests,
+            buckets,
+        )
 
 
 class DeleteConsumerResource(ConsumerResource):
