@@ -133,6 +133,7 @@ class Transcoder:
         (report,) = reports
         if not self.derived.current(reports):
             say(f"{report.uri} is replaced or deleted")
+            self.derived.remove_version(report.bucket, report.key, report.version)
             return Done(ref)
         with self.derived.watched(report) as gone:
             try:

@@ -134,8 +134,10 @@ class Deleter:
             self.tables.put(REPORTS, [deleted])
         now = datetime.now(UTC)
         is_current = self._stands(ref)
+        changes = {"reasons": (REQUESTED,), "deleted_at": now, "run_id": self.run_id}
+        outcome = Outcome.SUPERSEDED if is_current else Outcome.DELETED
         ended = [
-            report.becomes(Outcome.SUPERSEDED if is_current else Outcome.DELETED, deleted_at=now)
+            report.becomes(outcome, **changes)
             for report in self.tables.query(REPORTS, REPORTS_BY_OBJECT, ref.uri)
             if self._is_left_over(ref, report, is_current=is_current)
         ]

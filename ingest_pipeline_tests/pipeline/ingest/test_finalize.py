@@ -116,11 +116,11 @@ def test_a_valid_version_gave_way_where_the_index_shows_to_what() -> None:
     assert settled(report(), [asset("v2", is_deleted=True)], []) is Outcome.SUPERSEDED
 
 
-def test_a_valid_version_that_was_deleted_meanwhile_is_deleted() -> None:
+def test_a_valid_version_whose_deletion_was_asked_for_meanwhile_waits_for_it() -> None:
     (result,) = finalize([report()], [asset(is_deleted=True)], [])
     assert isinstance(result, Done)
     assert result.value is not None
-    assert (result.value.outcome, result.value.deleted_at) == (Outcome.DELETED, NOW)
+    assert result.value.outcome is Outcome.DELETING
 
 
 @pytest.mark.parametrize("standing", [None, asset("v0")])
