@@ -1,4 +1,5 @@
 import json
+import time
 from datetime import timedelta
 
 import dagster as dg
@@ -121,6 +122,45 @@ def test_messages_stay_in_the_queue_while_enough_runs_wait_to_start(
         wait_to_start(instance, "ingest_objects")
     assert tick(instance).skip_message == "2 runs wait to start: messages stay in SQS meanwhile"
     assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=1, in_flight=0)
+
+
+def test_messages_of_a_run_that_waits_to_start_stay_hidden(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_VISIBILITY_SECONDS", "10")
+    settings.cache_clear()
+    queue = our_world.system.queues.ingest.queue
+    our_world.send(some_ref(our_world.bucket, "a.wav"))
+    (request,) = requests(instance)
+    (batch,) = our_world.tables.get_many(RECEIPTS, [{"batch": request.tags[BATCH_TAG]}])
+    queue.hide([receipt.handle for receipt in batch.receipts], 2)  # nearly over
+    definition = defs().resolve_job_def("ingest_objects")
+    instance.create_run_for_job(
+        definition, status=dg.DagsterRunStatus.QUEUED, tags=dict(request.tags)
+    )
+    found = tick(instance)
+    assert found.cursor
+    assert not found.run_requests
+    time.sleep(3)
+    assert queue.depth() == Depth(waiting=0, in_flight=1)
+
+
+def test_batches_of_repeated_messages_grow_with_every_run_that_went_well(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_MAX_OBJECTS_PER_RUN", "16")
+    settings.cache_clear()
+    refs = [our_world.put(f"{n}.wav", wavs.valid()) for n in range(8)]
+    our_world.send(*refs)
+    queue = our_world.system.queues.ingest.queue
+    queue.hide([message.handle for message in queue.receive(60)], 0)  # a run that died
+    sizes = []
+    while found := requests(instance):
+        sizes += [int(request.tags["ingest/objects"]) for request in found]
+        for request in found:
+            assert run_as_requested(instance, "ingest_objects", request).success
+    assert sizes[:2] == [2, 2]
+    assert sizes[2] == 4, "two went well"
 
 
 def test_runs_of_the_other_job_do_not_count(our_world: World, instance: dg.DagsterInstance) -> None:
