@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import httpx
 
 from ingest_pipeline.api.models import Health, Part, QueueDepth
+from ingest_pipeline.local.disk import shortage
 from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
@@ -31,7 +32,8 @@ class Monitor:
         queues: dict[str, QueueDepth] = {}
         try:
             queues = aws.result(deadline - time.monotonic())
-            aws_part = Part(ok=True, detail="S3, SQS and DynamoDB answer")
+            full = shortage(self._system.config)
+            aws_part = Part(ok=not full, detail=full or "S3, SQS and DynamoDB answer")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
             aws_part = _failed(error)
         try:
