@@ -39,7 +39,7 @@ from ingest_pipeline.local.samples import (
     unseen,
     videos,
 )
-from ingest_pipeline.local.server import serve, stopped_cleanly
+from ingest_pipeline.local.server import serve
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.supervisor import whole_system
 from ingest_pipeline.pipeline.ingest.reconcile import Difference
@@ -140,16 +140,16 @@ def aws(system: System) -> None:
     config = system.config
     ready = config.state / "aws" / "ready"
     ready.unlink(missing_ok=True)
-    interrupted = not stopped_cleanly(config)
 
     def on_ready() -> None:
         set_up(system.clients, PROJECT_ROOT / "infra" / "data.yaml")
         ready.touch()
         click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
-        if interrupted:  # rows and messages of the last seconds may be gone, objects are not
-            click.echo(f"{_repair(system, timedelta(0))} objects sent through the queue again")
 
-    serve(config, on_ready)
+    def repair() -> None:
+        click.echo(f"{_repair(system, timedelta(0))} objects sent through the queue again")
+
+    serve(config, on_ready, repair)
 
 
 @commands.command("put")
