@@ -97,6 +97,9 @@ class Report(Frozen):
     etag: str | None = Field(None, description="the content's ETag, without quotes")
     size: int | None = Field(None, description="bytes")
     last_modified: Timestamp | None = Field(None, description="when S3 took it")
+    sequencer: str | None = Field(
+        None, description="of the event that told of it: orders the versions of one second"
+    )
     probe: Probe | None = Field(None, description="None: never read")
     verdict: Verdict = Field(description="what the rules say")
     reasons: tuple[Reason, ...] = Field(
@@ -128,6 +131,7 @@ class Report(Frozen):
             version=self.version,
             etag=self.etag,
             size=self.size,
+            sequencer=self.sequencer,
             arrived=self.last_modified or self.judged_at,
         )
 
