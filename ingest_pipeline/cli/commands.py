@@ -1,7 +1,6 @@
 """The commands of `ingest-pipeline`. Thin: each calls what does the work."""
 
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import click
-from botocore.exceptions import ClientError, EndpointConnectionError, ParamValidationError
+from botocore.exceptions import EndpointConnectionError
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
@@ -303,7 +302,7 @@ commands.add_command(sessions)
 def _redriven(
     system: System, objects: Iterable[tuple[str, str]]
 ) -> tuple[list[ObjectRef], list[str]]:
-    """What was sent, and of the rest why not; an AWS that does not answer ends it all."""
+    """What was sent, and of the rest why not, in a sentence each that names it."""
     sent, problems = [], []
     for bucket, key in objects:
         try:
@@ -311,8 +310,8 @@ def _redriven(
             sent.append(redrive_object(system.clients.s3, system.tables, queue, bucket, key))
         except ObjectGoneError as error:
             problems.append(str(error))
-        except (ClientError, ParamValidationError) as error:
-            problems.append(f"{object_uri(bucket, key)}: {error}")
+        except (IngestError, *AWS_ERRORS) as error:
+            problems.append(f"{object_uri(bucket, key)}: {told(error)}")
     return sent, problems
 
 
@@ -404,7 +403,11 @@ def _parsed(uri: str) -> tuple[str, str]:
     bucket, slash, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket or not slash or not key:
         raise click.UsageError(f"{uri!r} is no object: wanted s3://BUCKET/KEY")
-    if (size := len(os.fsencode(key))) > _MOST_BYTES:
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError as error:
+        raise click.UsageError(f"{uri!r} is no UTF-8, which keys are in") from error
+    if size > _MOST_BYTES:
         raise click.UsageError(f"a key has at most {_MOST_BYTES} bytes in UTF-8, found {size}")
     return bucket, key
 

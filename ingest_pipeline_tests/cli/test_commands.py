@@ -114,6 +114,7 @@ def test_an_unknown_command_is_refused() -> None:
         (["why", "s3://ingest"], "'s3://ingest' is no object: wanted s3://BUCKET/KEY"),
         (["why", "s3://ingest/"], "'s3://ingest/' is no object: wanted s3://BUCKET/KEY"),
         (["why", f"s3://ingest/{'ä' * 513}"], "a key has at most 1024 bytes in UTF-8, found 1026"),
+        (["redrive", "s3://ingest/\udcff"], r"'s3://ingest/\udcff' is no UTF-8, which keys are in"),
         (["restore", "s3:///key"], "'s3:///key' is no object: wanted s3://BUCKET/KEY"),
         (["redrive"], "name objects (s3://BUCKET/KEY), or use --dead-letters"),
         (["backfill", "--from", "2026-03-01"], "Missing option '--to'."),
@@ -145,6 +146,15 @@ def test_where_no_aws_answers_the_way_to_start_one_is_told() -> None:
         f'Error: Could not connect to the endpoint URL: "http://localhost:{port}/" - '
         "is `make dev`, or `ingest-pipeline aws`, running?\n"
     )
+
+
+def test_redrive_without_an_aws_names_each_object() -> None:
+    done = start("redrive", "s3://ingest/a", "s3://ingest/b", INGEST_AWS_PORT=str(free_port()))
+    assert (done.returncode, done.stdout) == (1, "")
+    first, second = done.stderr.splitlines()
+    assert first.startswith("Error: s3://ingest/a: Could not connect to the endpoint URL")
+    assert second.startswith("s3://ingest/b: Could not connect to the endpoint URL")
+    assert second.endswith("is `make dev`, or `ingest-pipeline aws`, running?")
 
 
 def test_every_mistake_in_the_settings_is_a_line() -> None:
