@@ -25,7 +25,7 @@ from ingest_pipeline.records.model import (
 )
 from ingest_pipeline.values import Frozen
 
-BUSY = {Outcome.PENDING, Outcome.FAILED, WAITING}  # what changes by itself, soon
+BUSY = {Outcome.PENDING, Outcome.FAILED, Outcome.DELETING, WAITING}  # what changes by itself, soon
 _REMOVED = {Outcome.REJECTED, Outcome.DELETED}
 _PLAYED_BY_BROWSERS = {"video/mp4", "video/webm", "video/ogg"}
 
