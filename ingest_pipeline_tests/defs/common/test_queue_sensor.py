@@ -136,7 +136,7 @@ def test_messages_of_a_run_that_waits_to_start_stay_hidden(
     queue.hide([receipt.handle for receipt in batch.receipts], 2)  # nearly over
     definition = defs().resolve_job_def("ingest_objects")
     instance.create_run_for_job(
-        definition, status=dg.DagsterRunStatus.QUEUED, tags=dict(request.tags)
+        definition, status=dg.DagsterRunStatus.NOT_STARTED, tags=dict(request.tags)
     )
     found = tick(instance)
     assert found.cursor
@@ -150,17 +150,20 @@ def test_batches_of_repeated_messages_grow_with_every_run_that_went_well(
 ) -> None:
     monkeypatch.setenv("INGEST_MAX_OBJECTS_PER_RUN", "16")
     settings.cache_clear()
-    refs = [our_world.put(f"{n}.wav", wavs.valid()) for n in range(8)]
+    refs = [our_world.put(f"{n}.wav", wavs.valid()) for n in range(30)]
     our_world.send(*refs)
     queue = our_world.system.queues.ingest.queue
-    queue.hide([message.handle for message in queue.receive(60)], 0)  # a run that died
+    for _ in range(3):
+        died = queue.receive(60)  # by a run that died
+        queue.hide([message.handle for message in died], 3)
+    time.sleep(4)
     sizes = []
     while found := requests(instance):
         sizes += [int(request.tags["ingest/objects"]) for request in found]
         for request in found:
             assert run_as_requested(instance, "ingest_objects", request).success
-    assert sizes[:2] == [2, 2]
-    assert sizes[2] == 4, "two went well"
+    assert sizes[:5] == [2] * 5, "ten messages are received at a time"
+    assert sizes[5:] == [16, 4], "and all of these went well"
 
 
 def test_runs_of_the_other_job_do_not_count(our_world: World, instance: dg.DagsterInstance) -> None:
