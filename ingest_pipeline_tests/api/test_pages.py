@@ -379,7 +379,7 @@ def test_the_history_tells_every_version_with_its_run(pages: httpx.Client, world
     world.wired.ingest([ref], "run-2")
     page = pages.get(object_path(world, "a.wav")).text
     badges = re.findall(r'<span class="badge \w+">([^<]*)</span>', page)
-    assert badges == ["Refused", "Refused", "Was valid"]
+    assert badges == ["Refused", "Refused", "Replaced"]
     assert f"{world.settings.ui_url}/runs/run-2" in page
     assert "Part of the file is missing" in page
 
