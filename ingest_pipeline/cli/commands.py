@@ -151,7 +151,13 @@ def aws(system: System) -> None:
         click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
 
     def repair() -> None:
-        click.echo(f"{_repair(system, timedelta(0))} objects sent through the queue again")
+        reconciler = system.reconciler()
+        found = [
+            difference
+            for bucket in system.sources.buckets
+            for difference in reconciler.differences(bucket, timedelta(0))
+        ]
+        click.echo(f"{reconciler.repair(found)} objects sent through the queue again")
 
     serve(config, on_ready, repair)
 
@@ -324,19 +330,6 @@ def _redriven(
         except (IngestError, *AWS_ERRORS) as error:
             problems.append(f"{object_uri(bucket, key)}: {told(error)}")
     return sent, problems
-
-
-def _differences(system: System, grace: timedelta) -> list[Difference]:
-    reconciler = system.reconciler()
-    return [
-        difference
-        for bucket in system.sources.buckets
-        for difference in reconciler.differences(bucket, grace)
-    ]
-
-
-def _repair(system: System, grace: timedelta) -> int:
-    return system.reconciler().repair(_differences(system, grace))
 
 
 def _put_with_progress(system: System, uploads: Sequence[Upload]) -> list[Uploaded]:
