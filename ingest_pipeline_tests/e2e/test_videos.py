@@ -9,14 +9,9 @@ import httpx
 import psutil
 import pytest
 
-from ingest_pipeline.records.model import (
-    Outcome,
-    Rendition,
-)
-from ingest_pipeline.records.tables import (
-    RENDITIONS,
-    RENDITIONS_BY_OBJECT,
-)
+from ingest_pipeline.aws.events import delete_order_body
+from ingest_pipeline.records.model import Outcome, Rendition
+from ingest_pipeline.records.tables import RENDITIONS, RENDITIONS_BY_OBJECT
 from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
 from ingest_pipeline_tests.system import RunningSystem, wait_for
 
@@ -66,8 +61,8 @@ def test_a_video_is_indexed_rendered_and_deleted_with_all_that_was_made_of_it(
 
     api = running.settings.api_url
     assert key not in httpx.get(f"{api}/assets").json()  # the contract's assets are recordings
-    deleted = httpx.delete(f"{api}/asset/-films/ein%20St%C3%BCck.webm")
-    assert deleted.json() == {"message": "Deleted with Success"}
+    assert httpx.delete(f"{api}/asset/-films/ein%20St%C3%BCck.webm").status_code == 404
+    running.system.queues.delete.queue.send(delete_order_body("ingest", key))
     wait_for(lambda: not renditions(running, "ingest", key), 60, "the deletion")
     assert not any(running.stands(each, "ingest-renditions") for each in made)
     assert not running.stands(key)
@@ -131,7 +126,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def runs_of(running: RunningSystem, name: str) -> dict[str, str]:
-    """The runs that render a file: their states by their ids."""
+    """The runs that transcode a file: their states by their ids."""
     return {
         run["runId"]: run["status"]
         for run in running.graphql(RUNS)["runsOrError"]["results"]
@@ -140,16 +135,16 @@ def runs_of(running: RunningSystem, name: str) -> dict[str, str]:
 
 
 def transcodings(running: RunningSystem) -> list[psutil.Process]:
-    """The ffmpegs that render: children of runs, with nothing of the system's environment."""
+    """The ffmpegs that transcode: children of runs, with nothing of the system's environment."""
     found = []
     for process in running.processes():
         with contextlib.suppress(psutil.NoSuchProcess):
-            found += [child for child in process.children() if _renders(child)]
+            found += [child for child in process.children() if _transcodes(child)]
     return found
 
 
-def _renders(process: psutil.Process) -> bool:
-    return "ffmpeg" in process.name() and "/render-" in process.cwd()
+def _transcodes(process: psutil.Process) -> bool:
+    return "ffmpeg" in process.name() and "/transcode-" in process.cwd()
 
 
 def test_a_run_terminated_in_the_ui_leaves_nothing_and_its_video_comes_again(
