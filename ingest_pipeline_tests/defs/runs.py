@@ -1,12 +1,15 @@
-"""Runs of the job `ingest_objects`, in process."""
+"""Ticks of the sensors, and runs of the jobs, in process."""
 
 from collections.abc import Iterable, Sequence
 
 import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectsConfig
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.settings import settings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -75,3 +78,27 @@ def records(table: object) -> list[list[object]]:
     """The rows of a table that the UI shows."""
     assert isinstance(table, dg.TableMetadataValue)
     return [list(record.data.values()) for record in table.records]
+
+
+def tick(instance: dg.DagsterInstance, name: str = "ingest_objects_sensor") -> SensorExecutionData:
+    """A tick as the daemon asks for it: partition keys and run config are checked, too."""
+    definitions = defs()
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(
+        instance=instance,
+        definitions=definitions,
+        sensor_name=name,
+        resources=resources(settings()).by_name(),
+    ) as context:
+        return repository.get_sensor_def(name).evaluate_tick(context)
+
+
+def requests(
+    instance: dg.DagsterInstance, name: str = "ingest_objects_sensor"
+) -> list[dg.RunRequest]:
+    return list(tick(instance, name).run_requests or [])
+
+
+def wait_to_start(instance: dg.DagsterInstance, job: str) -> None:
+    definition = defs().resolve_job_def(job)
+    instance.create_run_for_job(definition, status=dg.DagsterRunStatus.NOT_STARTED)
