@@ -1,6 +1,6 @@
 """Ticks of the sensors, and runs of the jobs, in process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
@@ -58,6 +58,34 @@ def run_as_requested(
             raise_on_error=False,
             tags=request.tags,
         )
+    )
+
+
+def ingest_objects() -> dg.JobDefinition:
+    """The job, for who has to find it again by name, as a re-execution does."""
+    return defs().resolve_job_def("ingest_objects")
+
+
+def enrich_objects() -> dg.JobDefinition:
+    """The job, for who has to find it again by name, as a re-execution does."""
+    return defs().resolve_job_def("enrich_objects")
+
+
+def executed(
+    job: Callable[[], dg.JobDefinition],
+    instance: dg.DagsterInstance,
+    run_config: Mapping[str, object],
+    tags: Mapping[str, str],
+    failed_run: str | None = None,
+) -> dg.JobExecutionResult:
+    """A run, or the re-execution of a failed one from where it failed; failing is a result."""
+    again = dg.ReexecutionOptions.from_failure(failed_run, instance) if failed_run else None
+    return dg.execute_job(
+        dg.reconstructable(job),
+        instance=instance,
+        run_config=run_config,
+        tags=tags,
+        reexecution_options=again,
     )
 
 
