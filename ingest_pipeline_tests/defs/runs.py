@@ -61,6 +61,12 @@ def run_as_requested(
     )
 
 
+def selected_by(job: str) -> set[str]:
+    """The assets that a job materializes."""
+    keys = defs().resolve_job_def(job).asset_layer.executable_asset_keys
+    return {key.to_user_string() for key in keys}
+
+
 def ingest_objects() -> dg.JobDefinition:
     """The job, for who has to find it again by name, as a re-execution does."""
     return defs().resolve_job_def("ingest_objects")
