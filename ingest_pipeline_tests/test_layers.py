@@ -157,19 +157,15 @@ TESTED_ELSEWHERE = {
     "local/stack.py": "local/test_embedded_aws.py",
     "media/files.py": "media/test_probe.py",
     "media/labels/efficientnet.py": "media/labels/test_local.py",
-    "media/labels/imagenet/make_hierarchy.py": "media/labels/test_local.py",
+    "media/labels/imagenet/make_hierarchy.py": "media/labels/test_wordnet.py",
     "media/labels/labeler.py": "media/labels/test_local.py",
-    "media/labels/wordnet.py": "media/labels/test_local.py",
     "media/model.py": "media/test_probe.py",
     "media/sandbox/confinement.py": "media/sandbox/test_child.py",
-    "media/toml_file.py": "media/rules/test_sources.py",
     "media/video/checks.py": "media/video/test_transcode.py",
     "media/video/ffmpeg.py": "media/video/test_program.py",
     "pipeline/enrich/transcode_ffmpeg.py": "pipeline/enrich/test_transcode.py",
     "pipeline/enrich/transcode_mediaconvert.py": "pipeline/enrich/test_transcode.py",
-    "sessions/event_db/open.py": "sessions/event_db/test_event_db.py",
     "sessions/model.py": "sessions/test_ingest.py",
-    "sessions/records.py": "defs/sessions/test_assets.py",
 }
 
 
