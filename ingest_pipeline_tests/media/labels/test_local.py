@@ -197,8 +197,9 @@ def test_no_images_are_no_answers(labeler: LocalLabeler) -> None:
 
 def test_others_do_not_load_the_model() -> None:
     code = (
-        "import sys; from ingest_pipeline.system import System; "
-        "from ingest_pipeline.settings import settings; print(System(settings()).labels_version); "
+        "import sys; from ingest_pipeline.defs.common.wiring import resources; "
+        "from ingest_pipeline.settings import settings; "
+        "print(resources(settings()).labeler.version); "
         "assert not {'numpy', 'onnx', 'onnxruntime'} & set(sys.modules), 'loaded'"
     )
     done = subprocess.run(
