@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     home: Path = Path(".local")  # state of the embedded AWS and of Dagster
     aws: Literal["embedded", "real"] = "embedded"
     aws_port: int = Field(4566, ge=1, le=65535)
+    min_free_bytes: int = Field(256 * 2**20, ge=0)  # on the embedded AWS's disk; no PUT below it
     ui_port: int = Field(3000, ge=1, le=65535)
     api_port: int = Field(8000, ge=1, le=65535)
     api_host: str = "127.0.0.1"  # the address that the API listens on

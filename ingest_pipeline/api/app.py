@@ -7,7 +7,7 @@ from contextlib import suppress
 from errno import EADDRINUSE
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi_offline import FastAPIOffline
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -69,6 +69,7 @@ def create_app(system: System) -> FastAPI:
         openapi_tags=_TAGS,
         redirect_slashes=False,  # slashes at the end of a key are part of it
         max_body_size=_MAX_BODY,
+        dependencies=[Depends(_no_newline_behind)],
     )
     app.state.system = system
     app.state.monitor = Monitor(system)
@@ -85,6 +86,14 @@ def create_app(system: System) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(pages)
     return app
+
+
+def _no_newline_behind(request: Request) -> None:
+    """Routes end with a regular expression's `$`, which overlooks a newline at a path's end."""
+    path = request.scope["path"]  # `request.url` loses newlines
+    taken = map(str, request.path_params.values())
+    if path.endswith("\n") and not any(each.endswith("\n") for each in taken):
+        raise HTTPException(404, "Not Found")
 
 
 def _names(config: Settings) -> list[str]:

@@ -2,14 +2,14 @@
 
 import logging
 
-from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from ingest_pipeline.aws.cursors import InvalidCursorError
-from ingest_pipeline.aws.tables import ThrottledError
+from ingest_pipeline.aws.errors import AWS_ERRORS
+from ingest_pipeline.errors import TransientError
 
 _log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ def handle_errors(app: FastAPI) -> None:
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(HTTPException)(_refused)
     app.exception_handler(InvalidCursorError)(_bad_cursor)
-    for kind in (BotoCoreError, ClientError, ThrottledError):
+    for kind in (*AWS_ERRORS, TransientError):
         app.exception_handler(kind)(_aws_away)
     app.exception_handler(Exception)(_our_fault)
 

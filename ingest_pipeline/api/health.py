@@ -10,6 +10,7 @@ import httpx
 
 from ingest_pipeline.api.models import Health, Part, QueueDepth
 from ingest_pipeline.aws.resources import check_bucket
+from ingest_pipeline.local.disk import shortage
 from ingest_pipeline.media.video.program import choose_ffmpeg
 from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
@@ -34,7 +35,8 @@ class Monitor:
         queues: dict[str, QueueDepth] = {}
         try:
             queues = aws.result(deadline - time.monotonic())
-            aws_part = Part(ok=True, detail="S3, SQS and DynamoDB answer")
+            full = shortage(self._system.config)
+            aws_part = Part(ok=not full, detail=full or "S3, SQS and DynamoDB answer")
         except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
             aws_part = _failed(error)
         return Health(

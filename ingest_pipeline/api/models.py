@@ -126,7 +126,9 @@ class Video(BaseModel):
 
     ProjectStep: str = Field(examples=["holidays-1"])
     Mail: str
-    video: str = Field(description="The upload's key, whether or not it has come yet.")
+    video: str | None = Field(
+        description="The upload's key, whether or not it has come yet; null where a row names none."
+    )
     renditions: list[str] = Field(description="Links to what was made of it, valid for an hour.")
 
 

@@ -7,10 +7,11 @@ from ingest_pipeline.api.dependencies import TheMonitor
 from ingest_pipeline.api.identity import Operator
 from ingest_pipeline.api.models import Health, Hello, Message
 
-OPEN_PATHS = ("/", "/hello")  # to pages of any origin
+OPEN_PATHS = ("/", "/hello", "/hello/")  # to pages of any origin
 router = APIRouter(tags=["status"])
 
 
+@router.get("/hello/", include_in_schema=False)  # as older clients ask
 @router.get("/hello", responses={401: {"model": Message}})
 def hello_user(user: TheUser) -> Hello:
     """Greet who asks: whether a password is right, without asking for anything else."""

@@ -18,7 +18,7 @@ from ingest_pipeline.catalogue.responses import (
 )
 from ingest_pipeline.records.model import VideoResponse
 
-OPEN_PATHS = ("/videos", "/presignedurl/")  # to pages of any origin
+OPEN_PATHS = ("/videos", "/videos/", "/presignedurl/")  # to pages of any origin
 _MOST_BYTES = 320  # of UTF-8: the longest mail address; S3 and DynamoDB take 1024 for the whole key
 _MOST = 1000  # videos of a page
 _BATCH = 100  # whose links are made together
@@ -46,6 +46,8 @@ _Project = Annotated[_Name, AfterValidator(_folder)]
 router = APIRouter(tags=["videos"])
 
 
+# Older clients end a path with a slash. They follow no redirect, so both forms are routes.
+@router.get("/presignedurl/{project}/{step}/", include_in_schema=False)
 @router.get("/presignedurl/{project}/{step}", responses={404: {"model": Message}})
 def invite_video(
     responses: TheResponses,
@@ -65,6 +67,7 @@ def invite_video(
     return responses.invite(project, step, mail)
 
 
+@router.get("/videos/", include_in_schema=False)
 @router.get(
     "/videos",
     response_model=list[Video],

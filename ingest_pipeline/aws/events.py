@@ -64,7 +64,7 @@ class _NotifiedObject(BaseModel):
     size: _Size | None = None
     etag: _Token | None = Field(None, alias="eTag")
     version: _Token | None = Field(None, alias="versionId")
-    sequencer: str | None = None
+    sequencer: _Token | None = None
 
 
 class _NotifiedS3(BaseModel):
@@ -87,7 +87,7 @@ class _BridgedObject(BaseModel):
     size: _Size | None = None
     etag: _Token | None = None
     version: _Token | None = Field(None, alias="version-id")
-    sequencer: str | None = None
+    sequencer: _Token | None = None
 
 
 class _BridgedDetail(BaseModel):

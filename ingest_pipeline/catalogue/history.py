@@ -1,6 +1,5 @@
 """The whole story of a key: every version that was met there, and what became of each."""
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, JsonValue
@@ -21,6 +20,7 @@ from ingest_pipeline.records.model import (
     Report,
     Verdict,
 )
+from ingest_pipeline.records.order import newest_first
 from ingest_pipeline.records.tables import (
     ASSETS,
     REPORTS,
@@ -98,8 +98,8 @@ def history(
     records nor the bucket know anything is `unknown` and has an empty history.
     """
     standing = _standing(s3, bucket, key)  # first: what it shows may be on record by now
-    reports = list(tables.query(REPORTS, REPORTS_BY_OBJECT, object_uri(bucket, key)))
-    reports.sort(key=lambda report: _age(report, standing), reverse=True)
+    reports = newest_first(tables.query(REPORTS, REPORTS_BY_OBJECT, object_uri(bucket, key)))
+    reports.sort(key=lambda report: _stands(report, standing), reverse=True)
     stories = [_story(report, ui_url) for report in reports]
     if standing and standing.row_version not in {report.version for report in reports}:
         stories.insert(0, _waiting(standing, ingest_queue))
@@ -126,10 +126,9 @@ def _standing(s3: "S3Client", bucket: str, key: str) -> ObjectState | None:
         return None
 
 
-def _age(report: Report, standing: ObjectState | None) -> tuple[bool, datetime, datetime]:
-    """Sort by age; LastModified is told in seconds, so what stands there outranks its equals."""
-    stands = standing is not None and report.version == standing.row_version
-    return stands, report.last_modified or report.judged_at, report.judged_at
+def _stands(report: Report, standing: ObjectState | None) -> bool:
+    """S3 itself says which version is the newest, as long as one stands there."""
+    return standing is not None and report.version == standing.row_version
 
 
 def _story(report: Report, ui_url: str) -> VersionStory:

@@ -33,6 +33,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
 )
+from ingest_pipeline.records.order import newest_first
 from ingest_pipeline.records.tables import (
     ARRIVAL_DAYS,
     ASSETS,
@@ -117,11 +118,8 @@ class Catalogue:
     def upload(self, bucket: str, key: str, etag: str) -> Card | None:
         """The version of a key that has this content; None: no run has looked at it yet."""
         reports = self.tables.query(REPORTS, REPORTS_BY_OBJECT, object_uri(bucket, key))
-        mine = [report for report in reports if report.etag == etag]
-        if not mine:
-            return None
-        newest = max(mine, key=lambda report: report.judged_at)
-        return next(self._with_previews([newest]))
+        mine = newest_first(report for report in reports if report.etag == etag)
+        return next(self._with_previews(mine[:1]), None)
 
     def whole(self, bucket: str, key: str, version: str) -> WholeObject | None:
         """Everything on record of a version; None: it has no report."""

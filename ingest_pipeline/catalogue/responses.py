@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from ingest_pipeline.aws.items import Page
 from ingest_pipeline.aws.objects.signing import signed_form, signed_get
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _PAGE = 1000  # rows of one call where all are asked for
-_NUMBER = re.compile("[0-9]+")
+_NUMBER = re.compile("[+-]?[0-9]+")
+_MOST_BYTES = 1024  # of a key in UTF-8: longer ones neither S3 nor our index takes
 _KEY = ("ProjectStep", "Mail")  # of the table
 
 
@@ -103,15 +104,17 @@ class Responses:
         and none any more once it is deleted.
         """
         responses = list(responses)
-        keys = [{"bucket": self.upload_bucket, "file": each.video} for each in responses]
+        videos = [each.video for each in responses if _is_key(each.video)]
+        keys = [{"bucket": self.upload_bucket, "file": video} for video in videos]
         versions = {
             asset.file: asset.version
             for asset in self.tables.get_many(ASSETS, keys)
             if asset.deleted_at is None
         }
         for response in responses:
-            version = versions.get(response.video)
-            yield response, self._links(response.video, version) if version else []
+            key = response.video
+            version = versions.get(key) if key else None
+            yield response, self._links(key, version) if key and version else []
 
     def _links(self, key: str, version: str) -> list[str]:
         uri = object_uri(self.upload_bucket, key)
@@ -126,3 +129,7 @@ class Responses:
             content_type=rendition.content_type,
             disposition="inline",
         )
+
+
+def _is_key(text: str | None) -> TypeGuard[str]:
+    return text is not None and 0 < len(text.encode()) <= _MOST_BYTES

@@ -29,7 +29,7 @@ from ingest_pipeline.values import Frozen
 
 CALLS = 30  # that look for the rows of a page
 FEW_READ, MANY_READ, _MOST_READ = 100, 400, 1000  # rows of a call: more where few match
-HIDDEN = (Outcome.DELETED, Outcome.SUPERSEDED)  # unless asked for
+HIDDEN = (Outcome.DELETING, Outcome.DELETED, Outcome.SUPERSEDED)  # unless asked for
 
 
 class Search(Frozen):
@@ -67,8 +67,9 @@ def condition_of(search: Search) -> Condition:
         parts.append("#outcome = :outcome")
         values[":outcome"] = search.outcome.value
     else:
-        parts.append("NOT #outcome IN (:deleted, :superseded)")
-        values |= {":deleted": Outcome.DELETED.value, ":superseded": Outcome.SUPERSEDED.value}
+        hidden = {f":{outcome.value}": outcome.value for outcome in HIDDEN}
+        parts.append(f"NOT #outcome IN ({', '.join(hidden)})")
+        values |= hidden
     if search.name:
         parts.append("contains(#name, :name)")
         names["#name"] = "name"

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_pipeline.aws.errors import AWS_ERRORS
+from ingest_pipeline.aws.objects.state import ObjectGoneError
 from ingest_pipeline.catalogue.history import (
     UNKNOWN,
     VersionStory,
@@ -39,7 +40,7 @@ from ingest_pipeline.local.samples import (
     unseen,
     videos,
 )
-from ingest_pipeline.local.server import serve, stopped_cleanly
+from ingest_pipeline.local.server import serve
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.supervisor import whole_system
 from ingest_pipeline.pipeline.ingest.reconcile import Difference
@@ -50,6 +51,7 @@ from ingest_pipeline.pipeline.queue.redrive import (
 )
 from ingest_pipeline.records.model import (
     ImageLabels,
+    ObjectRef,
     Rendition,
     Report,
 )
@@ -59,8 +61,10 @@ from ingest_pipeline.records.tables import (
 )
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 from ingest_pipeline.system import System
+from ingest_pipeline.values import object_uri
 
 _DEMO_SECONDS = 120
+_MOST_BYTES = 1024  # of a key
 _BACKFILLS = {
     "objects": ["probe_report", "valid_asset_index", "rejected_objects", "ingest_receipts"],
     "sessions": ["session_reports", "session_events"],
@@ -140,16 +144,22 @@ def aws(system: System) -> None:
     config = system.config
     ready = config.state / "aws" / "ready"
     ready.unlink(missing_ok=True)
-    interrupted = not stopped_cleanly(config)
 
     def on_ready() -> None:
         set_up(system.clients, PROJECT_ROOT / "infra" / "data.yaml")
         ready.touch()
         click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
-        if interrupted:  # rows and messages of the last seconds may be gone, objects are not
-            click.echo(f"{_repair(system, timedelta(0))} objects sent through the queue again")
 
-    serve(config, on_ready)
+    def repair() -> None:
+        reconciler = system.reconciler()
+        found = [
+            difference
+            for bucket in system.sources.buckets
+            for difference in reconciler.differences(bucket, timedelta(0))
+        ]
+        click.echo(f"{reconciler.repair(found)} objects sent through the queue again")
+
+    serve(config, on_ready, repair)
 
 
 @commands.command("put")
@@ -226,16 +236,25 @@ def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
 @click.option("--dead-letters", is_flag=True, help="Also every message that was given up.")
 @click.pass_obj
 def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None:  # noqa: FBT001
-    """Send objects through the ingest queue again."""
+    """Send objects through the ingest queue again.
+
+    One that cannot be sent does not hold up the others. Exits with 1 if there was any, and says
+    which were sent, and why the rest was not.
+    """
     if not uris and not dead_letters:
         raise click.UsageError("name objects (s3://BUCKET/KEY), or use --dead-letters")
-    for uri in uris:
-        redrive_object(system.clients.s3, system.queues.ingest.queue, *_parsed(uri))
+    sent, problems = _redriven(system, [_parsed(uri) for uri in uris])
     moved = 0
     if dead_letters:
         for each in system.queues:
             moved += redrive_dead_letters(each.dead_letters, each.queue)
-    click.echo(f"{len(uris)} objects and {moved} dead letters sent again")
+    if problems:
+        for ref in sent:
+            click.echo(f"{ref.uri} sent again")
+    if sent or moved or not problems:
+        click.echo(f"{len(sent)} objects and {moved} dead letters sent again")
+    if problems:
+        raise click.ClickException("\n".join(problems))
 
 
 @commands.command()
@@ -297,17 +316,20 @@ def backfill(system: System, what: str, first: datetime, last: datetime) -> None
 commands.add_command(sessions)
 
 
-def _differences(system: System, grace: timedelta) -> list[Difference]:
-    reconciler = system.reconciler()
-    return [
-        difference
-        for bucket in system.sources.buckets
-        for difference in reconciler.differences(bucket, grace)
-    ]
-
-
-def _repair(system: System, grace: timedelta) -> int:
-    return system.reconciler().repair(_differences(system, grace))
+def _redriven(
+    system: System, objects: Iterable[tuple[str, str]]
+) -> tuple[list[ObjectRef], list[str]]:
+    """What was sent, and of the rest why not, in a sentence each that names it."""
+    sent, problems = [], []
+    for bucket, key in objects:
+        try:
+            queue = system.queues.ingest.queue
+            sent.append(redrive_object(system.clients.s3, system.tables, queue, bucket, key))
+        except ObjectGoneError as error:
+            problems.append(str(error))
+        except (IngestError, *AWS_ERRORS) as error:
+            problems.append(f"{object_uri(bucket, key)}: {told(error)}")
+    return sent, problems
 
 
 def _put_with_progress(system: System, uploads: Sequence[Upload]) -> list[Uploaded]:
@@ -385,6 +407,12 @@ def _parsed(uri: str) -> tuple[str, str]:
     bucket, slash, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket or not slash or not key:
         raise click.UsageError(f"{uri!r} is no object: wanted s3://BUCKET/KEY")
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError as error:
+        raise click.UsageError(f"{uri!r} is no UTF-8, which keys are in") from error
+    if size > _MOST_BYTES:
+        raise click.UsageError(f"a key has at most {_MOST_BYTES} bytes in UTF-8, found {size}")
     return bucket, key
 
 

@@ -1,7 +1,7 @@
 """The embedded AWS: ministack in this process, its state kept under `home`.
 
-ministack itself writes its state at a graceful stop only. Here it is also written every few
-seconds, so that a kill loses seconds of rows and messages; objects are on disk at once.
+ministack itself writes its state at a graceful stop only. Here what changed is also written every
+few seconds, so that a kill loses seconds of rows and messages; objects are on disk at once.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,10 @@ import httpx
 from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.extras import extra
+from ingest_pipeline.local.durable import DurableObjects
+from ingest_pipeline.local.gate import Gate
 from ingest_pipeline.local.stack import set_up
+from ingest_pipeline.local.state import Saver
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ _START_SECONDS = 60  # half a second is usual; it reads every object's sidecar f
 _STOP_SECONDS = 600  # for the last save
 _SAVE_EVERY = 5  # seconds, at least
 _SAVE_SHARE = 20  # and a save takes at most a twentieth of the time
+_REPAIR_PAUSES = (1, 600)  # seconds; each is twice as long as the one before
 _log = logging.getLogger(__name__)
 
 
@@ -56,8 +60,13 @@ def main() -> None:
         sys.exit(f"embedded AWS: {error}")
 
 
-def serve(config: Settings, on_ready: Callable[[], None]) -> None:
+def serve(
+    config: Settings, on_ready: Callable[[], None], repair: Callable[[], None] = lambda: None
+) -> None:
     """Serve until SIGINT or SIGTERM; `on_ready` runs in a thread once requests are answered.
+
+    `repair` runs after it, beside the requests, where the last stop was not clean: rows and
+    messages of the last seconds may be gone, objects are not. It is tried until it succeeds.
 
     Raises:
         MissingExtraError: the embedded AWS is not installed.
@@ -71,13 +80,14 @@ def serve(config: Settings, on_ready: Callable[[], None]) -> None:
         import ministack  # noqa: F401, PLC0415
 
     listener = _bound(config.aws_port)
+    is_owed = not stopped_cleanly(config)
     _clean_marker(config).unlink(missing_ok=True)
-    asyncio.run(_serve(config, listener, on_ready))
-    _clean_marker(config).touch()
+    if asyncio.run(_serve(config, listener, on_ready, repair if is_owed else lambda: None)):
+        _clean_marker(config).touch()
 
 
 def stopped_cleanly(config: Settings) -> bool:
-    """Whether the last stop saved everything; ask before `serve` starts anew."""
+    """Whether the last stop saved everything, and nothing was left to repair."""
     return _clean_marker(config).exists()
 
 
@@ -100,23 +110,52 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
-async def _serve(config: Settings, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+async def _serve(
+    config: Settings,
+    listener: socket.socket,
+    on_ready: Callable[[], None],
+    repair: Callable[[], None],
+) -> bool:
+    """Serve; whether everything was saved at the end, and repaired before."""
     from hypercorn.asyncio import serve as serve_asgi  # noqa: PLC0415
 
     stop, close = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    gate = Gate(_ministack(config), config)
+    app: Any = gate  # hypercorn's types tell every kind of message apart
+    saver = Saver(config, gate, _durable_objects())
     server = asyncio.create_task(
-        serve_asgi(_ministack(config), _server_config(listener), shutdown_trigger=close.wait)
+        serve_asgi(app, _server_config(listener), shutdown_trigger=close.wait)
     )
     server.add_done_callback(lambda _: stop.set())
     try:
         await _until_healthy(config, server)
         await asyncio.to_thread(on_ready)
-        await _save_until(stop)
+        repairing = asyncio.create_task(_repair(repair))
+        await _save_until(stop, saver)
     finally:
         close.set()
-        await server  # saves once more
+        await server
+    is_repaired = repairing.done()
+    repairing.cancel()
+    if failure := await _failure(saver.save_all):
+        _log.error("the embedded AWS's last state was not saved: %s", failure)
+    return is_repaired and not failure
+
+
+async def _repair(repair: Callable[[], None]) -> None:
+    """Repair, whatever it takes: what fails today must not keep anybody from serving."""
+    pause, longest = _REPAIR_PAUSES
+    while True:
+        try:
+            await asyncio.to_thread(repair)
+        except Exception as error:  # noqa: BLE001 - whatever it was, a later try may succeed
+            _log.warning("repair after a kill: failed, the next try is in %d s: %s", pause, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, longest)
+        else:
+            return
 
 
 def _ministack(config: Settings) -> Any:  # noqa: ANN401 - an untyped ASGI application
@@ -141,6 +180,12 @@ def _ministack(config: Settings) -> Any:  # noqa: ANN401 - an untyped ASGI appli
     from ministack.app import app  # noqa: PLC0415
 
     return app
+
+
+def _durable_objects() -> DurableObjects:
+    from ministack.services import s3  # noqa: PLC0415 - once the environment is set
+
+    return DurableObjects.of(s3)
 
 
 def _server_config(listener: socket.socket) -> "ServerConfig":
@@ -172,36 +217,28 @@ async def _until_healthy(config: Settings, server: "asyncio.Task[None]") -> None
     raise TimeoutError(f"no answer at {url}")
 
 
-async def _save_until(stop: asyncio.Event) -> None:
+async def _save_until(stop: asyncio.Event, saver: Saver) -> None:
+    told = ""
     while not stop.is_set():
         begun = time.monotonic()
-        try:
-            await _save()
-        except Exception:  # noqa: BLE001 - whatever it was, the next save may succeed
-            _log.exception("the embedded AWS's state was not saved; the next time is soon")
+        failure = await _failure(saver.save)
+        if failure and not told:
+            _log.error("the embedded AWS's state is not saved; it is tried on: %s", failure)
+        if told and not failure:
+            _log.warning("the embedded AWS's state is saved again")
+        told = failure
         seconds = time.monotonic() - begun
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), max(_SAVE_EVERY, _SAVE_SHARE * seconds))
 
 
-async def _save() -> None:
-    """Write the state of all services as of this moment, each file by an atomic replace.
-
-    What ministack does at a graceful stop, by its private names: it has no public way. The copy
-    is made in the event loop, where requests are served one at a time: made beside them it fails
-    with "dictionary changed size" for as long as rows are written (5 of 5 at 800 a second).
-    """
-    from ministack.app import _build_persistence_save_dict  # noqa: PLC0415
-    from ministack.core.persistence import save_state  # noqa: PLC0415
-
-    copies = {name: state() for name, state in _build_persistence_save_dict().items()}
-
-    def write() -> None:
-        for name, copy in copies.items():
-            if copy is not None:  # None: nothing to say; the file stays
-                save_state(name, copy)
-
-    await asyncio.to_thread(write)
+async def _failure(save: Callable[[], Awaitable[None]]) -> str:
+    """Save; why it failed, or nothing."""
+    try:
+        await save()
+    except Exception as error:  # noqa: BLE001 - whatever it was, the next save may succeed
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 if __name__ == "__main__":

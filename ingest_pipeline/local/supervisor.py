@@ -18,6 +18,7 @@ import httpx
 import psutil
 
 from ingest_pipeline.errors import MistakeError
+from ingest_pipeline.local.disk import shortage
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 
 _START_SECONDS = 120
@@ -47,6 +48,7 @@ class Supervisor:
     parts: Sequence[Part]
     _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
     _stopping: bool = False
+    _is_full: bool = False
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -70,10 +72,11 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def watch(self) -> None:
-        """Restart what dies, until interrupted."""
+        """Restart what dies, and say when the disk is full, until interrupted."""
         while True:
             time.sleep(_RESTART_SECONDS)
             self.restart_dead()
+            self.tell_shortage()
 
     def restart_dead(self) -> None:
         """Start the parts anew whose process has ended."""
@@ -83,6 +86,15 @@ class Supervisor:
                 print(f"{part.name} ended with {code}: starting it again", file=sys.stderr)  # noqa: T201
                 self._reap(part)
                 self._start(part)
+
+    def tell_shortage(self) -> None:
+        """Say it once when the disk is full, and once when there is room again."""
+        full = shortage(self.config)
+        if full and not self._is_full:
+            print(full, file=sys.stderr)  # noqa: T201
+        if self._is_full and not full:
+            print("the disk has room again", file=sys.stderr)  # noqa: T201
+        self._is_full = full is not None
 
     def _check_ports(self) -> None:
         ports = {

@@ -5,9 +5,9 @@ Row identity is bucket + key + version; every write of a row is idempotent.
 
 from datetime import UTC
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from ingest_pipeline.media.model import (
     Kind,
@@ -97,6 +97,9 @@ class Report(Frozen):
     etag: str | None = Field(None, description="the content's ETag, without quotes")
     size: int | None = Field(None, description="bytes")
     last_modified: Timestamp | None = Field(None, description="when S3 took it")
+    sequencer: str | None = Field(
+        None, description="of the event that told of it: orders the versions of one second"
+    )
     probe: Probe | None = Field(None, description="None: never read")
     verdict: Verdict = Field(description="what the rules say")
     reasons: tuple[Reason, ...] = Field(
@@ -128,6 +131,7 @@ class Report(Frozen):
             version=self.version,
             etag=self.etag,
             size=self.size,
+            sequencer=self.sequencer,
             arrived=self.last_modified or self.judged_at,
         )
 
@@ -342,15 +346,24 @@ class ArrivalDay(Frozen):
     day: str  # `YYYY-MM-DD`
 
 
+def _text_or_none(found: object) -> str | None:
+    """A number as its text; anything else that is no text says nothing."""
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        return str(found)
+    return found if isinstance(found, str) else None
+
+
 class VideoResponse(Frozen):
     """A row of `responses`: the video with which a person answers a step of a project.
 
-    The fields are named as the table's attributes, which older systems share.
+    The fields are named as the table's attributes. Older systems share the table and write what
+    they like beside its keys: nothing there may make a row unreadable.
     """
 
     ProjectStep: str  # `<project>-<step>`
     Mail: str
-    video: str  # S3 key in the bucket of uploads; the object may not have come yet
+    # S3 key in the bucket of uploads; the object may not have come yet. None: the row names none.
+    video: Annotated[str | None, BeforeValidator(_text_or_none)] = None
 
 
 _UNSETTLED = {Outcome.PENDING, Outcome.FAILED}

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.objects.content import download_object
 from ingest_pipeline.sessions.model import Event, TagProblem
 from ingest_pipeline.values import Frozen
@@ -53,7 +52,7 @@ def _download(s3: "S3Client", bucket: str, folder: Path, event: Event) -> Event 
     try:
         target = _target(folder, event)
         _fetch(s3, bucket, event.remote_path, target)
-    except (BotoCoreError, ClientError, OSError, ValueError) as error:
+    except (*AWS_ERRORS, OSError, ValueError) as error:
         return TagProblem(audio_tag=event.audio_tag, reason=str(error))
     return event.model_copy(update={"local_path": str(target)})
 

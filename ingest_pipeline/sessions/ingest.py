@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked
 
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
@@ -142,7 +142,7 @@ def _explained(session: FoundSession, error: Exception) -> SessionSkippedError:
             return error
         case EventDbError():
             return SessionSkippedError(SkipReason.REFUSED, str(error))
-        case BotoCoreError() | ClientError():
+        case _ if isinstance(error, AWS_ERRORS):
             return SessionSkippedError(SkipReason.UNREADABLE, str(error))
         case _:
             _log.error("%s", session.uri, exc_info=error)

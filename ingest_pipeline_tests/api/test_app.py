@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -95,6 +96,44 @@ def test_every_route_is_described(api: httpx.Client) -> None:
         for operation in operations.values():
             assert operation["description"]
             assert tags.issuperset(operation["tags"])
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *["/%0A", "/hello%0A", "/hello/%0A", "/videos%0A", "/assets%0A", "/rejections%0A"],
+        *["/posts%0A", "/object/ingest/x/history%0A", "/static/catalogue.css%0A"],
+    ],
+)
+def test_a_newline_makes_another_path(api: httpx.Client, path: str) -> None:
+    assert api.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["..", "a/../b", "new\nline", "nul\x00", "\x01", "\x7f", "\u202e", "k" * 1024, "k" * 1025],
+)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/object/ingest/{}/history"),
+        ("GET", "/object/{}/x/history"),
+        ("GET", "/rejections?bucket={}"),
+        ("GET", "/catalogue/ingest?key={}"),
+        ("POST", "/catalogue/ingest/again?key={}"),
+        ("POST", "/catalogue/ingest/restore?key={}"),
+        ("GET", "/content/ingest?key={0}&version={0}"),
+        ("GET", "/pictures/ingest?key={0}&version={0}"),
+        ("GET", "/rejections?cursor={}"),
+        ("GET", "/hello/{}"),
+    ],
+)
+def test_odd_names_of_what_is_not_there_are_told_so(
+    api: httpx.Client, method: str, path: str, name: str
+) -> None:
+    odd = quote(name, safe="").replace(".", "%2E")
+    response = api.request(method, path.format(odd))
+    assert 400 <= response.status_code < 500, response.text
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,10 @@ from ingest_pipeline.api.auth import UsersError, hash_password, load_users, main
 from ingest_pipeline.system import System
 from ingest_pipeline_tests.api.serving import ALICE, BOB
 
-PROTECTED = ["/hello", "/videos", "/videos?mail=a@example.org"]
+PROTECTED = [
+    *["/hello", "/videos", "/videos?mail=a@example.org"],
+    *["/hello/", "/videos/", "/videos/?mail=a@example.org"],
+]
 
 
 def basic(text: bytes) -> str:
@@ -23,8 +26,9 @@ def basic(text: bytes) -> str:
 @pytest.mark.parametrize(("user", "password"), [ALICE, BOB])
 def test_a_user_is_let_in(members_api: httpx.Client, user: str, password: str) -> None:
     header = {"Authorization": basic(f"{user}:{password}".encode())}
-    response = members_api.get("/hello", headers=header)
-    assert (response.status_code, response.json()) == (200, {"hello": user})
+    for path in ("/hello", "/hello/"):
+        response = members_api.get(path, headers=header, follow_redirects=False)
+        assert (response.status_code, response.json()) == (200, {"hello": user})
     assert members_api.get("/videos?limit=1", headers=header).status_code == 200
 
 

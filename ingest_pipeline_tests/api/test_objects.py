@@ -111,7 +111,11 @@ def test_a_bucket_that_cannot_be_is_refused(api: httpx.Client, name: str) -> Non
 
 
 @pytest.mark.parametrize(
-    "name", ["plain", "/slash//", "a b+c%2F", "line\n", "history", "x/history", "日本", "../up"]
+    "name",
+    [
+        *["plain", "/slash//", "a b+c%2F", "line\n", "history", "x/history", "日本", "../up"],
+        *["..", "a/../b", "nul\x00", "\x01\x1f\x7f", "\u202e", "k" * 1024, "ü" * 512],
+    ],
 )
 def test_the_history_of_any_key(api: httpx.Client, system: System, bucket: str, name: str) -> None:
     system.tables.put(REPORTS, [rejected(bucket, name, NOW)])

@@ -379,7 +379,7 @@ def test_the_history_tells_every_version_with_its_run(pages: httpx.Client, world
     world.wired.ingest([ref], "run-2")
     page = pages.get(object_path(world, "a.wav")).text
     badges = re.findall(r'<span class="badge \w+">([^<]*)</span>', page)
-    assert badges == ["Refused", "Refused", "Was valid"]
+    assert badges == ["Refused", "Refused", "Replaced"]
     assert f"{world.settings.ui_url}/runs/run-2" in page
     assert "Part of the file is missing" in page
 
@@ -404,6 +404,20 @@ def test_a_restore_of_nothing_and_of_what_has_ended_is_refused_in_words(
     world.clients.s3.delete_object(Bucket=world.bucket, Key="a.wav", VersionId=ref.version or "")
     response = pages.post(object_path(world, "a.wav", "/restore"))
     assert (response.status_code, "kept for 30 days" in response.text) == (409, True)
+
+
+def test_every_outcome_has_a_word_and_a_meaning() -> None:
+    assert set(words.OUTCOMES) == set(words.MEANINGS) == {*Outcome, "waiting", "unknown"}
+
+
+def test_a_deletion_that_was_asked_for_is_shown(pages: httpx.Client, world: World) -> None:
+    _, report = ingest(world, "a.wav", wavs.valid())
+    world.tables.put(REPORTS, [report.becomes(Outcome.DELETING)])
+    shown = pages.get(object_path(world, "a.wav"))
+    assert shown.status_code == 200
+    assert words.OUTCOMES[Outcome.DELETING] in shown.text
+    assert words.MEANINGS[Outcome.DELETING] in shown.text
+    assert pages.get("/?outcome=deleting").status_code == 200
 
 
 def test_what_stands_is_processed_again(pages: httpx.Client, world: World) -> None:

@@ -110,6 +110,20 @@ def test_with_aws_down(system: System, dagster_port: int) -> None:
     assert health["queues"] == {}
 
 
+def test_on_a_full_disk(system: System, dagster_port: int) -> None:
+    full = with_ports(system, ui_port=dagster_port, min_free_bytes=10**15)
+    with serving(full) as api:
+        response = api.get("/health")
+        page = api.get("/", headers={"Accept": "text/html"}).text
+    health = response.json()
+    assert response.status_code == 503
+    assert not health["aws"]["ok"]
+    assert health["aws"]["detail"].startswith("the disk is full: ")
+    assert "INGEST_MIN_FREE_BYTES" in health["aws"]["detail"]
+    assert health["queues"], "they answer"
+    assert "AWS: the disk is full: " in page
+
+
 def test_it_never_hangs_and_asks_once_at_a_time(system: System, silent_port: int) -> None:
     with serving(with_ports(system, aws_port=silent_port, ui_port=silent_port)) as api:
         before = threading.active_count()

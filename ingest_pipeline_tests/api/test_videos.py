@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
@@ -31,6 +32,16 @@ MAIL_HASH = "3838b614b5a029b59376"  # blake2b of MAIL, 10 bytes
 WEBM = bytes.fromhex("1a45dfa3") + b"webm" * 100
 NOW = datetime.now(UTC)
 LIMIT = 2 * 2**30
+# What rows of other systems hold beside the keys of the shared table
+FOREIGN: list[dict[str, Any]] = [
+    {},
+    {"video": {"NULL": True}},
+    {"video": {"N": "5"}},
+    {"video": {"S": ""}},
+    {"video": {"S": "k" * 2000}},
+    {"video": {"L": [{"S": "a"}]}},
+    {"Name": {"S": "A"}, "Score": {"N": "1.5"}, "renditions": {"M": {}}},
+]
 
 
 @pytest.fixture
@@ -227,13 +238,33 @@ def test_a_second_invitation_is_for_the_same_key(
 
 @pytest.mark.parametrize(
     ("step", "number"),
-    [("7", 7), ("007", 7), ("0", 0), ("x", 0), ("1.5", 0), ("-1", 0), ("1e3", 0), ("%C2%B2", 0)],
+    [
+        *[("7", 7), ("007", 7), ("0", 0), ("-1", -1), ("-01", -1), ("+5", 5), ("%2B5", 5)],
+        *[("x", 0), ("1.5", 0), ("1e3", 0), ("-", 0), ("--1", 0), ("1_0", 0), ("%C2%B2", 0)],
+    ],
 )
 def test_a_step_that_is_no_number_counts_as_0(
     api: httpx.Client, project: str, step: str, number: int
 ) -> None:
     form = invite(api, project, step)
     assert form["fields"]["key"] == f"{project}/{number}/{MAIL_HASH}.webm"
+
+
+def test_older_clients_write_a_slash_before_the_query(
+    api: httpx.Client, system: System, mail: str
+) -> None:
+    query = f"mail={quote(mail)}&project=Test&step=0"
+    answers = [
+        api.get(f"/presignedurl/testProject/0{slash}?{query}", follow_redirects=False)
+        for slash in ("/", "")
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    keys = [answer.json()["fields"]["key"] for answer in answers]
+    digest = blake2b(mail.encode(), digest_size=10).hexdigest()
+    assert keys == [f"testProject/0/{digest}.webm"] * 2
+    row = {"ProjectStep": "testProject-0", "Mail": mail}
+    assert system.tables.get(RESPONSES, row) == VideoResponse(**row, video=keys[0])
+    assert submit(answers[0].json()).status_code == 204
 
 
 @pytest.mark.parametrize("name", ["Grüße 日本", "a+b&c=d?e#f", "100%", "a-1", "back\\slash", "'\""])
@@ -256,6 +287,14 @@ def test_any_printable_project_takes_an_upload(
         "/presignedurl//1?mail=a",
         "/presignedurl/%20/1?mail=a",
         "/presignedurl/a%2Fb/1?mail=a",
+        "/presignedurl/p/1/?mail=",
+        "/presignedurl/p/1/",
+        "/presignedurl/%20/1/?mail=a",
+        "/presignedurl//1/?mail=a",
+        "/presignedurl/p/1//?mail=a",
+        "/presignedurl/p/1/%0A?mail=a",
+        "/presignedurl/p/../1/?mail=a",
+        "/presignedurl/?mail=a",
         "/presignedurl/p?mail=a",
         "/presignedurl/p/?mail=a",
     ],
@@ -277,6 +316,10 @@ def test_no_project_and_no_mail_are_not_found(api: httpx.Client, path: str) -> N
         "/presignedurl/a%0Ab/1?mail=a",
         "/presignedurl/a%E2%80%AEb/1?mail=a",
         "/presignedurl/p/1%0A?mail=a",
+        "/presignedurl/p/1%0A/?mail=a",
+        "/presignedurl/%2E%2E/1/?mail=a",
+        "/presignedurl/a%01b/1/?mail=a",
+        "/presignedurl/p/1/?mail=a%00",
         "/presignedurl/p/1?mail=a%0D%0Ab",
         f"/presignedurl/{'p' * 321}/1?mail=a",
         f"/presignedurl/{'%C3%A4' * 161}/1?mail=a",
@@ -284,6 +327,8 @@ def test_no_project_and_no_mail_are_not_found(api: httpx.Client, path: str) -> N
         f"/presignedurl/p/1?mail={'a' * 321}",
         f"/videos?mail={'a' * 321}",
         "/videos?mail=%00",
+        "/videos/?mail=a%0Ab",
+        f"/videos/?mail={'a' * 1024}",
         "/videos?limit=0",
         "/videos?limit=1001",
     ],
@@ -317,6 +362,47 @@ def test_videos_are_those_of_a_mail(members_api: httpx.Client, project: str, mai
     assert all(row.keys() == {"ProjectStep", "Mail", "video", "renditions"} for row in found)
     assert all(row["renditions"] == [] for row in found), "nothing was uploaded yet"
     assert listed(members_api, mail=f"nobody-{mail}") == []
+
+
+def test_the_list_is_the_same_with_a_slash_before_the_query(
+    members_api: httpx.Client, project: str, mail: str
+) -> None:
+    form = invite(members_api, project, "1", mail)
+    path = f"/videos/?mail={quote(mail)}"
+    answer = members_api.get(path, auth=ALICE, follow_redirects=False)
+    assert answer.status_code == 200
+    assert [row["video"] for row in answer.json()] == [form["fields"]["key"]]
+    assert answer.json() == listed(members_api, mail=mail)
+    assert members_api.get(path, follow_redirects=False).status_code == 401
+    for unknown in ("/videos/x", "/videos//", "/videos/%0A", "/videos%0A"):
+        assert members_api.get(unknown, auth=ALICE).status_code == 404
+
+
+def test_rows_of_other_systems_hide_nobodys_videos(
+    members_api: httpx.Client, system: System, project: str, mail: str
+) -> None:
+    form = invite(members_api, project, "9", mail)
+    for step, attributes in enumerate(FOREIGN):
+        key = {"ProjectStep": {"S": f"{project}-{step}"}, "Mail": {"S": mail}}
+        system.clients.dynamodb.put_item(TableName="responses", Item=key | attributes)
+    rows = listed(members_api, mail=mail)
+    assert [row["ProjectStep"] for row in rows] == [
+        *(f"{project}-{step}" for step in range(len(FOREIGN))),
+        f"{project}-9",
+    ]
+    assert rows[0] == {
+        "ProjectStep": f"{project}-0",
+        "Mail": mail,
+        "video": None,
+        "renditions": [],
+    }
+    assert rows[-1]["video"] == form["fields"]["key"]
+    for everybodys in (
+        listed(members_api),
+        [row for page in walk(members_api, "/videos?limit=100") for row in page],
+    ):
+        ours = [row for row in everybodys if row["Mail"] == mail]
+        assert sorted(ours, key=lambda row: row["ProjectStep"]) == rows
 
 
 def test_a_persons_videos_come_in_pages(
@@ -459,7 +545,13 @@ def test_a_rendition_is_read_as_it_was_written(system: System, project: str) -> 
 ORIGIN = {"Origin": "https://app.example.org"}
 
 
-@pytest.mark.parametrize("path", ["/", "/hello", "/videos", "/presignedurl/p/1?mail=a"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *["/", "/hello", "/videos", "/presignedurl/p/1?mail=a"],
+        *["/hello/", "/videos/?mail=a", "/presignedurl/p/1/?mail=a&project=p&step=1"],
+    ],
+)
 def test_pages_of_any_origin_may_call_them(members_api: httpx.Client, path: str) -> None:
     preflight = members_api.options(
         path,

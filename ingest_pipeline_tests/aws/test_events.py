@@ -216,7 +216,11 @@ def test_a_key_that_s3_cannot_have_is_a_problem_in_eventbridge(key: object) -> N
 
 
 @pytest.mark.parametrize(
-    "found", [{"size": -1}, {"size": 10**40}, {"versionId": "v" * 1025}, {"eTag": "e" * 1025}]
+    "found",
+    [
+        *[{"size": -1}, {"size": 10**40}, {"versionId": "v" * 1025}, {"eTag": "e" * 1025}],
+        {"sequencer": "A" * 1025},
+    ],
 )
 def test_values_that_no_table_could_hold_are_a_problem(found: dict[str, object]) -> None:
     event = record()

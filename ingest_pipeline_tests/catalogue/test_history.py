@@ -173,6 +173,45 @@ def test_what_stands_in_the_bucket_is_newer_than_others_of_its_second(
     assert tell(system, key).version == second
 
 
+def test_versions_of_one_second_come_by_their_sequencers(system: System, key: str) -> None:
+    later = MORNING + timedelta(minutes=1)
+    told = MORNING + timedelta(milliseconds=900)  # an event's time; S3 tells whole seconds
+    first = report(key, "c", Outcome.DELETED, told, later)
+    second = report(key, "a", Outcome.DELETED, MORNING, later + timedelta(seconds=1))
+    third = report(key, "b", Outcome.DELETED)
+    rows = [first, second, third]
+    for row, sequencer in zip(rows, ("0055AED6DC", "0055AED6DC9", "0055AED6DD"), strict=True):
+        system.tables.put(REPORTS, [row.model_copy(update={"sequencer": sequencer})])
+    story = tell(system, key)
+    assert [version.version for version in story.history] == ["b", "a", "c"]
+    assert story.version == "b"
+
+
+def test_rows_of_one_second_without_a_sequencer_come_by_their_looks(
+    system: System, key: str
+) -> None:
+    told = MORNING + timedelta(milliseconds=900)
+    system.tables.put(
+        REPORTS,
+        [
+            report(key, "older", Outcome.DELETED, told),
+            report(key, "newer", Outcome.DELETED, judged=MORNING + timedelta(seconds=1)),
+        ],
+    )
+    assert [version.version for version in tell(system, key).history] == ["newer", "older"]
+
+
+@pytest.mark.parametrize(
+    "name", ["line\nfeed", "nul\x00", "\x01", "..", "../up", "a/../b", "k" * 980, "\u202e"]
+)
+def test_any_key_has_a_story(system: System, name: str) -> None:
+    key = f"{uuid4().hex}/{name}"
+    assert (tell(system, key).outcome, tell(system, key).history) == ("unknown", ())
+    system.tables.put(REPORTS, [report(key, "v1", Outcome.DELETING)])
+    story = tell(system, key)
+    assert (story.key, story.outcome, story.version) == (key, "deleting", "v1")
+
+
 def test_an_object_whose_message_is_on_its_way(system: System, key: str) -> None:
     version = put(system, key, b"RIFF")
     story = tell(system, key)

@@ -125,6 +125,19 @@ def test_an_upload_is_found_by_its_content(world: World) -> None:
     assert upload(catalogue, second) is Outcome.INDEXED
 
 
+def test_the_same_content_twice_in_a_second_is_the_newer_upload(past: Past) -> None:
+    first = past.report("a", second=2, version="v1", outcome=Outcome.SUPERSEDED)
+    second = past.report("a", second=1, version="v2")
+    taken = {"etag": "e", "last_modified": second.judged_at}
+    past.write(
+        first.model_copy(update={**taken, "sequencer": "0A"}),
+        second.model_copy(update={**taken, "sequencer": "0B"}),
+    )
+    card = past.catalogue.upload(past.world.bucket, "a", "e")
+    assert card
+    assert card.report.version == "v2"
+
+
 def upload(catalogue: Catalogue, ref: ObjectRef) -> Outcome | None:
     card = catalogue.upload(ref.bucket, ref.key, ref.etag or "")
     return card.report.outcome if card else None

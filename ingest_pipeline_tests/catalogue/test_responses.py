@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -31,7 +32,20 @@ def walked(responses: Responses, mail: str | None, limit: int) -> Iterator[list[
             return
 
 
-@pytest.mark.parametrize(("step", "number"), [("7", 7), ("007", 7), ("x", 0), ("-1", 0), ("", 0)])
+@pytest.mark.parametrize(
+    ("step", "number"),
+    [
+        ("7", 7),
+        ("007", 7),
+        ("-1", -1),
+        ("+5", 5),
+        ("x", 0),
+        ("+", 0),
+        ("+-1", 0),
+        ("1-", 0),
+        ("", 0),
+    ],
+)
 def test_an_invitation_is_on_record_under_the_key_of_its_form(
     responses: Responses, project: str, step: str, number: int
 ) -> None:
@@ -40,7 +54,7 @@ def test_an_invitation_is_on_record_under_the_key_of_its_form(
     (response,) = responses.all(mail)
     assert response.ProjectStep == f"{project}-{number}"
     assert response.video == form.fields["key"]
-    assert response.video.startswith(f"{project}/{number}/")
+    assert form.fields["key"].startswith(f"{project}/{number}/")
 
 
 def test_the_form_takes_a_video_of_the_allowed_size(
@@ -63,6 +77,43 @@ def test_a_persons_and_everybodys_come_in_pages(responses: Responses, project: s
     assert mine == wanted
     all_rows = [row.ProjectStep for page in walked(responses, None, 2) for row in page]
     assert sorted(row for row in all_rows if row.startswith(project)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("attributes", "video"),
+    [
+        ({}, None),
+        ({"video": {"NULL": True}}, None),
+        ({"video": {"S": ""}}, ""),
+        ({"video": {"N": "5"}}, "5"),
+        ({"video": {"N": "1.5"}}, "1.5"),
+        ({"video": {"BOOL": True}}, None),
+        ({"video": {"B": b"a"}}, None),
+        ({"video": {"L": [{"S": "a"}]}}, None),
+        ({"video": {"M": {"S3": {"S": "a"}}}}, None),
+        ({"video": {"SS": ["a"]}}, None),
+        ({"video": {"S": "k" * 1025}}, "k" * 1025),
+        ({"video": {"S": "a\nb/../c\x00"}}, "a\nb/../c\x00"),
+        ({"video": {"S": "a"}, "Name": {"S": "A"}, "renditions": {"N": "1"}}, "a"),
+    ],
+    ids=str,
+)
+def test_what_other_systems_wrote_is_a_row_all_the_same(
+    world: World,
+    responses: Responses,
+    project: str,
+    attributes: dict[str, Any],
+    video: str | None,
+) -> None:
+    mail = f"{project}@example.org"
+    key = {"ProjectStep": {"S": f"{project}-0"}, "Mail": {"S": mail}}
+    world.clients.dynamodb.put_item(TableName="responses", Item=key | attributes)
+    form = responses.invite(project, "1", mail)
+    rows = list(responses.with_links(responses.all(mail)))
+    assert [(row.ProjectStep, row.video, links) for row, links in rows] == [
+        (f"{project}-0", video, []),
+        (f"{project}-1", form.fields["key"], []),
+    ]
 
 
 def test_a_cursor_is_good_for_its_own_list_only(responses: Responses, project: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -13,7 +14,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from ingest_pipeline.aws.events import parse_ingest_body
+from ingest_pipeline.cli.commands import commands
 from ingest_pipeline.cli.main import main
+from ingest_pipeline.records.model import Outcome
+from ingest_pipeline.records.tables import REPORTS
 from ingest_pipeline.settings import PROJECT_ROOT, settings
 from ingest_pipeline_tests.embedded import free_port
 from ingest_pipeline_tests.wavs import valid
@@ -90,7 +94,7 @@ def test_help_names_every_command() -> None:
 def test_every_command_says_what_it_does(name: str) -> None:
     done = run(name, "--help")
     assert done.exit_code == 0
-    command = main.commands[name]
+    command = commands.commands[name]
     assert command.help
     assert command.help.split("\n")[0] in " ".join(done.output.split())
 
@@ -109,6 +113,8 @@ def test_an_unknown_command_is_refused() -> None:
         (["why", "recording.wav"], "'recording.wav' is no object: wanted s3://BUCKET/KEY"),
         (["why", "s3://ingest"], "'s3://ingest' is no object: wanted s3://BUCKET/KEY"),
         (["why", "s3://ingest/"], "'s3://ingest/' is no object: wanted s3://BUCKET/KEY"),
+        (["why", f"s3://ingest/{'ä' * 513}"], "a key has at most 1024 bytes in UTF-8, found 1026"),
+        (["redrive", "s3://ingest/\udcff"], r"'s3://ingest/\udcff' is no UTF-8, which keys are in"),
         (["restore", "s3:///key"], "'s3:///key' is no object: wanted s3://BUCKET/KEY"),
         (["redrive"], "name objects (s3://BUCKET/KEY), or use --dead-letters"),
         (["backfill", "--from", "2026-03-01"], "Missing option '--to'."),
@@ -140,6 +146,15 @@ def test_where_no_aws_answers_the_way_to_start_one_is_told() -> None:
         f'Error: Could not connect to the endpoint URL: "http://localhost:{port}/" - '
         "is `make dev`, or `ingest-pipeline aws`, running?\n"
     )
+
+
+def test_redrive_without_an_aws_names_each_object() -> None:
+    done = start("redrive", "s3://ingest/a", "s3://ingest/b", INGEST_AWS_PORT=str(free_port()))
+    assert (done.returncode, done.stdout) == (1, "")
+    first, second = done.stderr.splitlines()
+    assert first.startswith("Error: s3://ingest/a: Could not connect to the endpoint URL")
+    assert second.startswith("s3://ingest/b: Could not connect to the endpoint URL")
+    assert second.endswith("is `make dev`, or `ingest-pipeline aws`, running?")
 
 
 def test_every_mistake_in_the_settings_is_a_line() -> None:
@@ -254,6 +269,14 @@ def test_why_exits_with_1_where_nothing_is_known(here: World) -> None:
     assert json.loads(done.stdout)["outcome"] == "unknown"
 
 
+def test_why_tells_of_a_deletion_that_was_asked_for(here: World) -> None:
+    ref = here.put("a.wav", valid())
+    (report,) = here.ingest([ref])
+    here.tables.put(REPORTS, [report.becomes(Outcome.DELETING)])
+    assert re.search(r"outcome\W+deleting", run("why", ref.uri).stdout)
+    assert json.loads(run("why", ref.uri, "--json").stdout)["outcome"] == "deleting"
+
+
 def test_redrive_puts_the_object_on_the_queue(here: World) -> None:
     ref = here.put("dir/my file+1.wav", valid())
     done = run("redrive", ref.uri)
@@ -267,6 +290,56 @@ def test_redrive_of_nothing_sends_nothing(here: World) -> None:
     done = run("redrive", f"s3://{here.bucket}/never.wav")
     assert done.exit_code == 1
     assert error_of(done)
+    assert bodies(here.system.queues.ingest.queue) == []
+
+
+def test_redrive_names_what_is_missing_and_goes_on_with_the_rest(here: World) -> None:
+    missing = f"s3://{here.bucket}/never.wav"
+    first, second = here.put("a.wav", valid()), here.put("b c.wav", valid())
+    done = run("redrive", first.uri, missing, f"s3://{here.bucket}/{'k' * 1024}", second.uri)
+    assert done.exit_code == 1
+    assert done.stdout == (
+        f"{first.uri} sent again\n"
+        f"{second.uri} sent again\n"
+        "2 objects and 0 dead letters sent again\n"
+    )
+    told, told_of_long = done.stderr.splitlines()
+    assert told == (
+        f"Error: {missing}: nothing stands there, and nothing was deleted that could be "
+        "brought back"
+    )
+    assert told_of_long.startswith(f"s3://{here.bucket}/kkk")
+    sent = [parse_ingest_body(body).objects for body in bodies(here.system.queues.ingest.queue)]
+    assert {ref.uri for (ref,) in sent} == {first.uri, second.uri}
+
+
+def test_redrive_of_a_deleted_object_names_the_way_back(here: World) -> None:
+    ref = here.put("a.txt", b"some text")
+    here.ingest([ref])
+    done = run("redrive", ref.uri)
+    assert done.exit_code == 1
+    assert error_of(done) == f"{ref.uri} was deleted: `ingest-pipeline restore` brings it back"
+
+
+def test_redrive_tells_what_s3_itself_refuses(here: World) -> None:
+    ref = here.put("a.wav", valid())
+    done = run("redrive", "s3://no bucket/a.wav", ref.uri)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Error: s3://no bucket/a.wav: ")
+    assert len(bodies(here.system.queues.ingest.queue)) == 1
+
+
+def test_redrive_sends_dead_letters_though_an_object_is_missing(here: World) -> None:
+    here.system.queues.ingest.dead_letters.send("given up")
+    done = run("redrive", f"s3://{here.bucket}/never.wav", "--dead-letters")
+    assert (done.exit_code, done.stdout) == (1, "0 objects and 1 dead letters sent again\n")
+    assert bodies(here.system.queues.ingest.queue) == ["given up"]
+
+
+def test_a_mistake_in_any_object_sends_none(here: World) -> None:
+    ref = here.put("a.wav", valid())
+    assert run("redrive", ref.uri, "recording.wav").exit_code == 2
+    assert run("redrive", ref.uri, f"s3://{here.bucket}/{'k' * 1025}").exit_code == 2
     assert bodies(here.system.queues.ingest.queue) == []
 
 
@@ -302,20 +375,30 @@ def test_what_was_never_taken_away_cannot_be_restored(here: World) -> None:
 def test_reconcile_lists_and_only_then_sends(here: World) -> None:
     ref = here.put("missed.wav", valid())
     listed = f"{ref.uri}: in the bucket, without a report\n"
+    nothing_else = "; 0 leftovers, 0 removed; 0 objects asked for again what they lack\n"
     done = run("reconcile", "--dry-run")
     assert done.exit_code == 0
-    assert done.stdout == f"{listed}1 differences, 0 objects sent through the queue again\n"
+    assert (
+        done.stdout
+        == f"{listed}1 differences, 0 objects sent through the queue again{nothing_else}"
+    )
     assert bodies(here.system.queues.ingest.queue) == []
     assert json.loads(run("reconcile", "--dry-run", "--json").stdout) == {
         "differences": [{"object": ref.uri, "problem": "in the bucket, without a report"}],
         "sent": 0,
+        "leftovers": 0,
+        "removed": 0,
+        "requested": 0,
     }
     done = run("reconcile")
-    assert done.stdout == f"{listed}1 differences, 1 objects sent through the queue again\n"
+    assert (
+        done.stdout
+        == f"{listed}1 differences, 1 objects sent through the queue again{nothing_else}"
+    )
     assert len(bodies(here.system.queues.ingest.queue)) == 1
 
 
 def test_reconcile_leaves_to_its_run_what_has_just_arrived(here: World) -> None:
     here.put("new.wav", valid())
     done = run("reconcile", "--grace", "600")
-    assert done.stdout == "0 differences, 0 objects sent through the queue again\n"
+    assert done.stdout.startswith("0 differences, 0 objects sent through the queue again;")

@@ -256,3 +256,17 @@ def test_a_part_sees_the_settings_of_its_supervisor(tmp_path: Path) -> None:
     with watched.running():
         ports = (watched.config.aws_port, watched.config.ui_port, watched.config.api_port)
         assert told.read_text().split() == [str(tmp_path / "home"), *map(str, ports)]
+
+
+def test_a_full_disk_is_said_once_and_so_is_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watched = supervisor(tmp_path)
+    watched.config.home.mkdir()
+    for limit in (0, 10**15, 10**15, 0, 0):
+        watched.config = watched.config.model_copy(update={"min_free_bytes": limit})
+        watched.tell_shortage()
+    full, room = capsys.readouterr().err.splitlines()
+    assert full.startswith("the disk is full: ")
+    assert str(watched.config.state) in full
+    assert room == "the disk has room again"

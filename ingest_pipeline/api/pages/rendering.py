@@ -6,7 +6,6 @@ from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 
-from botocore.exceptions import BotoCoreError, ClientError
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
@@ -14,8 +13,9 @@ from fastapi.routing import APIRoute
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ingest_pipeline.aws.cursors import InvalidCursorError
-from ingest_pipeline.aws.tables import ThrottledError
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.catalogue.links import Links
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.system import System
 from ingest_pipeline.values import Frozen
 
@@ -97,7 +97,7 @@ class PageRoute(APIRoute):
                 return problem_page(request, _invalid(error))
             except InvalidCursorError:
                 return problem_page(request, _LOST)
-            except (BotoCoreError, ClientError, ThrottledError) as error:
+            except (*AWS_ERRORS, TransientError) as error:
                 _log.warning("%s %s: %s", request.method, request.url.path, error)
                 return problem_page(request, _AWAY)
 

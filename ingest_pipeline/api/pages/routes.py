@@ -157,7 +157,7 @@ def restore(request: Request, system: TheSystem, bucket: _Bucket, key: _Key) -> 
 def process_again(request: Request, system: TheSystem, bucket: _Bucket, key: _Key) -> Response:
     """Have what stands at a key looked at once more."""
     try:
-        redrive_object(system.clients.s3, system.queues.ingest.queue, bucket, key)
+        redrive_object(system.clients.s3, system.tables, system.queues.ingest.queue, bucket, key)
     except ObjectGoneError:
         problem = "Nothing stands under this name any more. Restore it first, if it was deleted."
         return _object_page(request, system, bucket, key, problem=problem, status=409)

@@ -45,6 +45,7 @@ class Strip(Frozen):
     queues: tuple[QueueLine, ...]
     today: tuple[Tally, ...]
     is_dagster_up: bool
+    aws_trouble: str  # what is wrong with AWS, such as a full disk; empty where nothing is
     is_busy: bool
 
     @classmethod
@@ -95,6 +96,7 @@ def _strip(system: System, health: Health, today: Today) -> Strip:
         queues=lines,
         today=tuple(_tally(outcome, today) for outcome in _SHOWN),
         is_dagster_up=health.dagster.ok,
+        aws_trouble="" if health.aws.ok else health.aws.detail,
         is_busy=bool(backlog or unsettled),
     )
 

@@ -25,7 +25,7 @@ from ingest_pipeline.records.model import (
 )
 from ingest_pipeline.values import Frozen
 
-BUSY = {Outcome.PENDING, Outcome.FAILED, WAITING}  # what changes by itself, soon
+BUSY = {Outcome.PENDING, Outcome.FAILED, Outcome.DELETING, WAITING}  # what changes by itself, soon
 _REMOVED = {Outcome.REJECTED, Outcome.DELETED}
 _PLAYED_BY_BROWSERS = {"video/mp4", "video/webm", "video/ogg"}
 
@@ -137,7 +137,7 @@ def object_view(story: History, whole: WholeObject | None) -> ObjectView:
         folder=folder,
         kind_word=words.KINDS[story.kind] if story.kind else None,
         now=_version(story),
-        versions=tuple(_versions(story)),
+        versions=tuple(map(_version, story.history)),
         facts=(*facts_of(story, report), *(rendition_facts(whole) if whole else ())),
         labels=tuple(_labels(whole)) if whole else (),
         no_labels=_no_labels(whole) if whole else None,
@@ -149,13 +149,6 @@ def object_view(story: History, whole: WholeObject | None) -> ObjectView:
         can_restore=story.outcome in _REMOVED,
         can_process=standing,
     )
-
-
-def _versions(story: History) -> Iterator[VersionView]:
-    """Every version; an older one that was valid is so no longer."""
-    for place, version in enumerate(map(_version, story.history)):
-        was_valid = place > 0 and version.outcome == Outcome.INDEXED
-        yield version.model_copy(update={"outcome_word": "Was valid"}) if was_valid else version
 
 
 def _version(story: VersionStory) -> VersionView:

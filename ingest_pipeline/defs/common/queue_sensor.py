@@ -1,7 +1,9 @@
 """The sensor that every queue has: each tick takes as many messages as runs can be started for."""
 
-from collections.abc import Callable
-from itertools import islice
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
 from typing import Literal
 
 import dagster as dg
@@ -15,8 +17,14 @@ from ingest_pipeline.settings import settings
 # The daemon looks every 5 s which sensors are due: one asked to wait 5 s would be due at every
 # second look only, and tick every 10 s.
 _DAEMON_LOOP_SECONDS = 5
-_WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
+_WAITING = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
+_UNSTARTED = [*_WAITING, dg.DagsterRunStatus.STARTING]
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _LATER = {"dagster/priority": "-1"}
+_CONSUMER_TAG = "ingest/consumer"
+_REPEATED_TAG = "ingest/repeated"
+_MOST_DOUBLINGS = 6  # from batches of 7 to the usual 500
+_LATELY = timedelta(minutes=15)
 
 
 def queue_sensor(
@@ -44,31 +52,34 @@ def queue_sensor(
         required_resource_keys={consumer},
         description=description,
     )
-    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         resource: ConsumerResource = getattr(context.resources, consumer)
-        waiting = context.instance.get_runs_count(
-            dg.RunsFilter(job_name=job_name, statuses=_WAITING)
-        )
+        unstarted = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNSTARTED))
+        mine = [run for run in unstarted if run.tags.get(_CONSUMER_TAG) == consumer]
+        cursor = _keep_hidden(context.cursor, resource, mine)
+        waiting = sum(1 for run in unstarted if run.status in _WAITING)
         slots = resource.max_queued_runs - waiting
         if slots <= 0:
-            return dg.SkipReason(f"{waiting} runs wait to start: messages stay in SQS meanwhile")
-        batches = resource.consumer.poll(slots)
+            why = f"{waiting} runs wait to start: messages stay in SQS meanwhile"
+            return dg.SensorResult(skip_reason=why, cursor=cursor)
+        batches = resource.consumer.poll(slots, _growth(context.instance, job_name))
         if not batches:
-            return dg.SkipReason("no messages")
+            return dg.SensorResult(skip_reason="no messages", cursor=cursor)
         return dg.SensorResult(
+            cursor=cursor,
             run_requests=[
                 dg.RunRequest(
                     run_key=batch.id,
                     run_config=run_config(batch),
                     partition_key=batch.group if partitions == "day" else None,
                     tags={
-                        **_tags(batch),
+                        **_tags(batch, consumer),
                         **(_days(batch) if partitions == "days" else {}),
                         **({} if is_urgent else _LATER),
                     },
                 )
                 for batch in batches
-            ]
+            ],
         )
 
     return sensor
@@ -79,11 +90,43 @@ def objects_config(*steps: str) -> Callable[[Batch], dg.RunConfig]:
     return lambda batch: dg.RunConfig(ops={step: ObjectsConfig.of(batch.objects) for step in steps})
 
 
-def _tags(batch: Batch) -> dict[str, str]:
+def _keep_hidden(
+    cursor: str | None, resource: ConsumerResource, unstarted: Sequence[dg.DagsterRun]
+) -> str | None:
+    """Keep the messages of runs that wait to start hidden, three times within each time-out.
+
+    A run leases its messages once it works. Shown again before, they would start another run: with
+    a short visibility 14 videos gave 17 runs. The cursor is the moment when this was done last.
+    """
+    now = time.time()
+    if not unstarted or (cursor and now - float(cursor) < resource.visibility_seconds / 3):
+        return cursor
+    for run in unstarted:
+        resource.leases(run.tags[BATCH_TAG]).extend()
+    return str(now)
+
+
+def _growth(instance: dg.DagsterInstance, job_name: str) -> int:
+    """How much larger batches of repeated messages are for every such batch that went well."""
+    lately = dg.RunsFilter(
+        job_name=job_name,
+        statuses=_ENDED,
+        tags={_REPEATED_TAG: "true"},
+        updated_after=datetime.now(UTC) - _LATELY,
+    )
+    ended = instance.get_runs(lately, limit=_MOST_DOUBLINGS)
+    well = takewhile(lambda run: run.status is dg.DagsterRunStatus.SUCCESS, ended)
+    doubled: int = 2 ** sum(1 for _ in well)
+    return doubled
+
+
+def _tags(batch: Batch, consumer: str) -> dict[str, str]:
     """Few and short: Postgres indexes tags and takes no more than 2.7 kB of them."""
     names = ", ".join(ref.key.rstrip("/").rpartition("/")[2] for ref in islice(batch.objects, 3))
     return {
         BATCH_TAG: batch.id,
+        _CONSUMER_TAG: consumer,
+        **({_REPEATED_TAG: "true"} if batch.is_repeated else {}),
         "ingest/objects": str(len(batch.objects)),
         "ingest/files": names[:200].encode("ascii", "replace").decode(),
     }

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
 from more_itertools import chunked
 
+from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.objects.state import ObjectGoneError
 from ingest_pipeline.aws.objects.versions import open_version
 from ingest_pipeline.aws.tables import Tables
@@ -193,7 +193,7 @@ class _Image:
                 return body.read()
         except ObjectGoneError as error:
             raise _ImageGoneError(str(error)) from error
-        except (BotoCoreError, ClientError, OSError) as error:
+        except (*AWS_ERRORS, OSError) as error:
             raise ImageUnavailableError(str(error)) from error
 
 

@@ -14,6 +14,7 @@ from ingest_pipeline.records.model import (
     Outcome,
     Report,
 )
+from ingest_pipeline.records.order import newest_first
 from ingest_pipeline.records.tables import (
     REPORTS,
     REPORTS_BY_OBJECT,
@@ -77,9 +78,4 @@ class Restorer:
             raise NotRestorableError(f"{uri}: its deletion is under way; try again in a minute")
         if not removed:
             raise NotRestorableError(f"{uri}: nothing was rejected or deleted there")
-        return max(removed, key=_age)
-
-
-def _age(report: Report) -> tuple[datetime, datetime]:
-    """S3 tells whole seconds: of two versions of one second the one judged later is newer."""
-    return report.last_modified or report.judged_at, report.judged_at
+        return newest_first(removed)[0]

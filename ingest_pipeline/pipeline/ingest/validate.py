@@ -126,6 +126,7 @@ class Validator:
             etag=state.etag,
             size=state.size,
             last_modified=state.last_modified,
+            sequencer=ref.sequencer,
             probe=found,
             verdict=judgement.verdict,
             reasons=judgement.reasons,
@@ -148,6 +149,7 @@ class Validator:
             etag=ref.etag,
             size=ref.size,
             last_modified=ref.arrived,  # as far as the event tells
+            sequencer=ref.sequencer,
             verdict=Verdict.UNJUDGED,
             reasons=(Reason(rule=rule, found=found, wanted=wanted),),
             outcome=outcome,
@@ -176,7 +178,11 @@ def _answer(ref: ObjectRef, report: Report) -> Result[Report]:
 
 
 def _decided(report: Report, known: Report | None) -> Report:
-    if known is None or report.outcome is Outcome.DELETED:
+    if known is None:
+        return report
+    # The upload's own event had it: who looks again, or tells of the end, has another or none.
+    report = report.model_copy(update={"sequencer": known.sequencer or report.sequencer})
+    if report.outcome is Outcome.DELETED:
         return report
     if known.outcome is Outcome.DELETING:
         return known

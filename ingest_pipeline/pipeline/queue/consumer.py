@@ -31,18 +31,18 @@ class Consumer:
     max_objects: int  # of a batch
     group_of: Callable[[ObjectRef], str] = by_day
 
-    def poll(self, slots: int) -> list[Batch]:
+    def poll(self, slots: int, growth: int = 1) -> list[Batch]:
         """Batches for about so many runs, their receipts on record."""
         receipts: list[Receipt] = []
         while (
             len(receipts) < slots * self.max_objects
-            and runs_needed(receipts, self.max_objects, self.group_of) <= slots
+            and runs_needed(receipts, self.max_objects, self.group_of, growth) <= slots
         ):
             messages = self.source.queue.receive(self.source.visibility_seconds)
             if not messages:
                 break
             receipts.extend(self._parsed(messages))
-        batches = plan_batches(receipts, self.max_objects, self.group_of)
+        batches = plan_batches(receipts, self.max_objects, self.group_of, growth)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches

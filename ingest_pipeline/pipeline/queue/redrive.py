@@ -3,23 +3,32 @@
 from typing import TYPE_CHECKING
 
 from ingest_pipeline.aws.events import ingest_body
-from ingest_pipeline.aws.objects.state import object_state
+from ingest_pipeline.aws.objects.state import ObjectGoneError, object_state
 from ingest_pipeline.aws.queues import Queue
-from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.records.model import ObjectRef, Outcome
+from ingest_pipeline.records.tables import REPORTS, REPORTS_BY_OBJECT
+from ingest_pipeline.values import object_uri
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _HELD_SECONDS = 60  # longer than sending ten messages takes
+_REMOVED = {Outcome.REJECTED, Outcome.DELETED}  # what `restore` brings back
 
 
-def redrive_object(s3: "S3Client", queue: Queue, bucket: str, key: str) -> ObjectRef:
+def redrive_object(
+    s3: "S3Client", tables: Tables, queue: Queue, bucket: str, key: str
+) -> ObjectRef:
     """Have what stands at a key examined anew.
 
     Raises:
-        ObjectGoneError: nothing stands there; what was deleted is brought back with `restore`.
+        ObjectGoneError: nothing stands there; the message says whether `restore` would help.
     """
-    state = object_state(s3, bucket, key)
+    try:
+        state = object_state(s3, bucket, key)
+    except ObjectGoneError as error:
+        raise ObjectGoneError(_why_gone(tables, object_uri(bucket, key))) from error
     ref = ObjectRef(
         bucket=bucket,
         key=key,
@@ -30,6 +39,13 @@ def redrive_object(s3: "S3Client", queue: Queue, bucket: str, key: str) -> Objec
     )
     queue.send(ingest_body(ref))
     return ref
+
+
+def _why_gone(tables: Tables, uri: str) -> str:
+    reports = tables.query(REPORTS, REPORTS_BY_OBJECT, uri)
+    if any(report.outcome in _REMOVED for report in reports):
+        return f"{uri} was deleted: `ingest-pipeline restore` brings it back"
+    return f"{uri}: nothing stands there, and nothing was deleted that could be brought back"
 
 
 def redrive_dead_letters(dead_letters: Queue, queue: Queue) -> int:

@@ -1,10 +1,12 @@
 import json
+import time
 
 import dagster as dg
 import pytest
 
 from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.queues import Depth
+from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.resources.queues import BATCH_TAG
 from ingest_pipeline.records.model import (
     Outcome,
@@ -95,6 +97,48 @@ def test_messages_stay_in_the_queue_while_enough_runs_wait_to_start(
         wait_to_start(instance, "ingest_objects")
     assert tick(instance).skip_message == "2 runs wait to start: messages stay in SQS meanwhile"
     assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=1, in_flight=0)
+
+
+def test_messages_of_a_run_that_waits_to_start_stay_hidden(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_VISIBILITY_SECONDS", "10")
+    settings.cache_clear()
+    queue = our_world.system.queues.ingest.queue
+    our_world.send(some_ref(our_world.bucket, "a.wav"))
+    (request,) = requests(instance)
+    (batch,) = our_world.tables.get_many(RECEIPTS, [{"batch": request.tags[BATCH_TAG]}])
+    queue.hide([receipt.handle for receipt in batch.receipts], 2)  # nearly over
+    definition = defs().resolve_job_def("ingest_objects")
+    instance.create_run_for_job(
+        definition, status=dg.DagsterRunStatus.NOT_STARTED, tags=dict(request.tags)
+    )
+    found = tick(instance)
+    assert found.cursor
+    assert not found.run_requests
+    time.sleep(3)
+    assert queue.depth() == Depth(waiting=0, in_flight=1)
+
+
+def test_batches_of_repeated_messages_grow_with_every_run_that_went_well(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INGEST_MAX_OBJECTS_PER_RUN", "16")
+    settings.cache_clear()
+    refs = [our_world.put(f"{n}.wav", wavs.valid()) for n in range(30)]
+    our_world.send(*refs)
+    queue = our_world.system.queues.ingest.queue
+    for _ in range(3):
+        died = queue.receive(60)  # by a run that died
+        queue.hide([message.handle for message in died], 3)
+    time.sleep(4)
+    sizes = []
+    while found := requests(instance):
+        sizes += [int(request.tags["ingest/objects"]) for request in found]
+        for request in found:
+            assert run_as_requested(instance, "ingest_objects", request).success
+    assert sizes[:5] == [2] * 5, "ten messages are received at a time"
+    assert sizes[5:] == [16, 4], "and all of these went well"
 
 
 def test_runs_of_the_other_job_do_not_count(our_world: World, instance: dg.DagsterInstance) -> None:

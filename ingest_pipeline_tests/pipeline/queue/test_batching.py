@@ -60,6 +60,19 @@ def test_batches_shrink_with_each_delivery(count: int, size: int) -> None:
     assert sum(sizes(batches)) == 200
 
 
+@pytest.mark.parametrize(
+    ("count", "growth", "size"),
+    [(1, 8, 200), (2, 2, 50), (2, 64, 200), (3, 4, 12), (4, 64, 1), (5, 64, 1)],
+)
+def test_batches_grow_again_while_they_go_well_but_the_last_deliveries_stay_alone(
+    count: int, growth: int, size: int
+) -> None:
+    batches = plan_batches(deliveries(200, count), 200, growth=growth)
+    assert max(sizes(batches)) == size
+    assert sum(sizes(batches)) == 200
+    assert {batch.is_repeated for batch in batches} == {count > 1}
+
+
 def test_messages_of_one_fate_ride_together() -> None:
     batches = plan_batches(
         [delivery("a"), delivery("b", count=2), delivery("c"), delivery("d", count=2)], 200

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from ingest_pipeline.aws.events import parse_ingest_body
@@ -16,14 +18,15 @@ from ingest_pipeline_tests.world import World, bodies
 def test_an_object_is_sent_as_s3_would(world: World, key: str) -> None:
     ref = world.put(key, wavs.valid())
     queue = world.system.queues.ingest.queue
-    assert redrive_object(world.clients.s3, queue, world.bucket, key) == ref
+    assert redrive_object(world.clients.s3, world.tables, queue, world.bucket, key) == ref
     (body,) = bodies(queue)
     assert parse_ingest_body(body).objects == (ref,)
 
 
 def test_an_object_is_examined_anew(world: World) -> None:
     ref = world.put("a.wav", wavs.valid())
-    redrive_object(world.clients.s3, world.system.queues.ingest.queue, world.bucket, "a.wav")
+    queue = world.system.queues.ingest.queue
+    redrive_object(world.clients.s3, world.tables, queue, world.bucket, "a.wav")
     (report,) = world.ingest_waiting()
     assert (report.version, report.outcome) == (ref.version, Outcome.INDEXED)
 
@@ -32,10 +35,24 @@ def test_nothing_is_sent_for_what_does_not_stand(world: World) -> None:
     world.put("a.wav", wavs.valid())
     world.remove("a.wav")
     queue = world.system.queues.ingest.queue
-    for key in ("a.wav", "never.wav"):
-        with pytest.raises(ObjectGoneError):
-            redrive_object(world.clients.s3, queue, world.bucket, key)
+    for key in ("a.wav", "never.wav", "..", "a/../b", "new\nline", "nul\x00", "k" * 1024):
+        uri = f"s3://{world.bucket}/{key}: nothing stands there"
+        with pytest.raises(ObjectGoneError, match=f"^{re.escape(uri)}"):
+            redrive_object(world.clients.s3, world.tables, queue, world.bucket, key)
     assert bodies(queue) == []
+
+
+def test_what_was_deleted_is_left_to_restore(world: World) -> None:
+    rejected = world.put("rejected.txt", b"some text")
+    deleted = world.put("deleted.wav", wavs.valid())
+    world.remove("deleted.wav")
+    world.ingest([rejected, deleted])
+    queue = world.system.queues.ingest.queue
+    for ref in (rejected, deleted):
+        with pytest.raises(ObjectGoneError, match=f"^{ref.uri} was deleted: .*restore"):
+            redrive_object(world.clients.s3, world.tables, queue, ref.bucket, ref.key)
+        world.system.restorer().restore(ref.bucket, ref.key)
+        redrive_object(world.clients.s3, world.tables, queue, ref.bucket, ref.key)
 
 
 @pytest.mark.parametrize("count", [0, 1, 10, 25])

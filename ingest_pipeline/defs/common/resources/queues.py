@@ -47,6 +47,11 @@ class ConsumerResource(dg.ConfigurableResource["ConsumerResource"]):
             self.group_of,
         )
 
+    def leases(self, batch: str) -> Leases:
+        """The messages of a batch whose run has not started yet."""
+        queue = self.aws.queue(self.queue)
+        return Leases(queue, self.aws.tables, batch, self.visibility_seconds)
+
     def parse(self, message: Message) -> ParsedBody:
         """The objects that a message names."""
         return parse_event(message)

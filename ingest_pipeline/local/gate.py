@@ -1,0 +1,137 @@
+"""The gate before the embedded AWS: what it answers before ministack is asked."""
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from xml.sax.saxutils import escape
+
+from ingest_pipeline.local.disk import shortage
+from ingest_pipeline.settings import Settings
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+UNSAYABLE = (
+    "This key holds a character that XML 1.0 has no way to say, such as a control character. The "
+    "real S3 takes it; here every listing of the bucket would fail from then on."
+)
+ANY_SERVICE = "*"  # that one may have changed of which we do not know which
+
+# What XML 1.0 can say. Tab, newline and carriage return are in it; a lone surrogate is not.
+_SAYABLE = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
+_READS = re.compile(rb"(Get|BatchGet|TransactGet|Query|Scan|List|Describe|Head)[A-Za-z]*")
+_SERVICES = {b"AmazonSQS": "sqs", b"DynamoDB_20120810": "dynamodb"}
+
+
+def is_sayable(key: str) -> bool:
+    """Whether a listing, which is XML, can name this key."""
+    return _SAYABLE.fullmatch(key) is not None
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """An error as S3 tells it."""
+
+    status: int
+    code: str
+    message: str
+
+    def body(self) -> bytes:
+        return (
+            '<?xml version="1.0" encoding="UTF-8"?>\n'
+            f"<Error><Code>{self.code}</Code><Message>{escape(self.message)}</Message></Error>"
+        ).encode()
+
+
+class Gate:
+    """An ASGI application: refuses what ministack should, and notes what it may have changed."""
+
+    def __init__(self, app: App, config: Settings) -> None:
+        self._app = app
+        self._config = config
+        self._changed: set[str] = set()
+
+    def changed(self) -> set[str]:
+        """Services whose state may have changed since this was last asked."""
+        changed, self._changed = self._changed, set()
+        return changed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the request, or hand it on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if refusal := self._refusal(scope):
+            await _answer(scope, receive, send, refusal)
+            return
+        try:
+            await self._app(scope, receive, send)
+        finally:  # also where the client went away: by then it may be done
+            self._changed |= _changed_by(scope)
+
+    def _refusal(self, scope: Scope) -> _Refusal | None:
+        if not _stores(scope):
+            return None
+        if not _is_path_sayable(scope):
+            return _Refusal(400, "InvalidArgument", UNSAYABLE)
+        if said := shortage(self._config, int(_header(scope, b"content-length") or 0)):
+            return _Refusal(503, "ServiceUnavailable", said)
+        return None
+
+
+def _stores(scope: Scope) -> bool:
+    """Whether this is S3 and brings an object, or a part of one.
+
+    A bucket and its settings are always taken: the start makes them, also on a full disk.
+    """
+    query = scope["query_string"]
+    if scope["method"] == "PUT":
+        return "/" in scope["path"].strip("/")
+    is_form = _header(scope, b"content-type").startswith(b"multipart/form-data")
+    is_upload = re.search(rb"(^|&)upload(s|Id)(=|&|$)", query) is not None
+    return scope["method"] == "POST" and (is_form or is_upload)
+
+
+def _is_path_sayable(scope: Scope) -> bool:
+    try:  # not `path`, in which question marks stand for what is no UTF-8, as a lone surrogate
+        return is_sayable(unquote_to_bytes(scope["raw_path"]).decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _changed_by(scope: Scope) -> set[str]:
+    """Services that a request may have changed.
+
+    Sensors ask the queues all day, and a message that is received is changed, so it counts as a
+    change of the queues: whether it was one, their content tells.
+    """
+    if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
+        return set()
+    if scope["method"] in {"PUT", "DELETE"} or _stores(scope):
+        return {"s3", "sqs"}  # where arrivals are told
+    prefix, _, action = _header(scope, b"x-amz-target").partition(b".")
+    if _READS.fullmatch(action):
+        return set()
+    return {_SERVICES.get(prefix, ANY_SERVICE)}
+
+
+def _header(scope: Scope, name: bytes) -> bytes:
+    return next((value for key, value in scope["headers"] if key.lower() == name), b"")
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send, refusal: _Refusal) -> None:
+    if not _header(scope, b"expect"):  # who sends at once hears nothing before all is sent
+        while (await receive()).get("more_body"):
+            pass
+    body = refusal.body()
+    headers = [
+        (b"content-type", b"application/xml"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
