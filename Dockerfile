@@ -5,8 +5,9 @@
 #   dagster job execute --module-name ingest_pipeline.definitions --job ingest_sessions
 #   python -m ingest_pipeline.api
 #   ingest-pipeline sessions list
-# Settings and credentials come with the container: variables, roles, mounted files. The health
-# check is the code location's: other commands are run with --no-healthcheck, or one of their own.
+# Settings and credentials come with the container: variables, roles, mounted files. Whatever opens
+# the Dagster instance wants DAGSTER_LOG_BUCKET, the bucket for the logs of runs. The health check is
+# the code location's: other commands are run with --no-healthcheck, or one of their own.
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
@@ -14,7 +15,8 @@ RUN python -m venv /venv
 WORKDIR /app
 COPY requirements.runtime.lock.txt ./
 RUN /venv/bin/pip install --require-hashes --no-deps -r requirements.runtime.lock.txt
-COPY dagster.yaml LICENSE pyproject.toml README.md workspace.yaml ./
+# The instance of a deployment: `ingest-pipeline dev` copies it from here, too.
+COPY infra/dagster.yaml LICENSE pyproject.toml README.md workspace.yaml ./
 COPY ingest_pipeline ingest_pipeline
 # In place, as in a checkout: settings and rules are found beside the package.
 RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \
@@ -32,7 +34,7 @@ RUN useradd --system --uid 10001 --create-home ingest \
     && chown -R ingest /state
 COPY --from=build /venv /venv
 COPY --from=build /app /app
-COPY --chown=ingest dagster.yaml /state/dagster/
+COPY --chown=ingest infra/dagster.yaml /state/dagster/
 USER 10001
 WORKDIR /state
 EXPOSE 4000

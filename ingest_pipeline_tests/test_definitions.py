@@ -1,7 +1,9 @@
+import json
 import os
+import re
 import subprocess
 import sys
-from datetime import UTC, datetime
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -12,7 +14,6 @@ from ingest_pipeline.defs.common.partitions import (
     arrival_days,
     session_days,
 )
-from ingest_pipeline.values import FIRST_DAY
 from ingest_pipeline_tests.embedded import free_port
 
 LOAD = """
@@ -131,7 +132,44 @@ def test_sensors_and_the_schedule_run_without_anybody_starting_them(
     }
 
 
-def test_there_is_a_partition_for_each_day_an_object_can_arrive_on() -> None:
-    keys = arrival_days.get_partition_keys()
-    assert keys[0] == f"{FIRST_DAY:%Y-%m-%d}"
-    assert f"{datetime.now(UTC):%Y-%m-%d}" in keys[-2:]
+def test_a_sensor_or_schedule_is_named_after_the_job_that_it_starts(
+    repository: dg.RepositoryDefinition,
+) -> None:
+    sensors = {sensor.name: sensor.job_name for sensor in repository.sensor_defs}
+    # Two queues start the job that transcodes: requests, and ends of a service's jobs.
+    assert sensors.pop("transcode_jobs_sensor") == "transcode_videos"
+    assert sensors == {f"{job}_sensor": job for job in sensors.values()}
+    schedules = {schedule.name: schedule.job_name for schedule in repository.schedule_defs}
+    assert schedules == {f"{job}_schedule": job for job in schedules.values()}
+
+
+def asked_by(job: str) -> dict[str, str]:
+    """What the launchpad of a job asks for, by name, and how it is described."""
+    nodes: list[Any] = list(defs().resolve_job_def(job).all_node_defs)
+    return {
+        name: str(told.description)
+        for node in nodes
+        for name, told in getattr(node.config_schema.config_type, "fields", {}).items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("job", "field"),
+    [
+        ("ingest_objects", "objects"),
+        ("delete_objects", "objects"),
+        ("enrich_objects", "objects"),
+        ("transcode_videos", "objects"),
+        ("ingest_sessions", "folders"),
+    ],
+)
+def test_whatever_a_launchpad_asks_for_is_described_with_an_example(job: str, field: str) -> None:
+    asked = asked_by(job)
+    assert asked.keys() == {field}
+    example = re.search(r"such as `(\[.+?\])`", asked[field])
+    assert example, asked[field]
+    assert len(json.loads(example[1])) == 1
+
+
+def test_jobs_that_look_and_mend_ask_for_nothing() -> None:
+    assert asked_by("reconcile") == asked_by("check_objects") == {}

@@ -150,9 +150,9 @@ def test_what_is_copied_is_there_and_nothing_else_reaches_the_builder() -> None:
 
 
 def app(folder: Path) -> Path:
-    """What the builder sees of the project, in a folder of its own."""
+    """What the builder makes of the project, in a folder of its own."""
     for name in sources():
-        target = folder / "app" / name
+        target = folder / "app" / Path(name).name
         if (PROJECT_ROOT / name).is_dir():
             shutil.copytree(PROJECT_ROOT / name, target)
         else:

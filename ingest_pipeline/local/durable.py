@@ -76,27 +76,27 @@ def _noted() -> Iterator[_Request]:
 class DurableObjects:
     """ministack's S3, wrapped."""
 
-    def __init__(self, s3: Any) -> None:
-        self._s3 = s3
+    def __init__(self, service: Any) -> None:
+        self._service = service
         self._behind: set[tuple[str, str]] = set()  # keys whose files are older than the memory
-        self._dispatch = s3._dispatch
-        self._write = s3._atomic_write
-        self._persist_state = s3._persist_version_state
-        self._record_version = s3._record_object_version
-        self._record_marker = s3._record_delete_marker
-        self._fire = s3._fire_s3_event_async
+        self._dispatch = service._dispatch
+        self._write = service._atomic_write
+        self._persist_state = service._persist_version_state
+        self._record_version = service._record_object_version
+        self._record_marker = service._record_delete_marker
+        self._fire = service._fire_s3_event_async
 
     @classmethod
-    def of(cls, s3: Any) -> "DurableObjects":
+    def of(cls, service: Any) -> "DurableObjects":
         """Wrap the module in place."""
-        wrapped = cls(s3)
-        s3._dispatch = wrapped.dispatch
-        s3._atomic_write = wrapped.write
-        s3._persist_object = wrapped.persist
-        s3._persist_version_state = wrapped.persist_state
-        s3._record_object_version = wrapped.record_version
-        s3._record_delete_marker = wrapped.record_marker
-        s3._fire_s3_event_async = wrapped.fire
+        wrapped = cls(service)
+        service._dispatch = wrapped.dispatch
+        service._atomic_write = wrapped.write
+        service._persist_object = wrapped.persist
+        service._persist_version_state = wrapped.persist_state
+        service._record_object_version = wrapped.record_version
+        service._record_delete_marker = wrapped.record_marker
+        service._fire_s3_event_async = wrapped.fire
         return wrapped
 
     def catch_up(self) -> None:
@@ -115,8 +115,8 @@ class DurableObjects:
 
     def dispatch(self, method: str, bucket: str, key: str, *rest: Any) -> Answer:
         """Serve a request; events are told once everything is written."""
-        upload_id = self._s3._qp(rest[-1], "uploadId")
-        upload = self._s3._multipart_uploads.get(upload_id)
+        upload_id = self._service._qp(rest[-1], "uploadId")
+        upload = self._service._multipart_uploads.get(upload_id)
         with _noted() as request:
             try:
                 if method not in {"GET", "HEAD"}:  # a repeated request finds it done in memory
@@ -125,10 +125,10 @@ class DurableObjects:
             except _NotWrittenError:
                 self._take_back(request)
                 if upload:  # it can be completed later
-                    self._s3._multipart_uploads[upload_id] = upload
+                    self._service._multipart_uploads[upload_id] = upload
             except _UnsayableError:
                 self._take_back(request)
-                answer = self._s3._error("InvalidArgument", UNSAYABLE, 400)
+                answer = self._service._error("InvalidArgument", UNSAYABLE, 400)
             except _NothingThereError:
                 answer = (204, {}, b"")
             if request.failure:
@@ -156,10 +156,10 @@ class DurableObjects:
         no room for that, the older version's sidecar described the newer version's content.
         """
         request = _request.get() or _Request()
-        s3 = self._s3
-        path = Path(s3._object_disk_path(bucket, key))
-        history = s3._key_history_meta(bucket, key)
-        known = {**s3._object_meta_from_record(obj), **history, "key": key}
+        service = self._service
+        path = Path(service._object_disk_path(bucket, key))
+        history = service._key_history_meta(bucket, key)
+        known = {**service._object_meta_from_record(obj), **history, "key": key}
         contents = {path.with_name(f"{path.name}.meta.json"): json.dumps(known).encode()}
         if obj.get("body") is not None:  # else it is there already
             contents[path] = obj["body"]
@@ -179,8 +179,8 @@ class DurableObjects:
             request.failure = error
             raise _NotWrittenError from error
         obj["body"] = None
-        base = os.path.join(s3.DATA_DIR, s3.get_account_id(), bucket)  # noqa: PTH118 - as ministack
-        s3._remove_key_files(s3._other_key_disk_path(base, key, str(path)))
+        base = os.path.join(service.DATA_DIR, service.get_account_id(), bucket)  # noqa: PTH118 - as ministack
+        service._remove_key_files(service._other_key_disk_path(base, key, str(path)))
 
     def persist_state(self, bucket: str, key: str, known: dict[str, Any]) -> None:
         """Write what a key has become; what fails is owed, since it cannot be taken back."""
@@ -227,7 +227,7 @@ class DurableObjects:
         for owed in tuple(self._behind):
             if owed[0] == bucket and key in {"", owed[1]}:
                 self._behind.discard(owed)
-                if (known := self._s3._buckets.get(bucket)) is not None:
+                if (known := self._service._buckets.get(bucket)) is not None:
                     self.persist_state(*owed, known)
         request = _request.get()
         if request and request.failure:
@@ -237,7 +237,7 @@ class DurableObjects:
         request = _request.get()
         if request is None:
             return
-        versions = self._s3._object_versions.get((bucket, key))
+        versions = self._service._object_versions.get((bucket, key))
         copies = None if versions is None else [dict(version) for version in versions]
         request.before = _Before(bucket, key, prior, copies, len(request.events))
 
@@ -246,15 +246,15 @@ class DurableObjects:
         if before is None:
             return
         del request.events[before.events :]
-        objects = self._s3._buckets[before.bucket]["objects"]
+        objects = self._service._buckets[before.bucket]["objects"]
         _put_back(objects, before.key, before.current)
-        versions = self._s3._object_versions
+        versions = self._service._object_versions
         _put_back(versions, (before.bucket, before.key), before.versions)
 
     def _unavailable(self, failure: OSError) -> Answer:
         _log.warning("an object could not be written: %s", failure)
         message = f"The object could not be written: {failure.strerror}"
-        answer: Answer = self._s3._error("ServiceUnavailable", message, 503)
+        answer: Answer = self._service._error("ServiceUnavailable", message, 503)
         return answer
 
 

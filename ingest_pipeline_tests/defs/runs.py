@@ -1,12 +1,15 @@
-"""Runs of the job `ingest_objects`, in process."""
+"""Ticks of the sensors, and runs of the jobs, in process."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectsConfig
+from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.settings import settings
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -58,6 +61,40 @@ def run_as_requested(
     )
 
 
+def selected_by(job: str) -> set[str]:
+    """The assets that a job materializes."""
+    keys = defs().resolve_job_def(job).asset_layer.executable_asset_keys
+    return {key.to_user_string() for key in keys}
+
+
+def ingest_objects() -> dg.JobDefinition:
+    """The job, for who has to find it again by name, as a re-execution does."""
+    return defs().resolve_job_def("ingest_objects")
+
+
+def enrich_objects() -> dg.JobDefinition:
+    """The job, for who has to find it again by name, as a re-execution does."""
+    return defs().resolve_job_def("enrich_objects")
+
+
+def executed(
+    job: Callable[[], dg.JobDefinition],
+    instance: dg.DagsterInstance,
+    run_config: Mapping[str, object],
+    tags: Mapping[str, str],
+    failed_run: str | None = None,
+) -> dg.JobExecutionResult:
+    """A run, or the re-execution of a failed one from where it failed; failing is a result."""
+    again = dg.ReexecutionOptions.from_failure(failed_run, instance) if failed_run else None
+    return dg.execute_job(
+        dg.reconstructable(job),
+        instance=instance,
+        run_config=run_config,
+        tags=tags,
+        reexecution_options=again,
+    )
+
+
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
     """What a run says of an asset that it materialized."""
     (event,) = result.asset_materializations_for_node(asset)
@@ -75,3 +112,27 @@ def records(table: object) -> list[list[object]]:
     """The rows of a table that the UI shows."""
     assert isinstance(table, dg.TableMetadataValue)
     return [list(record.data.values()) for record in table.records]
+
+
+def tick(instance: dg.DagsterInstance, name: str = "ingest_objects_sensor") -> SensorExecutionData:
+    """A tick as the daemon asks for it: partition keys and run config are checked, too."""
+    definitions = defs()
+    repository = definitions.get_repository_def()
+    with dg.build_sensor_context(
+        instance=instance,
+        definitions=definitions,
+        sensor_name=name,
+        resources=resources(settings()).by_name(),
+    ) as context:
+        return repository.get_sensor_def(name).evaluate_tick(context)
+
+
+def requests(
+    instance: dg.DagsterInstance, name: str = "ingest_objects_sensor"
+) -> list[dg.RunRequest]:
+    return list(tick(instance, name).run_requests or [])
+
+
+def wait_to_start(instance: dg.DagsterInstance, job: str) -> None:
+    definition = defs().resolve_job_def(job)
+    instance.create_run_for_job(definition, status=dg.DagsterRunStatus.NOT_STARTED)

@@ -87,8 +87,8 @@ class SessionsConfig(dg.Config):
 
     folders: list[str] = Field(
         default=[],
-        examples=[["V236/230717/111649/AV11_V236_230717_111649_62100/"]],
-        description="Session folders, as prefixes in the session bucket that end in a slash. "
+        description="Session folders, as prefixes in the session bucket that end in a slash, such "
+        'as `["V236/230717/111649/AV11_V236_230717_111649_62100/"]`. '
         "Empty: every session of the partition's days, which is how a backfill works.",
     )
 

@@ -1,55 +1,30 @@
 import json
 import time
-from datetime import timedelta
 
 import dagster as dg
 import pytest
-from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from ingest_pipeline.aws.events import delete_order_body, ingest_body
+from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.queues import Depth
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.resources.queues import BATCH_TAG
-from ingest_pipeline.defs.common.wiring import resources
-from ingest_pipeline.media.model import Reason
 from ingest_pipeline.records.model import (
-    ObjectRef,
     Outcome,
 )
 from ingest_pipeline.records.tables import (
     RECEIPTS,
-    REPORTS,
 )
 from ingest_pipeline.settings import settings
 from ingest_pipeline.values import FIRST_DAY
 from ingest_pipeline_tests import wavs
-from ingest_pipeline_tests.defs.runs import objects_config, run_as_requested
-from ingest_pipeline_tests.media.clips import big_buck_bunny
-from ingest_pipeline_tests.world import World, bodies, some_ref
-
-
-def tick(instance: dg.DagsterInstance, name: str = "ingest_objects_sensor") -> SensorExecutionData:
-    """A tick as the daemon asks for it: partition keys and run config are checked, too."""
-    definitions = defs()
-    repository = definitions.get_repository_def()
-    with dg.build_sensor_context(
-        instance=instance,
-        definitions=definitions,
-        sensor_name=name,
-        resources=resources(settings()).by_name(),
-    ) as context:
-        return repository.get_sensor_def(name).evaluate_tick(context)
-
-
-def requests(
-    instance: dg.DagsterInstance, name: str = "ingest_objects_sensor"
-) -> list[dg.RunRequest]:
-    return list(tick(instance, name).run_requests or [])
-
-
-def wait_to_start(instance: dg.DagsterInstance, job: str) -> None:
-    definition = defs().resolve_job_def(job)
-    instance.create_run_for_job(definition, status=dg.DagsterRunStatus.NOT_STARTED)
+from ingest_pipeline_tests.defs.runs import (
+    objects_config,
+    requests,
+    run_as_requested,
+    tick,
+    wait_to_start,
+)
+from ingest_pipeline_tests.world import World, some_ref
 
 
 def test_an_empty_queue_is_skipped(our_world: World, instance: dg.DagsterInstance) -> None:
@@ -191,115 +166,3 @@ def test_junk_starts_nothing_and_is_put_aside(
     assert tick(instance).skip_message == "no messages"
     assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=0, in_flight=0)
     assert our_world.system.queues.ingest.dead_letters.depth().waiting == 2
-
-
-def test_a_delete_order_is_carried_out_and_answered(
-    our_world: World, instance: dg.DagsterInstance
-) -> None:
-    ref = our_world.put("new\nline.wav", wavs.valid())
-    our_world.ingest([ref])
-    our_world.system.queues.delete.queue.send_all(
-        [delete_order_body(our_world.bucket, key) for key in (ref.key, "never.wav")]
-    )
-    (request,) = requests(instance, "delete_objects_sensor")
-    assert request.partition_key is None
-    assert run_as_requested(instance, "delete_objects", request).success
-    assert our_world.content(ref.key) is None
-    assert not our_world.is_indexed(ref.key)
-    assert our_world.report(ref).outcome is Outcome.DELETED
-    assert our_world.system.queues.delete.queue.depth() == Depth(waiting=0, in_flight=0)
-    assert run_as_requested(instance, "delete_objects", request).success
-
-
-def test_an_order_for_a_foreign_bucket_is_refused(
-    our_world: World, instance: dg.DagsterInstance
-) -> None:
-    our_world.system.queues.delete.queue.send(delete_order_body("foreign-bucket", "a.wav"))
-    assert tick(instance, "delete_objects_sensor").skip_message == "no messages"
-    assert our_world.system.queues.delete.dead_letters.depth().waiting == 1
-
-
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave no object to its run, however young."""
-    for module in ("checks", "jobs"):
-        monkeypatch.setattr(f"ingest_pipeline.defs.maintenance.{module}.GRACE", timedelta(0))
-
-
-def look(instance: dg.DagsterInstance) -> dict[str, dg.AssetCheckEvaluation]:
-    result = defs().resolve_job_def("check_objects").execute_in_process(instance=instance)
-    return {check.check_name: check for check in result.get_asset_check_evaluations()}
-
-
-def reconcile(instance: dg.DagsterInstance) -> None:
-    assert defs().resolve_job_def("reconcile").execute_in_process(instance=instance).success
-
-
-def test_the_checks_find_dead_letters_and_agreement(
-    our_world: World, instance: dg.DagsterInstance
-) -> None:
-    ref: ObjectRef = our_world.put("a.wav", wavs.valid())
-    checks = look(instance)
-    assert {name: check.passed for name, check in checks.items()} == {
-        "bucket_and_tables_agree": True,  # the object is too young to have been missed
-        "indexed_objects_are_enriched": True,
-        "dead_letter_queues_empty": True,
-    }
-    for each in our_world.system.queues:
-        each.dead_letters.send("dead")
-    dead = look(instance)["dead_letter_queues_empty"]
-    assert not dead.passed
-    names = [each.dead_letters.name for each in our_world.system.queues]
-    assert {name: value.value for name, value in dead.metadata.items()} == dict.fromkeys(names, 1)
-    assert our_world.content(ref.key)
-
-
-def test_the_reconciliation_asks_again_for_what_an_indexed_object_lacks(
-    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_once(monkeypatch)
-    ref = our_world.put("a.wav", wavs.valid())
-    our_world.ingest([ref])
-    check = look(instance)["indexed_objects_are_enriched"]
-    assert (check.passed, check.metadata["lacking"].value) == (False, 1)
-    assert our_world.system.queues.enrichment.queue.depth() == Depth(0, 0), (
-        "a look asks for nothing"
-    )
-    for _ in range(2):  # what waits is not lost: it is asked for once
-        reconcile(instance)
-    not_looked = look(instance)["indexed_objects_are_enriched"]
-    assert (not_looked.passed, not_looked.metadata["looked"].value) == (False, False)
-    assert str(not_looked.description).startswith("Not looked: messages wait in ")
-    assert [json.loads(body) for body in bodies(our_world.system.queues.enrichment.queue)] == [
-        json.loads(ingest_body(ref))
-    ]
-
-
-def test_the_reconciliation_tries_no_video_again_that_cannot_be_transcoded(
-    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_once(monkeypatch)
-    (report,) = our_world.ingest([our_world.put("a.mp4", big_buck_bunny().read_bytes())])
-    assert look(instance)["indexed_objects_are_enriched"].metadata["lacking"].value == 1
-    reconcile(instance)
-    assert len(bodies(our_world.system.queues.rendition.queue)) == 1
-    reason = Reason(rule="transcodable", found="no frame", wanted="a rendition")
-    our_world.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=(reason,))])
-    assert look(instance)["indexed_objects_are_enriched"].passed
-    reconcile(instance)
-    assert bodies(our_world.system.queues.rendition.queue) == []
-
-
-def test_the_reconciliation_sends_what_was_missed(
-    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    at_once(monkeypatch)
-    ref = our_world.put("missed.wav", wavs.valid())
-    check = look(instance)["bucket_and_tables_agree"]
-    assert not check.passed
-    assert check.metadata["differences"].value == 1
-    assert our_world.system.queues.ingest.queue.depth() == Depth(0, 0), "a look sends nothing"
-    reconcile(instance)
-    (request,) = requests(instance)
-    assert run_as_requested(instance, "ingest_objects", request).success
-    assert our_world.report(ref).outcome is Outcome.INDEXED
-    assert look(instance)["bucket_and_tables_agree"].passed

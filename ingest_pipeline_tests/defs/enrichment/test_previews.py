@@ -19,8 +19,14 @@ from ingest_pipeline.records.tables import (
     report_key,
 )
 from ingest_pipeline_tests import wavs
-from ingest_pipeline_tests.defs.common.test_queue_sensor import requests
-from ingest_pipeline_tests.defs.runs import metadata, passed_checks, records, run, run_as_requested
+from ingest_pipeline_tests.defs.runs import (
+    metadata,
+    passed_checks,
+    records,
+    requests,
+    run,
+    run_as_requested,
+)
 from ingest_pipeline_tests.media.clips import big_buck_bunny
 from ingest_pipeline_tests.media.pictures import encoded, photo
 from ingest_pipeline_tests.pipeline.enrich.test_preview import rendered, row

@@ -16,8 +16,13 @@ from ingest_pipeline.records.tables import (
 )
 from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
-from ingest_pipeline_tests.defs.common.test_queue_sensor import requests
-from ingest_pipeline_tests.defs.runs import metadata, passed_checks, records, run_as_requested
+from ingest_pipeline_tests.defs.runs import (
+    metadata,
+    passed_checks,
+    records,
+    requests,
+    run_as_requested,
+)
 from ingest_pipeline_tests.media.clips import AAC, H264, make_clip
 from ingest_pipeline_tests.mediaconvert import StandIn, stand_in
 from ingest_pipeline_tests.world import World

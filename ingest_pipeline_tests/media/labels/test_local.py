@@ -32,8 +32,6 @@ from ingest_pipeline.media.labels.local import (
 )
 from ingest_pipeline.media.labels.wordnet import (
     CLASSES,
-    HIERARCHY,
-    Hierarchy,
 )
 from ingest_pipeline.media.model import Label, Reason
 from ingest_pipeline_tests.media import photos
@@ -64,11 +62,6 @@ class Lost(Held):
 @pytest.fixture(scope="module")
 def labeler() -> LocalLabeler:
     return LocalLabeler(threads=1)
-
-
-@pytest.fixture(scope="module")
-def hierarchy() -> Hierarchy:
-    return Hierarchy.load()
 
 
 def seen(labeler: LocalLabeler, *contents: bytes, wanted: Wanted = WANTED) -> list[Seen]:
@@ -204,8 +197,9 @@ def test_no_images_are_no_answers(labeler: LocalLabeler) -> None:
 
 def test_others_do_not_load_the_model() -> None:
     code = (
-        "import sys; from ingest_pipeline.system import System; "
-        "from ingest_pipeline.settings import settings; print(System(settings()).labels_version); "
+        "import sys; from ingest_pipeline.defs.common.wiring import resources; "
+        "from ingest_pipeline.settings import settings; "
+        "print(resources(settings()).labeler.version); "
         "assert not {'numpy', 'onnx', 'onnxruntime'} & set(sys.modules), 'loaded'"
     )
     done = subprocess.run(
@@ -262,79 +256,3 @@ def test_the_model_gives_probabilities() -> None:
 def test_the_reader_gives_the_pixels_that_the_model_takes() -> None:
     with ImageReader() as reader:
         assert len(reader.pixels(photos.CAT.read_bytes(), SIDE)) == SIDE * SIDE * 3
-
-
-# --- the hierarchy --------------------------------------------------------------------------------
-
-
-def test_the_classes_come_first_in_the_models_order(hierarchy: Hierarchy) -> None:
-    classes = HIERARCHY.with_name("classes.txt").read_text().split()
-    rows = [line.split("\t")[0] for line in HIERARCHY.read_text().splitlines()]
-    assert len(classes) == CLASSES
-    assert classes == sorted(classes)
-    assert rows[:CLASSES] == classes
-    assert hierarchy.names[285] == "Egyptian cat"
-    assert hierarchy.names[967] == "espresso"
-
-
-def test_nothing_vague_is_left_in_the_hierarchy(hierarchy: Hierarchy) -> None:
-    vague = {
-        line.split()[0]
-        for line in HIERARCHY.with_name("vague.txt").read_text().splitlines()
-        if not line.startswith("#")
-    }
-    rows = {line.split("\t")[0] for line in HIERARCHY.read_text().splitlines()}
-    assert len(vague) > 100
-    assert not vague & rows
-    assert not {"entity", "object", "whole", "artifact"} & set(hierarchy.names)
-
-
-def certain(
-    hierarchy: Hierarchy, **shares: float
-) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    """Probabilities of these classes, by name; the rest is spread over all."""
-    rest = (1 - sum(shares.values())) / CLASSES
-    row = np.full((1, CLASSES), rest, np.float32)
-    for name, share in shares.items():
-        row[0, hierarchy.names.index(name.replace("_", " "))] += share
-    return row
-
-
-def labels(hierarchy: Hierarchy, **shares: float) -> dict[str, float]:
-    (found,) = hierarchy.labels(certain(hierarchy, **shares), most=5, least_confidence=75)
-    return {label.name: label.confidence for label in found}
-
-
-def test_a_model_that_hesitates_between_breeds_is_sure_of_the_animal(hierarchy: Hierarchy) -> None:
-    found = labels(hierarchy, tabby=0.4, tiger_cat=0.3, Egyptian_cat=0.25)
-    assert list(found)[:3] == ["domestic cat", "cat", "feline"]
-    assert found["domestic cat"] == pytest.approx(95, abs=0.1)
-
-
-def test_a_picture_of_nothing_is_no_animal_though_40_percent_of_the_classes_are(
-    hierarchy: Hierarchy,
-) -> None:
-    assert labels(hierarchy) == {}
-    assert labels(hierarchy, nematode=0.6) == {}  # of animals there is 0.76 in all
-
-
-def test_the_labels_given_are_the_most_specific(hierarchy: Hierarchy) -> None:
-    assert list(labels(hierarchy, golden_retriever=1)) == [
-        "golden retriever",
-        "retriever",
-        "sporting dog",
-        "hunting dog",
-        "dog",
-    ]
-
-
-def test_two_senses_of_a_word_are_one_label(hierarchy: Hierarchy) -> None:
-    (found,) = hierarchy.labels(certain(hierarchy, bagel=1), most=20, least_confidence=75)
-    assert len(set(names(found))) == len(found)
-    for label in found:
-        assert label.name not in label.parents
-        assert len(set(label.parents)) == len(label.parents)
-
-
-def test_a_class_without_a_doubt_is_a_hundred_percent(hierarchy: Hierarchy) -> None:
-    assert set(labels(hierarchy, espresso=1).values()) == {100.0}

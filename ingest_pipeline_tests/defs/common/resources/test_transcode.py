@@ -1,0 +1,31 @@
+from datetime import UTC, datetime
+
+from ingest_pipeline.aws.queues import Message
+from ingest_pipeline.pipeline.enrich.transcode_ffmpeg import FfmpegEngine
+from ingest_pipeline.pipeline.enrich.transcode_mediaconvert import MediaConvertEngine
+from ingest_pipeline_tests.world import World
+
+ROLE = "arn:aws:iam::111122223333:role/transcode"
+
+
+def test_the_engine_is_the_one_that_the_settings_name(world: World) -> None:
+    resource = world.wired.transcoder
+    here = resource.transcoder("a-run").engine
+    assert isinstance(here, FfmpegEngine)
+    assert here.run_id == "a-run"
+    there = resource.model_copy(update={"engine": "mediaconvert", "mediaconvert_role": ROLE})
+    engine = there.transcoder("a-run").engine
+    assert isinstance(engine, MediaConvertEngine)
+    assert engine.service.role == ROLE
+
+
+def test_presets_are_those_of_the_file(world: World) -> None:
+    presets = world.wired.transcoder.transcoder().presets
+    assert [preset.name for preset in presets.preset] == ["Web"]
+
+
+def test_what_tells_of_no_job_of_ours_names_no_video(world: World) -> None:
+    message = Message(id="m", handle="h", body="junk", receive_count=1, sent_at=datetime.now(UTC))
+    parsed = world.wired.transcode_consumer.parse(message)
+    assert parsed.objects == ()
+    assert parsed.problems
