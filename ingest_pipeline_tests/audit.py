@@ -236,7 +236,7 @@ class _Audit:
                 if depth.waiting or depth.in_flight:
                     yield f"{queue.name}: {depth.waiting} messages, {depth.in_flight} in flight"
         for fields in self._scan(RECEIPTS.name):
-            row = RECEIPTS.row_type.model_validate(fields)
+            row = _row(RECEIPTS, fields)
             for ref in (ref for receipt in row.receipts for ref in receipt.objects):
                 if self._is_mine(ref.bucket, ref.key):
                     yield f"a receipt waits for {ref.uri}"
@@ -245,10 +245,7 @@ class _Audit:
         """The rows of a table that are of the sources' objects."""
         for fields in self._scan(table.name):
             if self._is_mine(fields["bucket"], fields["file" if table is ASSETS else "key"]):
-                known = {
-                    name: fields[name] for name in table.row_type.model_fields if name in fields
-                }
-                yield table.row_type.model_validate(known)
+                yield _row(table, fields)
 
     def _scan(self, table: str) -> Iterator[dict[str, Any]]:
         pages = self.system.clients.dynamodb.get_paginator("scan").paginate(
@@ -256,6 +253,11 @@ class _Audit:
         )
         for page in pages:
             yield from map(fields_of, page["Items"])
+
+
+def _row(table: Table[Row], fields: dict[str, Any]) -> Row:
+    known = {name: fields[name] for name in table.row_type.model_fields if name in fields}
+    return table.row_type.model_validate(known)
 
 
 def _files_of(row: Made) -> list[str]:
