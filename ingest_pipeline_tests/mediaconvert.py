@@ -42,6 +42,9 @@ class StandIn:
         job_id = path.removeprefix(f"{JOBS}/")
         if job_id not in self.jobs:
             return recorded("unknown")
+        if method == "DELETE":
+            self.jobs[job_id]["status"] = "CANCELED"
+            return {"status": 202, "headers": {}, "body": {}}
         return self._job_answer(job_id, 200)
 
     def _taken(self, request: dict[str, Any]) -> str:
@@ -99,6 +102,9 @@ def stand_in() -> Iterator[StandIn]:
             self._answer()
 
         def do_POST(self) -> None:
+            self._answer()
+
+        def do_DELETE(self) -> None:
             self._answer()
 
         def _answer(self) -> None:

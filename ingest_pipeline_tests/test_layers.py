@@ -145,13 +145,6 @@ TESTS = Path(__file__).parent
 # Modules without a test file of their own name, and where they are tested. The HTTP API is tested
 # by its calls, children with what starts them, and migrations with the databases that they make.
 TESTED_ELSEWHERE = {
-    "catalogue/delete_requests.py": "test_system.py",
-    "pipeline/derived.py": "pipeline/enrich/test_preview.py",
-    "pipeline/ingest/index.py": "pipeline/ingest/test_finalize.py",
-    "pipeline/ingest/supersede.py": "pipeline/ingest/test_pipeline.py",
-    "pipeline/leftovers.py": "defs/maintenance/test_jobs.py",
-    "pipeline/reconciliation.py": "defs/maintenance/test_jobs.py",
-    "records/places.py": "pipeline/enrich/test_preview.py",
     "defs/common/ownership.py": "test_definitions.py",
     "local/disk.py": "local/test_durable.py",
     "local/stack.py": "local/test_embedded_aws.py",

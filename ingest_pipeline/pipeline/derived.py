@@ -21,6 +21,7 @@ from ingest_pipeline.pipeline.result import Result, Value, for_each
 from ingest_pipeline.records.model import Asset, Rendition, Report, TranscodeJob
 from ingest_pipeline.records.places import (
     RENDITIONS_FOLDER,
+    has_room,
     is_thumbnail,
     job_folder,
     picture_place,
@@ -136,12 +137,26 @@ class Derived:
         """Remove what was made of other versions of a key than this one."""
         return self._remove(bucket, key, lambda version: version != kept)
 
+    def end_job(self, job: TranscodeJob) -> None:
+        """Cancel a service's job, and delete what it has written so far; its row last."""
+        if job.job_id and job.end is None:
+            self.cancel(job.job_id)
+        folder = job_folder(job.token)
+        delete_all(self.s3, self.bucket, list_keys(self.s3, self.bucket, folder))
+        self.tables.delete(TRANSCODE_JOBS, TRANSCODE_JOBS.key(job))
+
+    def end_jobs(self, report: Report) -> None:
+        """End the jobs of a version."""
+        for job in self._jobs(report.uri):
+            if job.version == report.version:
+                self.end_job(job)
+
     def _remove(self, bucket: str, key: str, goes: Callable[[str], bool]) -> Removed:
         """Remove by a listing of the places, and the rows last: they are what leads there again."""
         uri = object_uri(bucket, key)
         for job in self._jobs(uri):
             if goes(job.version):
-                self._end(job)
+                self.end_job(job)
         mine = _Mine(self.tables, uri)
         files = [
             place
@@ -155,6 +170,8 @@ class Derived:
         """The files that stand in the places of a key; the rendition last, it leads to the rest."""
         for folder in list_folders(self.s3, self.bucket, RENDITIONS_FOLDER):
             preset = folder.removeprefix(RENDITIONS_FOLDER).rstrip("/")
+            if not has_room(preset, key):
+                continue
             thumbnails = thumbnails_folder(preset, key)
             names = list_keys(self.s3, self.bucket, thumbnails)
             yield from self._standing(
@@ -193,14 +210,6 @@ class Derived:
 
     def _jobs(self, uri: str) -> list[TranscodeJob]:
         return list(self.tables.query(TRANSCODE_JOBS, TRANSCODE_JOBS_BY_OBJECT, uri))
-
-    def _end(self, job: TranscodeJob) -> None:
-        """Cancel a service's job, and delete what it has written so far; its row last."""
-        if job.job_id and job.end is None:
-            self.cancel(job.job_id)
-        folder = job_folder(job.token)
-        delete_all(self.s3, self.bucket, list_keys(self.s3, self.bucket, folder))
-        self.tables.delete(TRANSCODE_JOBS, TRANSCODE_JOBS.key(job))
 
 
 def _name(report: Report) -> tuple[str, str | None]:

@@ -5,7 +5,7 @@ at its source. Rows are walked by day and files by listing, some at a time, so m
 with either.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,15 @@ from ingest_pipeline.aws.objects.state import ObjectGoneError
 from ingest_pipeline.aws.objects.versions import delete_all
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.pipeline.derived import Derived
-from ingest_pipeline.records.model import Asset, ImageLabels, Outcome, Preview, Rendition, Report
+from ingest_pipeline.records.model import (
+    Asset,
+    ImageLabels,
+    Outcome,
+    Preview,
+    Rendition,
+    Report,
+    TranscodeJob,
+)
 from ingest_pipeline.records.places import named_objects
 from ingest_pipeline.records.tables import (
     ARRIVAL_DAYS,
@@ -29,7 +37,10 @@ from ingest_pipeline.records.tables import (
     PREVIEWS,
     RENDITIONS,
     REPORTS,
+    TRANSCODE_JOBS,
     Table,
+    rendition_key,
+    report_key,
 )
 from ingest_pipeline.values import object_uri
 
@@ -47,7 +58,7 @@ class Leftover:
 
     uri: str
     problem: str
-    of: Made | Report | str  # a row, or the key of a file
+    of: Made | TranscodeJob | Report | str  # a row, or the key of a file
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class Leftovers:
         before = datetime.now(UTC) - grace
         for table in (RENDITIONS, PREVIEWS, IMAGE_LABELS):
             yield from self._rows(table, before)
+        yield from self._jobs(before)
         yield from self._reports(before)
         yield from self._files(before)
 
@@ -75,6 +87,8 @@ class Leftovers:
                     self.tables.put(REPORTS, [report.becomes(Outcome.SUPERSEDED)])
                 case str(key):
                     delete_all(self.derived.s3, self.derived.bucket, [key])
+                case TranscodeJob() as job:
+                    self.derived.end_job(job)
                 case row:
                     self.derived.remove_version(row.bucket, row.key, row.version)
             number += 1
@@ -83,11 +97,49 @@ class Leftovers:
     def _rows(self, table: Table[Any], before: datetime) -> Iterator[Leftover]:
         for rows in chunked(self._by_day(table), _TOGETHER):
             standing = self._standing((row.bucket, row.key) for row in rows)
+            followed = self._followed(rows, standing)
             for row in rows:
                 asset = standing.get(row.uri)
-                if row.made_at < before and _has_outlived(row, asset, before):
+                patience = timedelta(0) if row.uri in followed else _PATIENCE
+                if row.made_at < before and _has_outlived(row, asset, before - patience):
                     problem = f"{table.name} of version {row.version}, which is not in the index"
                     yield Leftover(row.uri, problem, row)
+
+    def _followed(self, rows: Sequence[Made], standing: Mapping[str, Asset]) -> set[str]:
+        """The objects of older versions' rows of whose newer version all is there.
+
+        A preview comes last, whatever the kind; who published it may have died before the older
+        version's went.
+        """
+        newer = [
+            report_key(row.uri, asset.version)
+            for row in rows
+            if (asset := standing.get(row.uri)) and asset.version != row.version
+        ]
+        return {preview.uri for preview in self.tables.get_many(PREVIEWS, newer)}
+
+    def _jobs(self, before: datetime) -> Iterator[Leftover]:
+        """Jobs of what is not in the index, and those whose rendition stands: their run died."""
+        cursor: str | None = None
+        while True:
+            page = self.tables.scan(
+                TRANSCODE_JOBS,
+                key=("object", "version_preset"),
+                limit=_TOGETHER,
+                cursor=cursor,
+            )
+            standing = self._standing((job.bucket, job.key) for job in page.rows)
+            keys = [rendition_key(job.uri, job.version, job.preset) for job in page.rows]
+            made = {(r.uri, r.version, r.preset) for r in self.tables.get_many(RENDITIONS, keys)}
+            for job in page.rows:
+                asset = standing.get(job.uri)
+                is_wanted = asset and not asset.is_deleted and asset.version == job.version
+                is_done = (job.uri, job.version, job.preset) in made
+                if job.submitted_at < before and (is_done or not is_wanted):
+                    problem = f"a transcoding of version {job.version} that nobody waits for"
+                    yield Leftover(job.uri, problem, job)
+            if (cursor := page.cursor) is None:
+                return
 
     def _reports(self, before: datetime) -> Iterator[Leftover]:
         """Reports that say indexed of a version whose place another one has taken."""
@@ -114,12 +166,17 @@ class Leftovers:
                     yield from self._orphan(key, before)
 
     def _orphan(self, key: str, before: datetime) -> Iterator[Leftover]:
-        """The file at a key, unless it is young, or tells of an object that is in the index."""
+        """The file at a key, unless it is young, or tells of an object that is in the index.
+
+        A file that tells no version was not published: whose it is nobody knows.
+        """
         try:
             stored = published(self.derived.s3, self.derived.bucket, key)
         except ObjectGoneError:
             return
-        if stored.last_modified and stored.last_modified < before and not self._is_live(stored):
+        is_ours = stored.source_version is not None
+        is_young = stored.last_modified is None or stored.last_modified >= before
+        if is_ours and not is_young and not self._is_live(stored):
             uri = object_uri(self.derived.bucket, key)
             yield Leftover(uri, f"made of {stored.source or 'an object'} that is no more", key)
 
@@ -140,7 +197,7 @@ class Leftovers:
         return {asset.uri: asset for asset in self.tables.get_many(ASSETS, keys)}
 
 
-def _has_outlived(row: Made, asset: Asset | None, before: datetime) -> bool:
+def _has_outlived(row: Made, asset: Asset | None, since: datetime) -> bool:
     if asset is None or asset.is_deleted:
         return True
-    return asset.version != row.version and asset.judged_at < before - _PATIENCE
+    return asset.version != row.version and asset.judged_at < since

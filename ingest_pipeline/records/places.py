@@ -40,6 +40,16 @@ def is_thumbnail(name: str) -> bool:
     return _THUMBNAIL.fullmatch(name) is not None
 
 
+def has_room(preset: str, key: str) -> bool:
+    """Whether S3 takes the places of a rendition: its thumbnails' are the longest."""
+    return fits(f"{thumbnails_folder(preset, key)}00001.png")
+
+
+def fits(place: str) -> bool:
+    """Whether S3 takes a key of this length."""
+    return len(place.encode()) <= _LONGEST_KEY
+
+
 def job_folder(token: str) -> str:
     """Where the service writes what a job makes."""
     return f"transcoding/{token}/"
@@ -51,7 +61,7 @@ def picture_place(folder: str, bucket: str, key: str) -> str:
     A key has at most 1,024 bytes: of what would be longer, a checksum stands for the end.
     """
     whole = f"{folder}/{bucket}/{key}.webp"
-    if len(whole.encode()) <= _LONGEST_KEY:
+    if fits(whole):
         return whole
     end = f"~{hashlib.sha256(key.encode()).hexdigest()[:32]}.webp"
     return whole.encode()[: _LONGEST_KEY - len(end)].decode(errors="ignore") + end
@@ -61,13 +71,16 @@ def named_objects(place: str, buckets: Sequence[str]) -> list[tuple[str, str]]:
     """The objects, bucket and key, that a file at this place may be made of.
 
     The folders of renditions do not tell the bucket: there it may be any of `buckets`. None where
-    the key was too long to be told.
+    the key was too long to be told, or where there is none: consoles make files for folders, and
+    the tables take no empty key.
     """
     folder, _, rest = place.partition("/")
     first, _, below = rest.partition("/")
     match folder:
         case "previews" | "strips":
-            return [] if _SHORTENED.search(below) else [(first, below.removesuffix(".webp"))]
+            if _SHORTENED.search(below):
+                return []
+            key, buckets = below.removesuffix(".webp"), [first]
         case "output":
             key = below
         case "posters":
@@ -76,4 +89,4 @@ def named_objects(place: str, buckets: Sequence[str]) -> list[tuple[str, str]]:
             key = below.rpartition("/")[0]
         case _:
             return []
-    return [(bucket, key) for bucket in buckets]
+    return [(bucket, key) for bucket in buckets if bucket and key]

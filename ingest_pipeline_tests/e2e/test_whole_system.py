@@ -18,8 +18,11 @@ from ingest_pipeline.records.model import (
     Outcome,
     Verdict,
 )
+from ingest_pipeline_tests.audit import Put, audit
+from ingest_pipeline_tests.media.pictures import encoded, photo
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
+from ingest_pipeline_tests.world import some_ref
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -333,3 +336,37 @@ def test_a_second_start_on_the_same_ports_is_refused_by_name(running: RunningSys
     assert refused.returncode == 1
     assert f"port {running.settings.aws_port} is in use" in refused.stderr
     assert "INGEST_AWS_PORT" in refused.stderr
+
+
+def test_an_audit_finds_nothing_lost_nothing_twice_and_nothing_left_over(
+    running: RunningSystem,
+) -> None:
+    picture = encoded(photo(), "JPEG")
+    bodies = {"a.wav": VALID, "a.wav/b.wav": VALID, "replaced": picture, "invalid.wav": INVALID}
+    versions = {key: running.put(f"audited/{key}", body) for key, body in bodies.items()}
+    for key, version in versions.items():
+        running.outcome(f"audited/{key}", version)
+    newer = running.put("audited/replaced", VALID)
+    answer = httpx.delete(f"{running.settings.api_url}/asset/{quote('audited/a.wav')}", timeout=60)
+    assert answer.status_code == 200
+    outcomes = {
+        ("a.wav", versions["a.wav"]): Outcome.DELETED,
+        ("a.wav/b.wav", versions["a.wav/b.wav"]): Outcome.INDEXED,
+        ("replaced", versions["replaced"]): Outcome.SUPERSEDED,
+        ("replaced", newer): Outcome.INDEXED,
+        ("invalid.wav", versions["invalid.wav"]): Outcome.REJECTED,
+    }
+    puts = [
+        Put(some_ref("ingest", f"audited/{key}", version=version), outcome)
+        for (key, version), outcome in outcomes.items()
+    ]
+    told: list[str] = []
+
+    def is_well() -> bool:
+        told[:] = audit(running.system, puts, below="audited/")
+        return told == []
+
+    try:
+        wait_for(is_well, 200)
+    except TimeoutError:
+        assert told == []

@@ -10,6 +10,7 @@ from more_itertools import chunked, partition
 
 from ingest_pipeline.aws.objects.content import save
 from ingest_pipeline.aws.objects.state import ObjectGoneError, ObjectReplacedError, translated
+from ingest_pipeline.errors import TransientError
 from ingest_pipeline.records.model import (
     ObjectRef,
     Report,
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 # What XML 1.0 has no way to say, and what its readers make something else of (\r becomes \n).
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\ufffe\uffff]")
 _DELETE_BATCH = 1000  # DeleteObjects' limit
+
+
+class NotDeletedError(TransientError):
+    """S3 did not delete some of many keys."""
 
 
 def restore_version(s3: "S3Client", ref: ObjectRef) -> bool:
@@ -99,12 +104,17 @@ def delete_all(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
     """Delete what stands at these keys of a bucket of our own, whatever it is.
 
     Many keys go in one request, which is XML 1.0: what that cannot say goes alone.
+
+    Raises:
+        NotDeletedError: S3 answers 200 and names those that it did not delete; try again later.
     """
     together, alone = partition(_UNSPEAKABLE.search, keys)
     for batch in chunked(together, _DELETE_BATCH):
-        s3.delete_objects(
+        answer = s3.delete_objects(
             Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch], "Quiet": True}
         )
+        if errors := answer.get("Errors"):
+            raise NotDeletedError(f"{bucket}: {len(errors)} not deleted, the first: {errors[0]}")
     for key in alone:
         s3.delete_object(Bucket=bucket, Key=key)
 

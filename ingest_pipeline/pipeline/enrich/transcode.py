@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
+
+from more_itertools import partition
 
 from ingest_pipeline.aws.objects.publish import published
 from ingest_pipeline.aws.objects.state import ObjectGoneError
@@ -27,10 +29,16 @@ from ingest_pipeline.records.model import (
     Report,
     TranscodeJob,
 )
-from ingest_pipeline.records.places import poster_place, rendition_place, thumbnails_folder
+from ingest_pipeline.records.places import (
+    has_room,
+    poster_place,
+    rendition_place,
+    thumbnails_folder,
+)
 from ingest_pipeline.records.tables import (
     RENDITIONS,
     REPORTS,
+    Condition,
     rendition_key,
 )
 
@@ -39,6 +47,16 @@ if TYPE_CHECKING:
 
 _CONTENT_TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
 _RULE = "transcodable"
+_NO_ROOM = "its key is so long that those of its thumbnails would have more than 1,024 bytes"
+
+
+# A video may have been deleted or replaced while it was transcoded.
+_STILL_INDEXED = replace(
+    REPORTS,
+    condition=lambda _report: Condition(
+        "outcome = :indexed", values={":indexed": Outcome.INDEXED.value}
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -128,12 +146,15 @@ class Transcoder:
 
     def _transcode(self, ref: ObjectRef, say: Callable[[str], None]) -> Result[Transcoding]:
         reports = reports_of(self.tables, [ref])
-        if not self.missing(reports):
+        if not reports:
             return Done(ref)
         (report,) = reports
         if not self.derived.current(reports):
             say(f"{report.uri} is replaced or deleted")
             self.derived.remove_version(report.bucket, report.key, report.version)
+            return Done(ref)
+        if not self.missing(reports):
+            self.derived.end_jobs(report)  # whose run died once their renditions were on record
             return Done(ref)
         with self.derived.watched(report) as gone:
             try:
@@ -149,15 +170,22 @@ class Transcoder:
         ref = report.ref
         made: list[Rendition] = []
         jobs: list[TranscodeJob] = []
-        failures: list[Failure] = []
-        for each in self.engine.transcode(report, self._presets_for(report), say, gone):
+        presets = self._presets_for(report)
+        cramped, roomy = partition(lambda p: has_room(p.name.lower(), report.key), presets)
+        failures = [Failure(preset.name, _NO_ROOM) for preset in cramped]
+        if failures:
+            self._record(report, failures)
+        for each in self.engine.transcode(report, list(roomy), say, gone):
             match each:
                 case Candidate():
                     made += values(
                         self.derived.publish([report], partial(self._published, each, say))
                     )
                 case TranscodeJob():
-                    jobs.append(each)
+                    if self.derived.current([report]):
+                        jobs.append(each)
+                    else:  # deleted or replaced while it was asked for
+                        self.derived.end_jobs(report)
                 case Failure():
                     failures.append(each)
                     self._record(report, failures)
@@ -184,7 +212,7 @@ class Transcoder:
             Reason(rule=_RULE, found=failure.words[-500:], wanted="a rendition")
             for failure in failures
         )
-        self.tables.put(REPORTS, [report.becomes(Outcome.INDEXED, reasons=reasons)])
+        self.tables.put(_STILL_INDEXED, [report.becomes(Outcome.INDEXED, reasons=reasons)])
 
     def _presets_for(self, report: Report) -> list[Preset]:
         return [

@@ -1,110 +1,16 @@
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
-from ingest_pipeline.media.model import AudioInfo, Kind, Probe, Reason
-from ingest_pipeline.pipeline.ingest.finalize import (
-    finalize,
-    wrongly_removed,
-)
-from ingest_pipeline.pipeline.ingest.index import index
+from ingest_pipeline.pipeline.ingest.finalize import finalize, wrongly_removed
 from ingest_pipeline.pipeline.result import Done, RetryLater, values
-from ingest_pipeline.records.model import (
-    Asset,
-    Outcome,
-    Report,
-    Verdict,
-)
-
-NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
-AUDIO = AudioInfo(
-    channel_count=2,
-    frame_count=480,
-    sample_rate=48_000,
-    bits_per_sample=24,
-    duration="0.01",
-    block_align=6,
-    data_bytes=2880,
-)
-REASON = Reason(rule="sample_rate", found=44_100, wanted=48_000)
-
-
-def report(
-    verdict: Verdict = Verdict.VALID, outcome: Outcome = Outcome.PENDING, version: str = "v1"
-) -> Report:
-    return Report(
-        bucket="ingest",
-        key="a.wav",
-        version=version,
-        day="2026-03-01",
-        last_modified=NOW,
-        probe=Probe(kind=Kind.AUDIO, audio=AUDIO),
-        verdict=verdict,
-        reasons=(REASON,) if verdict is Verdict.REJECTED else (),
-        outcome=outcome,
-        judged_at=NOW,
-    )
-
-
-def unread(outcome: Outcome) -> Report:
-    return report(Verdict.UNJUDGED, outcome).model_copy(update={"probe": None})
-
-
-def asset(version: str = "v1", *, is_deleted: bool = False) -> Asset:
-    return Asset(
-        bucket="ingest",
-        file="a.wav",
-        version=version,
-        day="2026-03-01",
-        last_modified=NOW,
-        judged_at=NOW,
-        deleted_at=NOW if is_deleted else None,
-    )
+from ingest_pipeline.records.model import Asset, Outcome, Report, Verdict
+from ingest_pipeline_tests.pipeline.ingest.reports import NOW, asset, report, unread
 
 
 def settled(found: Report, assets: list[Asset], rejected: list[Report]) -> Outcome:
     (outcome,) = values(finalize([found], assets, rejected))
     return outcome.outcome
-
-
-def test_the_row_of_a_valid_object_tells_its_format() -> None:
-    (row,) = values(index([report()]))
-    assert row == asset().model_copy(
-        update={
-            "channel_count": 2,
-            "frame_count": 480,
-            "sample_rate": 48_000,
-            "bits_per_sample": 24,
-            "duration": "0.01",
-        }
-    )
-
-
-@pytest.mark.parametrize(
-    "found",
-    [
-        report(Verdict.REJECTED),
-        report(Verdict.REJECTED, Outcome.REJECTED),
-        report(Verdict.REJECTED, Outcome.KEPT),
-        report(Verdict.VALID, Outcome.DELETED),
-        unread(Outcome.DELETED),
-        report(Verdict.UNJUDGED, Outcome.KEPT),
-    ],
-)
-def test_whatever_is_not_valid_takes_an_older_version_out_of_the_index(found: Report) -> None:
-    (row,) = values(index([found]))
-    assert row.deleted_at is not None
-    assert (row.bucket, row.file, row.version, row.judged_at) == ("ingest", "a.wav", "v1", NOW)
-
-
-@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SUPERSEDED, Outcome.KEPT])
-def test_whatever_was_not_read_leaves_the_index_alone(outcome: Outcome) -> None:
-    assert values(index([unread(outcome)])) == []
-
-
-def test_a_valid_object_that_was_never_read_is_an_error() -> None:
-    with pytest.raises(ValueError, match="never read"):
-        index([report().model_copy(update={"probe": None})])
 
 
 def test_a_valid_version_in_the_index_is_indexed() -> None:
