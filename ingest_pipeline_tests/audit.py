@@ -4,6 +4,7 @@ It shares no code with what it audits but the names of tables, places and rows: 
 and believes neither the index nor the reports.
 """
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -71,6 +72,21 @@ def audit(system: System, puts: Iterable[Put], *, below: str = "") -> list[str]:
     put there, too. Call it when the system is at rest.
     """
     return list(_Audit(system, {put.name: put for put in puts}, below).sentences())
+
+
+def wait_until_well(
+    system: System, puts: Iterable[Put], *, below: str = "", seconds: float = 200
+) -> None:
+    """Audit a system that is still at work, until it is at rest and the audit finds nothing.
+
+    Raises:
+        AssertionError: it found something to the end; the message says what.
+    """
+    puts = list(puts)
+    deadline = time.monotonic() + seconds
+    while told := audit(system, puts, below=below):
+        assert time.monotonic() < deadline, "\n".join(told)
+        time.sleep(1)
 
 
 @dataclass

@@ -7,8 +7,10 @@ import psutil
 import pytest
 
 from ingest_pipeline.records.model import Outcome
+from ingest_pipeline_tests.audit import Put, wait_until_well
 from ingest_pipeline_tests.media.riff import data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
+from ingest_pipeline_tests.world import some_ref
 
 OBJECTS = 200
 VALID = riff(fmt(), data())
@@ -19,7 +21,7 @@ def is_valid(number: int) -> bool:
     return number % 4 != 0
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("part", "words"),
     [
@@ -44,10 +46,15 @@ def test_kill_in_the_middle_of_200_objects(
     for key, version in zip(keys, versions, strict=True):
         running.outcome(key, version, seconds=420)
     wait_for(running.queue_is_empty, 120, "the queue")
-    for number, key in enumerate(keys):
-        expected = Outcome.INDEXED if is_valid(number) else Outcome.REJECTED
-        assert settled_outcomes(running.reports(key)) == [expected], key
-        assert running.stands(key) == is_valid(number), key
+    outcomes = [Outcome.INDEXED if is_valid(n) else Outcome.REJECTED for n in range(OBJECTS)]
+    for key, outcome in zip(keys, outcomes, strict=True):
+        assert settled_outcomes(running.reports(key)) == [outcome], key
+        assert running.stands(key) == (outcome is Outcome.INDEXED), key
+    puts = [
+        Put(some_ref("ingest", key, version=version), outcome)
+        for key, version, outcome in zip(keys, versions, outcomes, strict=True)
+    ]
+    wait_until_well(running.system, puts, below=f"kill-{part}/", seconds=300)
 
 
 def _kill(running: RunningSystem, words: tuple[str, ...]) -> None:

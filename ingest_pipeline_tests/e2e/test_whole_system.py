@@ -18,7 +18,7 @@ from ingest_pipeline.records.model import (
     Outcome,
     Verdict,
 )
-from ingest_pipeline_tests.audit import Put, audit
+from ingest_pipeline_tests.audit import Put, wait_until_well
 from ingest_pipeline_tests.media.pictures import encoded, photo
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
@@ -360,13 +360,4 @@ def test_an_audit_finds_nothing_lost_nothing_twice_and_nothing_left_over(
         Put(some_ref("ingest", f"audited/{key}", version=version), outcome)
         for (key, version), outcome in outcomes.items()
     ]
-    told: list[str] = []
-
-    def is_well() -> bool:
-        told[:] = audit(running.system, puts, below="audited/")
-        return told == []
-
-    try:
-        wait_for(is_well, 200)
-    except TimeoutError:
-        assert told == []
+    wait_until_well(running.system, puts, below="audited/")
