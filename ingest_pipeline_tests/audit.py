@@ -6,7 +6,7 @@ and believes neither the index nor the reports.
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -30,7 +30,6 @@ from ingest_pipeline.records.tables import (
     IMAGE_LABELS,
     POSTS,
     PREVIEWS,
-    RECEIPTS,
     RENDITIONS,
     REPORTS,
     TRANSCODE_JOBS,
@@ -65,17 +64,35 @@ class Put:
         return self.ref.uri, self.ref.row_version
 
 
-def audit(system: System, puts: Iterable[Put], *, below: str = "") -> list[str]:
+def given_up(system: System) -> dict[str, int]:
+    """How many messages lie in each dead letter queue."""
+    return {each.dead_letters.name: each.dead_letters.depth().waiting for each in system.queues}
+
+
+def audit(
+    system: System,
+    puts: Iterable[Put],
+    *,
+    below: str = "",
+    given_up_before: Mapping[str, int] | None = None,
+) -> list[str]:
     """Everything that is not as it has to be, a sentence each; empty is well.
 
     `puts` are all versions that were put into the sources' buckets: below a prefix, where others
-    put there, too. Call it when the system is at rest.
+    put there, too; what these had given up before is not counted. Call it when the system is at
+    rest.
     """
-    return list(_Audit(system, {put.name: put for put in puts}, below).sentences())
+    found = _Audit(system, {put.name: put for put in puts}, below, given_up_before or {})
+    return list(found.sentences())
 
 
 def wait_until_well(
-    system: System, puts: Iterable[Put], *, below: str = "", seconds: float = 200
+    system: System,
+    puts: Iterable[Put],
+    *,
+    below: str,
+    given_up_before: Mapping[str, int],
+    seconds: float = 200,
 ) -> None:
     """Audit a system that is still at work, until it is at rest and the audit finds nothing.
 
@@ -84,7 +101,7 @@ def wait_until_well(
     """
     puts = list(puts)
     deadline = time.monotonic() + seconds
-    while told := audit(system, puts, below=below):
+    while told := audit(system, puts, below=below, given_up_before=given_up_before):
         assert time.monotonic() < deadline, "\n".join(told)
         time.sleep(1)
 
@@ -94,6 +111,7 @@ class _Audit:
     system: System
     puts: dict[tuple[str, str], Put]
     below: str
+    given_up_before: Mapping[str, int]
     _current: dict[str, str] = field(default_factory=dict)  # version by address
 
     def sentences(self) -> Iterator[str]:
@@ -246,21 +264,20 @@ class _Audit:
                 yield f"the post {fields['id']} shows {image!r}, which is no more"
 
     def _queues(self) -> Iterator[str]:
-        for consumed in self.system.queues:
-            for queue in (consumed.queue, consumed.dead_letters):
-                depth = queue.depth()
-                if depth.waiting or depth.in_flight:
-                    yield f"{queue.name}: {depth.waiting} messages, {depth.in_flight} in flight"
-        for fields in self._scan(RECEIPTS.name):
-            row = _row(RECEIPTS, fields)
-            for ref in (ref for receipt in row.receipts for ref in receipt.objects):
-                if self._is_mine(ref.bucket, ref.key):
-                    yield f"a receipt waits for {ref.uri}"
+        """No message waits: then the receipts of killed runs, which expire, are of nothing."""
+        for queue in (each.queue for each in self.system.queues):
+            depth = queue.depth()
+            if depth.waiting or depth.in_flight:
+                yield f"{queue.name}: {depth.waiting} messages, {depth.in_flight} in flight"
+        for name, waiting in given_up(self.system).items():
+            if new := waiting - self.given_up_before.get(name, 0):
+                yield f"{name}: {new} messages were given up"
 
     def _mine(self, table: Table[Row]) -> Iterator[Row]:
         """The rows of a table that are of the sources' objects."""
         for fields in self._scan(table.name):
-            if self._is_mine(fields["bucket"], fields["file" if table is ASSETS else "key"]):
+            key = fields.get("file" if table is ASSETS else "key")
+            if key and self._is_mine(fields.get("bucket", ""), key):  # others' may lack both
                 yield _row(table, fields)
 
     def _scan(self, table: str) -> Iterator[dict[str, Any]]:

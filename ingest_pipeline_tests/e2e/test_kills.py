@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 from ingest_pipeline.records.model import Outcome
-from ingest_pipeline_tests.audit import Put, wait_until_well
+from ingest_pipeline_tests.audit import Put, given_up, wait_until_well
 from ingest_pipeline_tests.media.riff import data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
 from ingest_pipeline_tests.world import some_ref
@@ -34,6 +34,7 @@ def is_valid(number: int) -> bool:
 def test_kill_in_the_middle_of_200_objects(
     running: RunningSystem, part: str, words: tuple[str, ...]
 ) -> None:
+    before = given_up(running.system)
     keys = [f"kill-{part}/{number:03}.wav" for number in range(OBJECTS)]
 
     def put(number: int) -> str:
@@ -54,7 +55,8 @@ def test_kill_in_the_middle_of_200_objects(
         Put(some_ref("ingest", key, version=version), outcome)
         for key, version, outcome in zip(keys, versions, outcomes, strict=True)
     ]
-    wait_until_well(running.system, puts, below=f"kill-{part}/", seconds=300)
+    folder = f"kill-{part}/"
+    wait_until_well(running.system, puts, below=folder, given_up_before=before, seconds=300)
 
 
 def _kill(running: RunningSystem, words: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from ingest_pipeline.records.model import (
     Outcome,
     Verdict,
 )
-from ingest_pipeline_tests.audit import Put, wait_until_well
+from ingest_pipeline_tests.audit import Put, given_up, wait_until_well
 from ingest_pipeline_tests.media.pictures import encoded, photo
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, settled_outcomes, wait_for
@@ -341,6 +341,7 @@ def test_a_second_start_on_the_same_ports_is_refused_by_name(running: RunningSys
 def test_an_audit_finds_nothing_lost_nothing_twice_and_nothing_left_over(
     running: RunningSystem,
 ) -> None:
+    before = given_up(running.system)
     picture = encoded(photo(), "JPEG")
     bodies = {"a.wav": VALID, "a.wav/b.wav": VALID, "replaced": picture, "invalid.wav": INVALID}
     versions = {key: running.put(f"audited/{key}", body) for key, body in bodies.items()}
@@ -360,4 +361,4 @@ def test_an_audit_finds_nothing_lost_nothing_twice_and_nothing_left_over(
         Put(some_ref("ingest", f"audited/{key}", version=version), outcome)
         for (key, version), outcome in outcomes.items()
     ]
-    wait_until_well(running.system, puts, below="audited/")
+    wait_until_well(running.system, puts, below="audited/", given_up_before=before)
