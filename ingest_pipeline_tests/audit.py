@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from ingest_pipeline.aws.items import fields_of
@@ -30,6 +30,7 @@ from ingest_pipeline.records.tables import (
     IMAGE_LABELS,
     POSTS,
     PREVIEWS,
+    RECEIPTS,
     RENDITIONS,
     REPORTS,
     TRANSCODE_JOBS,
@@ -75,14 +76,16 @@ def audit(
     *,
     below: str = "",
     given_up_before: Mapping[str, int] | None = None,
+    runs_were_killed: bool = False,
 ) -> list[str]:
     """Everything that is not as it has to be, a sentence each; empty is well.
 
     `puts` are all versions that were put into the sources' buckets: below a prefix, where others
-    put there, too; what these had given up before is not counted. Call it when the system is at
-    rest.
+    put there, too; what these had given up before is not counted. The receipts of killed runs
+    stay until they expire. Call it when the system is at rest.
     """
-    found = _Audit(system, {put.name: put for put in puts}, below, given_up_before or {})
+    by_name = {put.name: put for put in puts}
+    found = _Audit(system, by_name, below, given_up_before or {}, runs_were_killed)
     return list(found.sentences())
 
 
@@ -92,6 +95,7 @@ def wait_until_well(
     *,
     below: str,
     given_up_before: Mapping[str, int],
+    runs_were_killed: bool = False,
     seconds: float = 200,
 ) -> None:
     """Audit a system that is still at work, until it is at rest and the audit finds nothing.
@@ -101,7 +105,15 @@ def wait_until_well(
     """
     puts = list(puts)
     deadline = time.monotonic() + seconds
-    while told := audit(system, puts, below=below, given_up_before=given_up_before):
+    look = partial(
+        audit,
+        system,
+        puts,
+        below=below,
+        given_up_before=given_up_before,
+        runs_were_killed=runs_were_killed,
+    )
+    while told := look():
         assert time.monotonic() < deadline, "\n".join(told)
         time.sleep(1)
 
@@ -112,6 +124,7 @@ class _Audit:
     puts: dict[tuple[str, str], Put]
     below: str
     given_up_before: Mapping[str, int]
+    runs_were_killed: bool
     _current: dict[str, str] = field(default_factory=dict)  # version by address
 
     def sentences(self) -> Iterator[str]:
@@ -124,6 +137,8 @@ class _Audit:
         yield from self._jobs()
         yield from self._posts()
         yield from self._queues()
+        if not self.runs_were_killed:
+            yield from self._receipts()
 
     @cached_property
     def _buckets(self) -> list[str]:
@@ -264,7 +279,6 @@ class _Audit:
                 yield f"the post {fields['id']} shows {image!r}, which is no more"
 
     def _queues(self) -> Iterator[str]:
-        """No message waits: then the receipts of killed runs, which expire, are of nothing."""
         for queue in (each.queue for each in self.system.queues):
             depth = queue.depth()
             if depth.waiting or depth.in_flight:
@@ -272,6 +286,13 @@ class _Audit:
         for name, waiting in given_up(self.system).items():
             if new := waiting - self.given_up_before.get(name, 0):
                 yield f"{name}: {new} messages were given up"
+
+    def _receipts(self) -> Iterator[str]:
+        for fields in self._scan(RECEIPTS.name):
+            row = _row(RECEIPTS, fields)
+            for ref in (ref for receipt in row.receipts for ref in receipt.objects):
+                if self._is_mine(ref.bucket, ref.key):
+                    yield f"a receipt waits for {ref.uri}"
 
     def _mine(self, table: Table[Row]) -> Iterator[Row]:
         """The rows of a table that are of the sources' objects."""

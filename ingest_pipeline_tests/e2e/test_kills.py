@@ -55,8 +55,14 @@ def test_kill_in_the_middle_of_200_objects(
         Put(some_ref("ingest", key, version=version), outcome)
         for key, version, outcome in zip(keys, versions, outcomes, strict=True)
     ]
-    folder = f"kill-{part}/"
-    wait_until_well(running.system, puts, below=folder, given_up_before=before, seconds=300)
+    wait_until_well(
+        running.system,
+        puts,
+        below=f"kill-{part}/",
+        given_up_before=before,
+        runs_were_killed=True,
+        seconds=300,
+    )
 
 
 def _kill(running: RunningSystem, words: tuple[str, ...]) -> None:
