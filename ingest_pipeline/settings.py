@@ -73,11 +73,23 @@ class Settings(BaseSettings):
     api_hosts: str = Field("", pattern=r"^( *(\*\.)?[A-Za-z0-9.-]+ *(,|$))*$")
     sources: Path = Path(__file__).resolve().parent / "sources.toml"
 
-    tick_seconds: int = Field(5, ge=1)  # how often the sensors look at their queues
+    wait_seconds: int = Field(19, ge=0, le=20)  # that a sensor waits at its empty queue
     max_objects_per_run: int = Field(500, ge=1, le=1000)
-    max_queued_runs: int = Field(2, ge=1)  # above it the sensor leaves messages in SQS
+    max_queued_runs: int = Field(4, ge=1)  # above it the sensor leaves messages in SQS
     visibility_seconds: int = Field(180, ge=10)  # how soon a dead run's messages come again
     probe_threads: int = Field(16, ge=1)
+
+    # Where runs are sent to: `embedded` (folders under `home`), redis://, rediss://, amqp://,
+    # amqps:// or `sqs`.
+    workers: str = Field("embedded", pattern=r"^(embedded|sqs|(rediss?|amqps?)://.+)$")
+    worker_results: SecretStr | None = None  # URL of Celery's result backend
+    worker_processes: int = Field(0, ge=0)  # of a worker, each does a run; 0: the cores and two
+    worker_runs: int = Field(500, ge=1)  # that a process does before another takes its place
+    # Of a process: above it after a run, another takes its place; at twice as much the run ends.
+    worker_memory_bytes: int = Field(1024 * 2**20, ge=256 * 2**20)
+    dagster_db: SecretStr | None = None  # a PostgreSQL URL; default: SQLite under `home`
+    dagster_db_file: Path | None = None  # a file that holds the URL, for secrets that are mounted
+
     quarantine_bucket: str = "ingest-quarantine"
 
     bucket: str = "ingest"  # which /assets and /asset speak of, and samples go to
@@ -231,6 +243,39 @@ class Settings(BaseSettings):
             session=row(self.session_queue, self.session_dead_letter_queue, "ingest_sessions"),
         )
 
+    @model_validator(mode="after")
+    def _reachable_results(self) -> Self:
+        if not self.worker_results and self.workers.startswith(("amqp", "sqs")):
+            raise ValueError(
+                f"INGEST_WORKERS is {self.workers.partition(':')[0]!r}, which keeps no results: "
+                "set INGEST_WORKER_RESULTS to redis://..., db+postgresql+psycopg2://... or "
+                "dynamodb://@REGION/TABLE"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _postgresql(self) -> Self:
+        url = self.dagster_db.get_secret_value() if self.dagster_db else "postgresql://"
+        if not url.startswith(("postgresql://", "postgresql+psycopg2://")):
+            raise ValueError("INGEST_DAGSTER_DB is no URL that begins with postgresql://")
+        return self
+
+    @property
+    def dagster_db_url(self) -> str | None:
+        """Dagster's PostgreSQL, if it has one; may hold a password: never log it."""
+        if self.dagster_db_file:
+            return self.dagster_db_file.read_text(encoding="utf-8").strip()
+        return self.dagster_db.get_secret_value() if self.dagster_db else None
+
+    @property
+    def processes(self) -> int:
+        """How many runs are done at a time.
+
+        Not less than four: one each for videos, backfills and pictures, and one that fresh uploads
+        always find.
+        """
+        return self.worker_processes or max(4, (os.cpu_count() or 1) + 2)
+
     @property
     def aws_endpoint(self) -> str | None:
         """Where AWS answers; None is the real one."""
@@ -308,4 +353,12 @@ def child_environment(config: Settings) -> dict[str, str]:
         "INGEST_UI_PORT": str(config.ui_port),
         "INGEST_API_PORT": str(config.api_port),
         "DAGSTER_HOME": str(config.state / "dagster"),
+        **_database(config),
     }
+
+
+def _database(config: Settings) -> dict[str, str]:
+    """For dagster.yaml, which holds no password; PostgreSQL takes events by the hundred."""
+    if config.dagster_db_url is None:
+        return {}
+    return {"INGEST_DAGSTER_DB_URL": config.dagster_db_url, "DAGSTER_EVENT_BATCH_SIZE": "1000"}

@@ -50,12 +50,13 @@ class Queue:
         """The queue's URL."""
         return queue_url(self._sqs, self.name)
 
-    def receive(self, visibility_seconds: int) -> list[Message]:
-        """Up to ten messages, hidden from others for so long; empty when none wait."""
+    def receive(self, visibility_seconds: int, wait_seconds: int = 0) -> list[Message]:
+        """Up to ten messages, hidden from others for so long; empty when none come in time."""
         response = self._sqs.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=_BATCH,
             VisibilityTimeout=visibility_seconds,
+            WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             MessageAttributeNames=["All"],
         )

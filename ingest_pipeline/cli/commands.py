@@ -62,6 +62,7 @@ from ingest_pipeline.records.tables import (
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 from ingest_pipeline.system import System
 from ingest_pipeline.values import object_uri
+from ingest_pipeline.workers.lanes import Lane
 
 _DEMO_SECONDS = 120
 _MOST_BYTES = 1024  # of a key
@@ -160,6 +161,24 @@ def aws(system: System) -> None:
         click.echo(f"{reconciler.repair(found)} objects sent through the queue again")
 
     serve(config, on_ready, repair)
+
+
+@commands.command()
+@click.option(
+    "--lanes",
+    default=",".join(Lane),
+    show_default=True,
+    help="Which runs it takes, with commas between.",
+)
+def worker(lanes: str) -> None:
+    """Execute runs on warm processes, until stopped; what is begun is finished."""
+    from ingest_pipeline.workers.worker import serve as serve_runs  # noqa: PLC0415 - as above
+
+    try:
+        chosen = [Lane(lane.strip()) for lane in lanes.split(",")]
+    except ValueError as error:
+        raise click.BadParameter(f"{error}; wanted: {', '.join(Lane)}") from error
+    sys.exit(serve_runs(settings(), chosen))
 
 
 @commands.command("put")

@@ -1,29 +1,36 @@
 """The whole system as child processes: started together, watched, stopped together."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import FrameType
 
+import grpc
 import httpx
 import psutil
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.local.disk import shortage
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
+from ingest_pipeline.workers.instance import write_instance
 
 _START_SECONDS = 120
 _STOP_SECONDS = 15  # then the kill
 _RESTART_SECONDS = 1
+_LOOK_EVERY = 5  # of these: whether the parts answer, and the disk has room
+_SILENT_SECONDS = 60  # a start included
 
 
 class StartError(MistakeError):
@@ -38,15 +45,17 @@ class Part:
     command: Sequence[str]
     is_ready: Callable[[], bool]
     before: Callable[[], None] | None = None  # done before each start
+    stage: int = 0  # those of a stage start together, once those of the earlier ones are ready
 
 
 @dataclass
 class Supervisor:
-    """Starts the parts in order, restarts one that dies, and leaves no process behind."""
+    """Starts the parts in order, restarts one that dies or hangs, and leaves no process behind."""
 
     config: Settings
     parts: Sequence[Part]
     _running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    _answered_at: dict[str, float] = field(default_factory=dict)
     _stopping: bool = False
     _is_full: bool = False
 
@@ -62,9 +71,12 @@ class Supervisor:
         stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         previous = {number: signal.signal(number, _interrupt) for number in stops}
         try:
-            for part in self.parts:
-                self._start(part)
-                self._wait_until_ready(part)
+            for _, parts in groupby(self.parts, lambda part: part.stage):
+                together = list(parts)
+                for part in together:
+                    self._start(part)
+                for part in together:
+                    self._wait_until_ready(part)
             yield
         finally:
             self._stop_all()
@@ -72,20 +84,37 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def watch(self) -> None:
-        """Restart what dies, and say when the disk is full, until interrupted."""
+        """Restart what dies or hangs, and say when the disk is full, until interrupted."""
+        looks = 0
         while True:
             time.sleep(_RESTART_SECONDS)
             self.restart_dead()
-            self.tell_shortage()
+            looks += 1
+            if looks % _LOOK_EVERY == 0:
+                self.restart_hung()
+                self.tell_shortage()
 
     def restart_dead(self) -> None:
         """Start the parts anew whose process has ended."""
         for part in self.parts:
             code = self._running[part.name].poll()
             if code is not None:
-                print(f"{part.name} ended with {code}: starting it again", file=sys.stderr)  # noqa: T201
-                self._reap(part)
-                self._start(part)
+                self._restart(part, f"ended with {code}")
+
+    def restart_hung(self) -> None:
+        """Start the parts anew that have not answered for long, though their processes stand."""
+        now = time.monotonic()
+        for part in self.parts:
+            if part.is_ready():
+                self._answered_at[part.name] = now
+            elif now - self._answered_at.setdefault(part.name, now) > _SILENT_SECONDS:
+                self._restart(part, f"has not answered for {_SILENT_SECONDS} s")
+
+    def _restart(self, part: Part, why: str) -> None:
+        print(f"{part.name} {why}: starting it again", file=sys.stderr)  # noqa: T201
+        self._reap(part)
+        self._start(part)
+        self._answered_at[part.name] = time.monotonic()
 
     def tell_shortage(self) -> None:
         """Say it once when the disk is full, and once when there is room again."""
@@ -186,60 +215,91 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _ready_instance(home: Path) -> None:
-    """Mark runs failed whose processes ended with the last Dagster, and limit the pools.
-
-    Each such run would hold one of the two places until the monitor's two hours are over; its
-    messages come again by themselves. Dagster itself notes a pool's limit when the pool is first
-    used: on a fresh instance the first two renditions ran side by side for some seconds.
-    """
-    import dagster as dg  # noqa: PLC0415 - 0.6 s that the other commands need not wait
-
-    in_progress = [
-        dg.DagsterRunStatus.STARTING,
-        dg.DagsterRunStatus.STARTED,
-        dg.DagsterRunStatus.CANCELING,
-    ]
-    with dg.DagsterInstance.from_config(str(home)) as instance:
-        instance.event_log_storage.initialize_concurrency_limit_to_default("transcode")
-        for run in instance.get_runs(dg.RunsFilter(statuses=in_progress)):
-            instance.report_run_failed(run, "its process ended with the system's last stop")
-
-
 def _tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def whole_system(config: Settings) -> Supervisor:
-    """The embedded AWS (unless the settings say real), Dagster, and the API."""
-    python = sys.executable
+    """The embedded AWS (unless the settings say real), Dagster, its workers, and the API.
+
+    Dagster's three services are parts of their own, not `dagster dev`: that one goes on for ever
+    with a code server that is gone, while every sensor fails.
+    """
     home = config.state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copy(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    write_instance(config, home)
+    socket_path = Path(tempfile.mkdtemp(prefix="ingest-")) / "code"  # a path of at most 107 bytes
+    workspace = home / "workspace.yaml"
+    workspace.write_text(
+        f"load_from:\n  - grpc_server:\n      socket: {socket_path}\n"
+        "      location_name: ingest_pipeline\n",
+        encoding="utf-8",
+    )
+    python = [sys.executable, "-m"]
     parts = [
         Part(
-            "dagster",
+            "code",
             [
-                python,
-                *("-m", "dagster", "dev", "--workspace", str(PROJECT_ROOT / "workspace.yaml")),
-                *("--host", "127.0.0.1", "--port", str(config.ui_port)),
-                *("--log-level", "warning"),  # every skipped tick is a line otherwise
+                *python,
+                *("dagster", "api", "grpc", "--socket", str(socket_path)),
+                *("--module-name", "ingest_pipeline.definitions", "--log-level", "warning"),
+                *("--max-workers", "32"),  # of which six wait at the queues
             ],
-            partial(_answers, f"http://127.0.0.1:{config.ui_port}/server_info"),
-            partial(_ready_instance, home),
+            partial(_serves_code, socket_path),
+            partial(socket_path.unlink, missing_ok=True),
+            stage=1,
+        ),
+        Part(
+            "worker",
+            [*python, "ingest_pipeline.cli.main", "worker"],
+            (config.state / "workers" / "ready").exists,
+            partial((config.state / "workers" / "ready").unlink, missing_ok=True),
+            stage=1,
         ),
         Part(
             "api",
-            [python, "-m", "ingest_pipeline.api"],
+            [*python, "ingest_pipeline.api"],
             partial(_answers, f"http://127.0.0.1:{config.api_port}/"),
+            stage=1,
+        ),
+        Part(
+            "dagster",
+            [
+                *python,
+                *("dagster_webserver", "--workspace", str(workspace)),
+                *("--host", "127.0.0.1", "--port", str(config.ui_port)),
+                *("--log-level", "warning"),
+            ],
+            partial(_answers, f"http://127.0.0.1:{config.ui_port}/server_info"),
+            stage=2,
+        ),
+        Part(
+            "daemon",
+            [
+                *python,
+                *("ingest_pipeline.workers.daemon", "run", "--workspace", str(workspace)),
+                *("--log-level", "warning"),  # every skipped tick is a line otherwise
+            ],
+            lambda: True,
+            stage=2,
         ),
     ]
     if config.aws == "embedded":
         (config.state / "aws" / "ready").unlink(missing_ok=True)
         aws = Part(
             "aws",
-            [python, "-m", "ingest_pipeline.cli.main", "aws"],
+            [*python, "ingest_pipeline.cli.main", "aws"],
             (config.state / "aws" / "ready").exists,
         )
         parts.insert(0, aws)
     return Supervisor(config, parts)
+
+
+def _serves_code(path: Path) -> bool:
+    """Whether the code server has the definitions, and answers."""
+    with grpc.insecure_channel(f"unix:{path}") as channel:
+        try:
+            answer = HealthStub(channel).Check(HealthCheckRequest(service="DagsterApi"), timeout=2)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == HealthCheckResponse.SERVING)

@@ -13,14 +13,16 @@ from ingest_pipeline.defs.common.partitions import day_range
 from ingest_pipeline.defs.common.resources.queues import BATCH_TAG, ConsumerResource
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.settings import settings
+from ingest_pipeline.workers.lanes import TAG as LANE_TAG
+from ingest_pipeline.workers.lanes import Lane
+from ingest_pipeline.workers.reach import BrokerAwayError, NeedsBroker
 
-# The daemon looks every 5 s which sensors are due: one asked to wait 5 s would be due at every
-# second look only, and tick every 10 s.
-_DAEMON_LOOP_SECONDS = 5
-_WAITING = {dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED}
-_UNSTARTED = [*_WAITING, dg.DagsterRunStatus.STARTING]
+_UNSTARTED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+]
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_LATER = {"dagster/priority": "-1"}
 _CONSUMER_TAG = "ingest/consumer"
 _REPEATED_TAG = "ingest/repeated"
 _MOST_DOUBLINGS = 6  # from batches of 7 to the usual 500
@@ -35,34 +37,35 @@ def queue_sensor(
     description: str,
     run_config: Callable[[Batch], dg.RunConfig],
     partitions: Literal["day", "days", "none"] = "day",
-    is_urgent: bool = True,
+    lane: Lane = Lane.FRESH,
 ) -> dg.SensorDefinition:
     """A sensor that starts a run of a job for each batch of a queue's messages.
 
     `consumer` names the resource that polls the queue. A run is one of its batch's day, of all days
-    from the batch's first to its last, or of no partition. No outcome waits for a picture: what is
-    not urgent gives way.
+    from the batch's first to its last, or of no partition.
     """
 
     @dg.sensor(
         name=name,
         job_name=job_name,
-        minimum_interval_seconds=max(1, settings().tick_seconds - _DAEMON_LOOP_SECONDS + 1),
+        minimum_interval_seconds=1,  # 0 would become 30
         default_status=dg.DefaultSensorStatus.RUNNING,
         required_resource_keys={consumer},
         description=description,
     )
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         resource: ConsumerResource = getattr(context.resources, consumer)
+        if away := _broker_is_away(context.instance):
+            return dg.SensorResult(skip_reason=f"{away}: messages stay in SQS meanwhile")
         unstarted = context.instance.get_runs(dg.RunsFilter(job_name=job_name, statuses=_UNSTARTED))
         mine = [run for run in unstarted if run.tags.get(_CONSUMER_TAG) == consumer]
         cursor = _keep_hidden(context.cursor, resource, mine)
-        waiting = sum(1 for run in unstarted if run.status in _WAITING)
-        slots = resource.max_queued_runs - waiting
+        slots = resource.max_queued_runs - len(mine)
         if slots <= 0:
-            why = f"{waiting} runs wait to start: messages stay in SQS meanwhile"
+            why = f"{len(mine)} runs wait to start: messages stay in SQS meanwhile"
             return dg.SensorResult(skip_reason=why, cursor=cursor)
-        batches = resource.consumer.poll(slots, _growth(context.instance, job_name))
+        growth = _growth(context.instance, job_name)
+        batches = resource.consumer.poll(slots, growth, _patience(context.instance, mine))
         if not batches:
             return dg.SensorResult(skip_reason="no messages", cursor=cursor)
         return dg.SensorResult(
@@ -75,7 +78,7 @@ def queue_sensor(
                     tags={
                         **_tags(batch, consumer),
                         **(_days(batch) if partitions == "days" else {}),
-                        **({} if is_urgent else _LATER),
+                        LANE_TAG: str(lane),
                     },
                 )
                 for batch in batches
@@ -83,6 +86,28 @@ def queue_sensor(
         )
 
     return sensor
+
+
+def _broker_is_away(instance: dg.DagsterInstance) -> str | None:
+    """What keeps runs from being sent: they would fail, and cost their messages a delivery."""
+    launcher = instance.run_launcher
+    if isinstance(launcher, NeedsBroker):
+        try:
+            launcher.check_broker()
+        except BrokerAwayError as error:
+            return str(error)
+    return None
+
+
+def _patience(instance: dg.DagsterInstance, unstarted: Sequence[dg.DagsterRun]) -> int:
+    """Seconds to wait at an empty queue, so that what arrives is taken up at once.
+
+    Where ticks have no threads, one that waits would hold up all others; and the messages of runs
+    that wait to start must stay hidden.
+    """
+    if unstarted or not (instance.get_settings("sensors") or {}).get("use_threads"):
+        return 0
+    return settings().wait_seconds
 
 
 def objects_config(*steps: str) -> Callable[[Batch], dg.RunConfig]:

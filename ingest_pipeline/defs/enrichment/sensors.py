@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ingest_pipeline.defs.common.queue_sensor import objects_config, queue_sensor
+from ingest_pipeline.workers.lanes import Lane
 
 
 @dg.definitions
@@ -17,7 +18,7 @@ def sensors() -> dg.Definitions:
                 description="Starts a run for each batch of indexed objects that lack a preview or "
                 "labels.",
                 run_config=objects_config("previews", "image_labels"),
-                is_urgent=False,
+                lane=Lane.LATER,
             )
         ]
     )

@@ -6,6 +6,7 @@ from ingest_pipeline.defs.common.config import ObjectsConfig
 from ingest_pipeline.defs.common.queue_sensor import objects_config, queue_sensor
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.settings import settings
+from ingest_pipeline.workers.lanes import Lane
 
 _STEPS = ("renditions", "previews")
 
@@ -21,7 +22,7 @@ def sensors() -> dg.Definitions:
                 consumer="rendition_consumer",
                 description="Starts a run for each indexed video that lacks a rendition.",
                 run_config=objects_config(*_STEPS),
-                is_urgent=False,
+                lane=Lane.TRANSCODE,
             ),
             queue_sensor(
                 "transcode_jobs_sensor",

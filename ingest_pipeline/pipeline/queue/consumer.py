@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
@@ -15,6 +16,7 @@ from ingest_pipeline.records.model import ObjectRef, Receipt
 from ingest_pipeline.records.tables import RECEIPTS
 
 _log = logging.getLogger(__name__)
+_WORTH_A_RUN = 50  # messages: a run costs as much as 50 to 100 objects
 
 
 @dataclass(frozen=True)
@@ -31,21 +33,26 @@ class Consumer:
     max_objects: int  # of a batch
     group_of: Callable[[ObjectRef], str] = by_day
 
-    def poll(self, slots: int, growth: int = 1) -> list[Batch]:
-        """Batches for about so many runs, their receipts on record."""
+    def poll(self, slots: int, growth: int = 1, wait_seconds: int = 0) -> list[Batch]:
+        """Batches for about so many runs, their receipts on record; the first may be waited for."""
         receipts: list[Receipt] = []
         while (
             len(receipts) < slots * self.max_objects
             and runs_needed(receipts, self.max_objects, self.group_of, growth) <= slots
         ):
-            messages = self.source.queue.receive(self.source.visibility_seconds)
+            messages = self.source.queue.receive(self.source.visibility_seconds, wait_seconds)
             if not messages:
                 break
+            wait_seconds = 0
             receipts.extend(self._parsed(messages))
-        batches = plan_batches(receipts, self.max_objects, self.group_of, growth)
+        batches = plan_batches(receipts, self._shared(len(receipts), slots), self.group_of, growth)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches
+
+    def _shared(self, messages: int, slots: int) -> int:
+        """The size of a batch by which a flood keeps all of the slots busy."""
+        return min(self.max_objects, max(_WORTH_A_RUN, ceil(messages / slots)))
 
     def _parsed(self, messages: list[Message]) -> Iterator[Receipt]:
         done: list[str] = []

@@ -1,0 +1,1 @@
+"""Runs on warm processes: lanes, broker, launcher, coordinator, worker. Knows no AWS."""

@@ -1,0 +1,98 @@
+"""A worker: a process that takes runs from the broker, and warm processes that execute them."""
+
+import os
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import dagster as dg
+from celery import Celery, Task
+from celery.signals import worker_process_init, worker_ready
+
+from ingest_pipeline.settings import Settings
+from ingest_pipeline.workers.broker import TASK, VERSION_HEADER, Broker, celery_app
+from ingest_pipeline.workers.lanes import Lane
+from ingest_pipeline.workers.run import WarmRun
+
+
+def serve(config: Settings, lanes: Sequence[Lane]) -> int:
+    """Serve until SIGTERM or SIGINT: then no more is taken, and what is begun is finished."""
+    app = celery_app(Broker.of(config))
+    _add_task(app, config)
+    _import_definitions()
+    _ready_instance(is_alone=config.workers == "embedded")
+    ready = config.state / "workers" / "ready"
+    ready.parent.mkdir(parents=True, exist_ok=True)
+    worker_ready.connect(lambda **_: ready.touch(), weak=False)
+    worker = app.Worker(
+        pool="prefork",
+        concurrency=config.processes,
+        queues=[lane.queue for lane in lanes],
+        max_tasks_per_child=config.worker_runs,
+        max_memory_per_child=config.worker_memory_bytes // 1024,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        loglevel="WARNING",
+        hostname=f"{version('ingest_pipeline')}@{os.uname().nodename}-{os.getpid()}",
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _import_definitions() -> None:
+    """Before the processes are forked: they share the memory, and a new one is there at once."""
+    from ingest_pipeline.definitions import defs  # noqa: PLC0415 - 2 s, which other parts do without
+
+    defs()
+
+
+def _ready_instance(*, is_alone: bool) -> None:
+    """Limit the pools, and fail the runs of the last worker where there is no other.
+
+    Each such run would hold its place until the monitor misses its signs of life; its messages
+    come again by themselves. Dagster itself notes a pool's limit when the pool is first used: on a
+    fresh instance the first two renditions ran side by side for some seconds.
+    """
+    with dg.DagsterInstance.get() as instance:
+        instance.event_log_storage.initialize_concurrency_limit_to_default("transcode")
+        if not is_alone:
+            return
+        begun = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+        for run in instance.get_runs(dg.RunsFilter(statuses=begun)):
+            instance.report_run_failed(run, "its worker is gone")
+
+
+@cache
+def _instance() -> dg.DagsterInstance:
+    """What a process holds on to from run to run; to be opened after the fork."""
+    return dg.DagsterInstance.get()
+
+
+def _warm_up(**_: object) -> None:
+    _instance()
+
+
+def _add_task(app: Celery, config: Settings) -> None:
+    worker_process_init.connect(_warm_up, weak=False)
+    ours = version("ingest_pipeline")
+
+    @app.task(bind=True, name=TASK)
+    def execute_run(task: "Task[Any, Any]", run_id: str) -> None:
+        beats = 0
+
+        def show_life() -> None:
+            nonlocal beats
+            beats += 1
+            task.update_state(state="STARTED", meta={"beat": beats, "pid": os.getpid()})
+
+        run = WarmRun(_instance(), run_id, 2 * config.worker_memory_bytes, show_life)
+        theirs = (task.request.headers or {}).get(VERSION_HEADER)
+        if theirs != ours:
+            run.refuse(
+                f"this worker has version {ours} of ingest_pipeline, the run was sent by version "
+                f"{theirs}: start workers of the same version"
+            )
+            return
+        run.execute()
