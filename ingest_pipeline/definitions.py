@@ -22,6 +22,4 @@ def defs() -> dg.Definitions:
         resources=resources(settings()).by_name(),
         # A batch's steps are short and hand rows on: a process for each would cost 9 CPU s more.
         executor=dg.in_process_executor,
-        # The events of a run are in its log in the UI: 40 lines of each would fill the disk.
-        loggers={"console": dg.colored_console_logger.configured({"log_level": "WARNING"})},
     )

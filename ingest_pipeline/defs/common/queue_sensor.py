@@ -73,7 +73,7 @@ def queue_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=batch.id,
-                    run_config=run_config(batch),
+                    run_config=_quiet(run_config(batch)),
                     partition_key=batch.group if partitions == "day" else None,
                     tags={
                         **_tags(batch, consumer),
@@ -86,6 +86,15 @@ def queue_sensor(
         )
 
     return sensor
+
+
+def _quiet(config: dg.RunConfig) -> dg.RunConfig:
+    """The events of a run are in the UI: 40 lines of each would fill a log file."""
+    return dg.RunConfig(
+        ops=config.ops,
+        resources=config.resources,
+        loggers={"console": {"config": {"log_level": "WARNING"}}},
+    )
 
 
 def _broker_is_away(instance: dg.DagsterInstance) -> str | None:
