@@ -6,8 +6,7 @@ from concurrent.futures import Future
 from threading import Lock, Thread
 from typing import Generic, TypeVar
 
-import httpx
-
+from ingest_pipeline.api.dagster_health import dagster_part
 from ingest_pipeline.api.models import Health, Part, QueueDepth
 from ingest_pipeline.aws.resources import check_bucket
 from ingest_pipeline.local.disk import shortage
@@ -61,10 +60,7 @@ class Monitor:
         }
 
     def _ask_dagster(self) -> Part:
-        url = f"{self._system.config.ui_url}/server_info"
-        response = httpx.get(url, timeout=_SECONDS, trust_env=False)
-        version = response.raise_for_status().json()["dagster_version"]
-        return Part(ok=True, detail=f"Dagster {version}")
+        return dagster_part(self._system.config.ui_url, _SECONDS)
 
     def _ask_ffmpeg(self) -> Part:
         choice = choose_ffmpeg(self._system.config.ffmpeg)

@@ -1,5 +1,6 @@
 """The whole system as child processes: started together, watched, stopped together."""
 
+import json
 import os
 import signal
 import socket
@@ -66,6 +67,7 @@ class Supervisor:
         Raises:
             StartError: a port is in use, or a part died or did not answer in time.
         """
+        self._end_leftovers()
         self._check_ports()
         # SIGINT too: a shell starts background jobs with it ignored, and children inherit that.
         stops = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -125,6 +127,31 @@ class Supervisor:
             print("the disk has room again", file=sys.stderr)  # noqa: T201
         self._is_full = full is not None
 
+    @property
+    def _pids(self) -> Path:
+        return self.config.state / "parts.json"
+
+    def _end_leftovers(self) -> None:
+        """End what a supervisor of this home has left that was killed: it holds the ports."""
+        if not self._pids.exists():
+            return
+        left = json.loads(self._pids.read_text(encoding="utf-8"))
+        if psutil.pid_exists(left["supervisor"]) and left["supervisor"] != os.getpid():
+            return
+        for pid, begun in left["parts"]:
+            for process in _family(pid, begun):
+                _kill(process)
+        self._pids.unlink()
+
+    def _note_pids(self) -> None:
+        parts = [
+            (process.pid, psutil.Process(process.pid).create_time())
+            for process in self._running.values()
+            if process.poll() is None
+        ]
+        content = json.dumps({"supervisor": os.getpid(), "parts": parts})
+        self._pids.write_text(content, encoding="utf-8")
+
     def _check_ports(self) -> None:
         ports = {
             "INGEST_AWS_PORT": self.config.aws_port,
@@ -159,6 +186,7 @@ class Supervisor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._note_pids()
 
     def _wait_until_ready(self, part: Part) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -176,6 +204,7 @@ class Supervisor:
         for part in reversed(self.parts):
             if part.name in self._running:
                 self._reap(part)
+        self._pids.unlink(missing_ok=True)
 
     def _reap(self, part: Part) -> None:
         """End a part and whatever it started, gently first."""
@@ -185,23 +214,31 @@ class Supervisor:
             process.send_signal(signal.SIGINT)
         _gone, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
         for straggler in {*alive, *_family(process.pid)}:
-            try:
-                straggler.kill()
-            except psutil.NoSuchProcess:
-                continue
+            _kill(straggler)
         process.wait()
 
 
-def _family(session: int) -> list[psutil.Process]:
-    """The processes of a session: also those whose parents are gone."""
+def _family(session: int, begun: float = 0) -> list[psutil.Process]:
+    """The processes of a session: also those whose parents are gone.
+
+    None that began before `begun`: a pid may be another's by now.
+    """
     members = []
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) == session:
+            if os.getsid(process.pid) == session and process.create_time() >= begun:
                 members.append(process)
-        except (ProcessLookupError, PermissionError):
+        except (ProcessLookupError, PermissionError, psutil.Error):
             continue
     return members
+
+
+def _kill(process: psutil.Process) -> None:
+    try:
+        process.kill()
+        process.wait(_STOP_SECONDS)
+    except psutil.Error:
+        return
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
