@@ -28,14 +28,18 @@ class LastStep:
         self.open += [f"{each.ref.uri}: {each.reason}" for each in retries(results)]
         self._objects += len({each.ref.uri for each in results})
 
-    def materialized(self, metadata: Mapping[str, Any]) -> dg.MaterializeResult[None]:
-        """The asset's result.
+    def materialized(
+        self, metadata: Mapping[str, Any], asset_key: str | None = None
+    ) -> dg.MaterializeResult[None]:
+        """The asset's result; where a step makes several assets, that of this one.
 
         Raises:
             dg.Failure: something is to be tried again.
         """
         self.check()
-        return dg.MaterializeResult(metadata={**metadata, "messages": self._messages})
+        return dg.MaterializeResult(
+            asset_key=asset_key, metadata={**metadata, "messages": self._messages}
+        )
 
     def check(self) -> None:
         """Fail the run where something is to be tried again: its neighbours are done all the same.
