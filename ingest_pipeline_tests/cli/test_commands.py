@@ -126,6 +126,10 @@ def test_an_unknown_command_is_refused() -> None:
             ["backfill", "photos", "--from", "2026-03-01", "--to", "2026-03-02"],
             "'photos' is not one of 'objects', 'sessions'.",
         ),
+        (
+            ["backfill", "--from", "2026-03-01", "--to", "2026-03-02", "--list"],
+            "--list is for `backfill objects`: sessions are always listed",
+        ),
     ],
 )
 def test_a_mistake_in_the_arguments_is_told(arguments: list[str], problem: str) -> None:

@@ -1,14 +1,11 @@
 """What one step hands to the next: its answers."""
 
-from collections.abc import Sequence
-from typing import Any
-
 import dagster as dg
 from pydantic import PrivateAttr
 
 from ingest_pipeline.defs.common.config import objects_of_run
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
-from ingest_pipeline.pipeline.result import Result
+from ingest_pipeline.pipeline.result import Answers
 
 
 class ResultsIOManager(dg.ConfigurableIOManager):
@@ -18,14 +15,17 @@ class ResultsIOManager(dg.ConfigurableIOManager):
     """
 
     requests: dg.ResourceDependency[RequestsResource]
-    _results: dict[dg.AssetKey, Sequence[Result[Any]]] = PrivateAttr(default_factory=dict)
+    _answers: dict[dg.AssetKey, Answers] = PrivateAttr(default_factory=dict)
 
-    def handle_output(self, context: dg.OutputContext, obj: Sequence[Result[Any]]) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: Answers) -> None:
         """Keep the answers for as long as the run's process lives."""
-        self._results[context.asset_key] = obj
+        self._answers[context.asset_key] = obj
 
-    def load_input(self, context: dg.InputContext) -> Sequence[Result[Any]]:
+    def load_input(self, context: dg.InputContext) -> Answers:
         """The answers of this run, or what is on record of its objects."""
-        if context.asset_key in self._results:
-            return self._results[context.asset_key]
-        return self.requests.requests.on_record(objects_of_run(context.step_context.run_config))
+        if context.asset_key in self._answers:
+            return self._answers[context.asset_key]
+        answers = Answers(of_messages=True)
+        refs = objects_of_run(context.step_context.run_config)
+        answers.add(self.requests.requests.on_record(refs))
+        return answers

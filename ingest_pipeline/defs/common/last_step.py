@@ -17,7 +17,6 @@ class LastStep:
 
     def __init__(self, leases: LeasesResource) -> None:
         self._leases = leases.leases
-        self._objects = 0
         self._messages = 0
         self.open: list[str] = []  # what is to be tried again, each with the reason
 
@@ -26,7 +25,6 @@ class LastStep:
         results = list(results)
         self._messages += len(self._leases.acknowledge(results))
         self.open += [f"{each.ref.uri}: {each.reason}" for each in retries(results)]
-        self._objects += len({each.ref.uri for each in results})
 
     def materialized(
         self, metadata: Mapping[str, Any], asset_key: str | None = None
@@ -49,7 +47,6 @@ class LastStep:
         """
         if self.open:
             raise dg.Failure(
-                f"{len(self.open)} of {self._objects} objects are to be tried again; the first: "
-                f"{self.open[0]}",
+                f"{len(self.open)} objects are to be tried again; the first: {self.open[0]}",
                 metadata={"to be tried again": self.open[:100]},
             )

@@ -1,4 +1,4 @@
-"""The indexed objects that a run of enrichment is about, and what it answers for them."""
+"""The indexed objects that a run of enrichment is about."""
 
 from collections.abc import Iterable
 
