@@ -1,15 +1,14 @@
 """Days that are ingested again as a whole: what is left of them, whoever began."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from more_itertools import chunked
 
-from ingest_pipeline import __version__
 from ingest_pipeline.aws.objects.listing import list_newest_versions
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.rules.sources import Sources
@@ -47,7 +46,8 @@ class WholeDays:
 
     def __post_init__(self) -> None:
         """Count, once: while the run works, others ingest what arrives."""
-        settled = _outcome_in(_OPEN, "NOT {}")
+        is_open = _any_of(_OPEN)
+        settled = Condition(f"NOT {is_open.expression}", values=is_open.values)
         self.done_before = sum(self._count(day, _since(day), settled) for day in self.resumed)
         self.total = sum(self._count(*left) for left in self._left())
 
@@ -83,8 +83,10 @@ class WholeDays:
             yield day, _before(day), self._judged_by_others(_MAY_STAND)
 
     def _judged_by_others(self, outcomes: Iterable[Outcome]) -> Condition:
-        mine = "attribute_not_exists(run_id) OR run_id <> :run"
-        return _outcome_in(outcomes, f"{{}} AND ({mine})", {":run": self.run_id})
+        is_any, by_others = _any_of(outcomes), "attribute_not_exists(run_id) OR run_id <> :run"
+        return Condition(
+            f"{is_any.expression} AND ({by_others})", values={**is_any.values, ":run": self.run_id}
+        )
 
     def _count(self, day: UnfinishedDay, within: Condition, condition: Condition) -> int:
         return self.tables.count(REPORTS, BY_DAY, day.day, condition, within)
@@ -125,13 +127,13 @@ def begin(
 
     One that worked by other rules, or by another version of this package, is not gone on with.
     """
-    now = datetime.now(UTC)
-    fresh = [UnfinishedDay(day=day, began_at=now, rules=_digest(sources)) for day in days]
+    now, rules = datetime.now(UTC), _digest(sources)
+    fresh = [UnfinishedDay(day=day, began_at=now, rules=rules) for day in days]
     found = tables.get_many(UNFINISHED_DAYS, map(UNFINISHED_DAYS.key, fresh))
     resumed = {
         each.day: each
         for each in found
-        if each.rules == _digest(sources) and now - each.began_at < _RESUMED_WITHIN
+        if each.rules == rules and now - each.began_at < _RESUMED_WITHIN
     }
     begun = [resumed.get(day.day, day) for day in fresh]
     tables.put(UNFINISHED_DAYS, begun)
@@ -140,16 +142,13 @@ def begin(
 
 def _digest(sources: Sources) -> str:
     """What an object is judged by."""
-    return hashlib.sha256(f"{__version__} {sources.model_dump_json()}".encode()).hexdigest()
+    judged_by = f"{version('ingest_pipeline')} {sources.model_dump_json()}"
+    return hashlib.sha256(judged_by.encode()).hexdigest()
 
 
-def _outcome_in(
-    outcomes: Iterable[Outcome], expression: str, others: Mapping[str, str] = MappingProxyType({})
-) -> Condition:
-    """A condition of which `{}` stands for: its outcome is one of these."""
+def _any_of(outcomes: Iterable[Outcome]) -> Condition:
     values = {f":{outcome.value}": outcome.value for outcome in outcomes}
-    is_any = f"outcome IN ({', '.join(values)})"
-    return Condition(expression.format(is_any), values={**values, **others})
+    return Condition(f"outcome IN ({', '.join(values)})", values=values)
 
 
 def _since(day: UnfinishedDay) -> Condition:

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 import pytest
+from more_itertools import chunked
 
 from ingest_pipeline.media.rules.sources import Sources, load_sources
 from ingest_pipeline.pipeline.ingest.whole_days import WholeDays, begin
@@ -87,6 +88,24 @@ def test_what_this_run_has_judged_is_not_met_again_though_its_clock_is_behind(
     judged(world, day, "a.wav", run="mine", ago=HOUR)
     judged(world, day, "b.wav", ago=HOUR)
     assert left(whole) == ["b.wav"]
+
+
+def test_of_many_pages_each_is_met_once_though_judging_moves_it(world: World, day: str) -> None:
+    rows = [
+        report(outcome=Outcome.INDEXED).model_copy(
+            update={"bucket": world.bucket, "key": f"{number:04}.wav", "day": day}
+        )
+        for number in range(1_100)
+    ]
+    world.tables.put(REPORTS, rows)
+    whole = begun(world, day, run="mine")
+    met: list[str] = []
+    for refs in chunked(whole.refs(), 250):
+        met += [ref.key for ref in refs]
+        now = {"judged_at": datetime.now(UTC), "run_id": "mine"}
+        world.tables.put(REPORTS, [rows[int(ref.key[:4])].model_copy(update=now) for ref in refs])
+    assert met == [row.key for row in rows]
+    assert str(whole) == "1100 of 1100 objects"
 
 
 def test_what_arrives_meanwhile_is_done(world: World, day: str) -> None:
