@@ -1,8 +1,9 @@
 """A day of any size: everything that arrived on it ingested again, by one run in one process.
 
 All objects are valid WAVs of 1,000 bytes that were indexed before, with their previews. The memory
-is the most that the run's process ever held, its libraries included. The embedded AWS is a process
-of its own, and slows down with what its tables hold: seconds an object are compared, not seconds.
+is the most that the run's process ever held, its libraries included. What is compared is the CPU of
+that process: the embedded AWS, a process of its own, sorts the whole day anew for each thousand
+reports that are asked for, which takes it 8 s where it holds 100,000.
 """
 
 import logging
@@ -30,7 +31,7 @@ _BYTES = 1_000
 _UPLOADERS = 8
 _WRITTEN_AT_ONCE = 1_000
 _MOST_MB = 400
-_LINEAR = 1.3  # times the seconds an object of the smallest day
+_LINEAR = 1.3  # times the CPU an object of the smallest day
 
 
 def measure(sizes: Sizes) -> list[Figure]:
@@ -46,16 +47,16 @@ def measure(sizes: Sizes) -> list[Figure]:
 def _figures(
     count: int, found: dict[str, float], smallest: int, least: dict[str, float]
 ) -> list[Figure]:
-    each, least_each = found["seconds"] / count, least["seconds"] / smallest
+    each, least_each = found["cpu"] / count, least["cpu"] / smallest
     return [
         Figure(
-            f"a day of {count:,} objects against one of {smallest:,}, seconds an object",
+            f"a day of {count:,} objects against one of {smallest:,}, CPU an object",
             f"{each * 1000:.1f} ms",
             f"{least_each * 1000:.1f} ms",
             each / least_each,
             f"at most {_LINEAR}",
             each <= _LINEAR * least_each,
-            note=f"{found['seconds']:.0f} s in all, of which {found['cpu']:.0f} s CPU of the run",
+            note=f"{found['cpu']:.0f} s CPU of {found['seconds']:.0f} s in all",
         ),
         Figure(
             f"a day of {count:,} objects against one of {smallest:,}, most memory of the run",

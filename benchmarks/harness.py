@@ -56,7 +56,7 @@ class Sizes:
     large_video: int = 1_000_000_000  # bytes
     photos: int = 200  # of one run
     catalogue: int = 100_000  # objects
-    days: tuple[int, ...] = (25_000, 50_000, 100_000)  # objects that arrived on one
+    days: tuple[int, ...] = (10_000, 20_000, 40_000)  # objects that arrived on one
 
 
 QUICK = Sizes(
