@@ -29,6 +29,7 @@ SUBJECTS = (
     "video",
     "labels",
     "catalogue",
+    "days",
 )
 RESULTS = Path(__file__).with_name("results.md")
 

@@ -99,8 +99,8 @@ def _fill(config: Settings, count: int, days: int) -> None:
     unconditional = replace(ASSETS, condition=lambda _asset: None)  # nothing else writes
     for reports in chunked(_reports(count, days), _WRITTEN_AT_ONCE):
         tables.put(REPORTS, reports)
-        tables.put(unconditional, map(_asset, reports))
-        tables.put(PREVIEWS, map(_preview, reports))
+        tables.put(unconditional, map(asset_of, reports))
+        tables.put(PREVIEWS, map(preview_of, reports))
         tables.put(DAYS, [ArrivalDay(day=day) for day in {report.day for report in reports}])
 
 
@@ -125,7 +125,7 @@ def _reports(count: int, days: int) -> Iterator[Report]:
         )
 
 
-def _asset(report: Report) -> Asset:
+def asset_of(report: Report) -> Asset:
     return Asset(
         bucket=report.bucket,
         file=report.key,
@@ -137,7 +137,7 @@ def _asset(report: Report) -> Asset:
     )
 
 
-def _preview(report: Report) -> Preview:
+def preview_of(report: Report) -> Preview:
     return Preview(
         bucket=report.bucket,
         key=report.key,

@@ -25,7 +25,7 @@ from benchmarks.harness import (
     remaining,
     upload,
 )
-from benchmarks.in_process import Pipeline, take_in_waiting
+from benchmarks.in_process import Pipeline, ingest_waiting
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 from ingest_pipeline.system import System
@@ -103,6 +103,6 @@ def work(count: int, repeats: int) -> float:
     for number in range(repeats + 1):
         upload(system, f"work-{number}", count, SMALL)
         before = cpu_seconds()
-        take_in_waiting(system)
+        ingest_waiting(system)
         seconds.append(cpu_seconds() - before)
     return median(seconds[1:])

@@ -56,6 +56,7 @@ class Sizes:
     large_video: int = 1_000_000_000  # bytes
     photos: int = 200  # of one run
     catalogue: int = 100_000  # objects
+    days: tuple[int, ...] = (10_000, 20_000, 40_000)  # objects that arrived on one
 
 
 QUICK = Sizes(
@@ -68,6 +69,7 @@ QUICK = Sizes(
     sessions=30,
     photos=20,
     catalogue=2_000,
+    days=(500, 1_000),
     year=50,
     clip_seconds=6,
     large_video=100_000_000,

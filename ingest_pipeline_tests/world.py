@@ -175,7 +175,7 @@ class World:
             validator=self.wired.validator.validator(),
             rejector=self.wired.rejector.rejector(),
             follow_up=lambda _reports: None,
-        )
+        ).results
 
     def ingest_waiting(self) -> list[Report]:
         """What the sensor and its runs do, until the ingest queue is empty."""

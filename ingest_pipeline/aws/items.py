@@ -146,16 +146,21 @@ class Items:
             request["ExclusiveStartKey"] = start
         return self._read(self.dynamodb.scan, request)
 
-    def count(self, index: Index, value: str, condition: Condition) -> int:
-        """How many items of one partition meet a condition, as last written."""
-        partition = _in_partition(index, value)
+    def count(
+        self, index: Index, value: str, condition: Condition, within: Condition | None = None
+    ) -> int:
+        """How many items of one partition meet a condition, and one on the sort key.
+
+        As last written, where the partition is one of the table itself: indexes follow.
+        """
+        conditions = [_in_partition(index, value), *filter(None, [within])]
         pages = self.dynamodb.get_paginator("query").paginate(
             TableName=self.table,
-            KeyConditionExpression=partition.expression,
+            KeyConditionExpression=" AND ".join(each.expression for each in conditions),
             FilterExpression=condition.expression,
             Select="COUNT",
-            ConsistentRead=True,
-            **_named([partition, condition]),
+            **({"IndexName": index.name} if index.name else {"ConsistentRead": True}),
+            **_named([*conditions, condition]),
         )
         return sum(page["Count"] for page in pages)
 

@@ -67,11 +67,24 @@ class Tables:
             for item in self._get_batch(table, batch)
         ]
 
-    def query(self, table: Table[Row], index: Index, value: str) -> Iterator[Row]:
-        """Every row of one partition of the table or of an index, in its order."""
+    def query(
+        self,
+        table: Table[Row],
+        index: Index,
+        value: str,
+        *,
+        within: Condition | None = None,
+        condition: Condition | None = None,
+    ) -> Iterator[Row]:
+        """Every row of one partition of the table or of an index, in its order.
+
+        `within` and `condition` leave rows out as those of a page do.
+        """
         cursor: str | None = None
         while True:
-            page = self.page(table, index, value, limit=1000, cursor=cursor)
+            page = self.page(
+                table, index, value, limit=1000, cursor=cursor, within=within, condition=condition
+            )
             yield from page.rows
             if (cursor := page.cursor) is None:
                 return
@@ -128,9 +141,19 @@ class Tables:
         found = self._items(table).scan(key=key, limit=limit, cursor=cursor, condition=condition)
         return _typed(table, found)
 
-    def count(self, table: Table[Row], index: Index, value: str, condition: Condition) -> int:
-        """How many rows of one partition meet a condition, as last written."""
-        return self._items(table).count(index, value, condition)
+    def count(
+        self,
+        table: Table[Row],
+        index: Index,
+        value: str,
+        condition: Condition,
+        within: Condition | None = None,
+    ) -> int:
+        """How many rows of one partition meet a condition, and one on the sort key.
+
+        As last written, where the partition is one of the table itself.
+        """
+        return self._items(table).count(index, value, condition, within)
 
     def delete(self, table: Table[Row], key: Mapping[str, str]) -> None:
         """Delete the row under a key, if there is one."""

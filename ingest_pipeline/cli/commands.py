@@ -316,14 +316,35 @@ def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:
 @click.argument("what", type=click.Choice(["objects", "sessions"]), default="sessions")
 @click.option("--from", "first", type=click.DateTime(["%Y-%m-%d"]), required=True)
 @click.option("--to", "last", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.option(
+    "--list",
+    "list_buckets",
+    is_flag=True,
+    help="Ask the buckets, too, for objects of which no report tells.",
+)
 @click.pass_obj
-def backfill(system: System, what: str, first: datetime, last: datetime) -> None:
+def backfill(
+    system: System,
+    what: str,
+    first: datetime,
+    last: datetime,
+    list_buckets: bool,  # noqa: FBT001 - a flag of the command line
+) -> None:
     """Take in again all that arrived on these days, as a Dagster backfill; watch it.
 
-    Exits with 1 unless every run succeeds.
+    One of objects that was ended goes on where it was. Exits with 1 unless every run succeeds.
     """
+    if list_buckets and what != "objects":
+        raise click.UsageError("--list is for `backfill objects`: sessions are always listed")
     ui_url = system.config.ui_url
-    started = launch_backfill(ui_url, _BACKFILLS[what], first.date(), last.date())
+    run_config = {"ops": {"ingest_batch": {"config": {"list_buckets": True}}}}
+    started = launch_backfill(
+        ui_url,
+        _BACKFILLS[what],
+        first.date(),
+        last.date(),
+        run_config if list_buckets else None,
+    )
     click.echo(f"{ui_url}/runs/b/{started}")
     for status in watch_backfill(ui_url, started):
         runs = ", ".join(f"{n} {name}" for name, n in Counter(status.runs.values()).items())

@@ -1,7 +1,7 @@
 """Launching a Dagster backfill through the UI's API, and watching it."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -53,7 +53,13 @@ class BackfillStatus:
         return self.status == "COMPLETED_SUCCESS"
 
 
-def launch_backfill(ui_url: str, assets: list[str], first: date, last: date) -> str:
+def launch_backfill(
+    ui_url: str,
+    assets: list[str],
+    first: date,
+    last: date,
+    run_config: Mapping[str, Any] | None = None,
+) -> str:
     """Launch a backfill of Dagster assets over days, both included; its id.
 
     Raises:
@@ -64,6 +70,7 @@ def launch_backfill(ui_url: str, assets: list[str], first: date, last: date) -> 
         "assetSelection": [{"path": [name]} for name in assets],
         "partitionNames": days,
         "tags": [{"key": "dagster/from_cli", "value": "true"}],
+        "runConfigData": run_config or {},
     }
     launched = _ask(ui_url, _LAUNCH, {"params": params})["launchPartitionBackfill"]
     if launched["__typename"] != "LaunchBackfillSuccess":

@@ -5,9 +5,9 @@ object's failure is an answer like any other, so it never touches its neighbours
 a job acknowledges the messages of what is done or refused, and releases the rest.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
 
 from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.errors import ChangedError, RefusedError, TransientError
@@ -43,6 +43,25 @@ class RetryLater(Generic[Value]):
 
 
 Result = Done[Value] | Refused[Value] | RetryLater[Value]
+
+
+@dataclass
+class Answers:
+    """What a step answered, as far as the last step of its run needs it: not what was made.
+
+    A run of whole days has no message to answer for. Of its objects, which are without number, only
+    those are kept that are to be tried again.
+    """
+
+    of_messages: bool  # False: of whole days
+    objects: int = 0
+    results: list[Result[None]] = field(default_factory=list)
+
+    def add(self, results: Sequence[Result[Any]]) -> None:
+        """Take some in."""
+        self.objects += len(results)
+        kept = results if self.of_messages else retries(results)
+        self.results += [replace(each, value=None) for each in kept]
 
 
 def attempt(ref: ObjectRef, work: Callable[[], Result[Value]]) -> Result[Value]:

@@ -39,6 +39,7 @@ __all__ = [
     "Report",
     "Timestamp",
     "TranscodeJob",
+    "UnfinishedDay",
     "Verdict",
     "VideoResponse",
     "object_uri",
@@ -344,6 +345,15 @@ class ArrivalDay(Frozen):
 
     listing: str = "all"
     day: str  # `YYYY-MM-DD`
+
+
+class UnfinishedDay(Frozen):
+    """A row of `arrival_days`: all that arrived on this day is being ingested again."""
+
+    listing: str = "unfinished"  # apart from the days themselves, which every run writes anew
+    day: str  # `YYYY-MM-DD`
+    began_at: Timestamp  # what was judged since is done
+    rules: str  # by which: where they are others, the day begins anew
 
 
 def _text_or_none(found: object) -> str | None:

@@ -16,6 +16,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
     TranscodeJob,
+    UnfinishedDay,
     VideoResponse,
 )
 from ingest_pipeline.values import Frozen
@@ -211,3 +212,6 @@ IMAGE_LABELS = Table(
 )
 POSTS = Table("posts", Post, key=lambda post: {"user": post.user, "id": post.id})
 DAYS = Table("arrival_days", ArrivalDay, key=lambda day: {"listing": day.listing, "day": day.day})
+UNFINISHED_DAYS = Table(
+    DAYS.name, UnfinishedDay, key=lambda day: {"listing": day.listing, "day": day.day}
+)

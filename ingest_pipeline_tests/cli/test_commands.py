@@ -8,7 +8,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -126,6 +129,10 @@ def test_an_unknown_command_is_refused() -> None:
             ["backfill", "photos", "--from", "2026-03-01", "--to", "2026-03-02"],
             "'photos' is not one of 'objects', 'sessions'.",
         ),
+        (
+            ["backfill", "--from", "2026-03-01", "--to", "2026-03-02", "--list"],
+            "--list is for `backfill objects`: sessions are always listed",
+        ),
     ],
 )
 def test_a_mistake_in_the_arguments_is_told(arguments: list[str], problem: str) -> None:
@@ -194,6 +201,52 @@ def test_a_backfill_without_dagster_says_how_to_start_it() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"Error: Dagster at http://localhost:{port}: ")
     assert done.stderr.endswith("; is `make dev` running?\n")
+
+
+@contextmanager
+def dagster_stand_in() -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """What launches every backfill, and finds it done at once; its port and what it was asked."""
+    asked: list[dict[str, Any]] = []
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            asked.append(query["variables"])
+            launched = {"__typename": "LaunchBackfillSuccess", "backfillId": "b"}
+            done = {"__typename": "PartitionBackfill", "status": "COMPLETED_SUCCESS", "runs": []}
+            data = {"launchPartitionBackfill": launched, "partitionBackfillOrError": done}
+            body = json.dumps({"data": data}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1], asked
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("flags", "config"),
+    [([], {}), (["--list"], {"ops": {"ingest_batch": {"config": {"list_buckets": True}}}})],
+)
+def test_a_backfill_of_objects_asks_the_buckets_where_it_is_told_to(
+    flags: list[str], config: dict[str, Any]
+) -> None:
+    days = ("--from", "2026-03-01", "--to", "2026-03-02")
+    with dagster_stand_in() as (port, asked):
+        done = start("backfill", "objects", *days, *flags, INGEST_UI_PORT=str(port))
+    assert done.returncode == 0, done.stderr
+    params = asked[0]["params"]
+    assert params["runConfigData"] == config
+    assert params["partitionNames"] == ["2026-03-01", "2026-03-02"]
+    assert {"path": ["probe_report"]} in params["assetSelection"]
 
 
 # Against the embedded AWS

@@ -16,7 +16,7 @@ RANGE_END = "dagster/asset_partition_range_end"
 
 
 def objects_config(refs: Iterable[ObjectRef]) -> dict[str, object]:
-    config = dg.RunConfig(ops={"probe_report": ObjectsConfig.of(tuple(refs))})
+    config = dg.RunConfig(ops={"ingest_batch": ObjectsConfig.of(tuple(refs))})
     return {"ops": config.to_config_dict()["ops"]}  # type: ignore[no-untyped-call]
 
 
@@ -25,7 +25,7 @@ def run(
     day: str | tuple[str, str],
     refs: Sequence[ObjectRef] = (),
     *,
-    assets: Iterable[str] = (),
+    list_buckets: bool = False,
     tags: dict[str, str] | None = None,
 ) -> dg.ExecuteInProcessResult:
     """A run for a day, or for the days from the first to the last; failing is a result."""
@@ -34,12 +34,13 @@ def run(
         defs()
         .resolve_job_def("ingest_objects")
         .execute_in_process(
-            run_config=objects_config(refs) if refs else None,
+            run_config=objects_config(refs)
+            if refs
+            else {"ops": {"ingest_batch": {"config": {"list_buckets": list_buckets}}}},
             instance=instance,
             partition_key=day if isinstance(day, str) else None,
             raise_on_error=False,
             tags=days | (tags or {}),
-            asset_selection=[dg.AssetKey(name) for name in assets] or None,
         )
     )
 
@@ -95,9 +96,17 @@ def executed(
     )
 
 
+def materializations(
+    result: dg.ExecuteInProcessResult, asset: str
+) -> list[dg.AssetMaterialization]:
+    """The events of an asset, one a partition, whichever step made it."""
+    events = [event.materialization for event in result.get_asset_materialization_events()]
+    return [event for event in events if event.asset_key == dg.AssetKey(asset)]
+
+
 def metadata(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, object]:
     """What a run says of an asset that it materialized."""
-    (event,) = result.asset_materializations_for_node(asset)
+    (event,) = materializations(result, asset)
     return {
         name: value if isinstance(value, dg.TableMetadataValue) else value.value
         for name, value in event.metadata.items()

@@ -284,6 +284,7 @@ def test_a_backfill_over_three_days_is_one_run(running: RunningSystem) -> None:
             "assetSelection": [{"path": [name]} for name in ASSETS],
             "partitionNames": days,
             "tags": [],
+            "runConfigData": {"ops": {"ingest_batch": {"config": {"list_buckets": True}}}},
         },
     )["launchPartitionBackfill"]
     assert launched["__typename"] == "LaunchBackfillSuccess", launched

@@ -19,8 +19,11 @@ from ingest_pipeline_tests.system import wait_for
 LOCATION = """
 import dagster as dg
 
+class Config(dg.Config):
+    thorough: bool = False
+
 @dg.asset(partitions_def=dg.DailyPartitionsDefinition("2026-01-01"))
-def daily() -> None: ...
+def daily(config: Config) -> None: ...
 
 defs = dg.Definitions([daily])
 """
@@ -96,6 +99,16 @@ def test_both_days_and_those_between_are_asked_for(ui: Ui) -> None:
         "assetSelection": [{"path": ["daily"]}],
         "tags": [{"key": "dagster/from_cli", "value": "true"}],
     }
+
+
+def test_its_runs_are_told_their_config(ui: Ui) -> None:
+    config = {"ops": {"daily": {"config": {"thorough": True}}}}
+    told = ui.instance.get_backfill(launch_backfill(ui.url, ["daily"], FIRST, LAST, config))
+    untold = ui.instance.get_backfill(launch(ui))
+    assert told is not None
+    assert untold is not None
+    assert told.run_config == config
+    assert not untold.run_config
 
 
 def test_it_is_watched_until_it_has_succeeded(ui: Ui) -> None:

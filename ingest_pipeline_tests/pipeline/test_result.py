@@ -5,6 +5,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from ingest_pipeline.errors import ChangedError, MistakeError, RefusedError, TransientError
 from ingest_pipeline.pipeline.result import (
+    Answers,
     Done,
     Refused,
     Result,
@@ -17,6 +18,7 @@ from ingest_pipeline.pipeline.result import (
 from ingest_pipeline_tests.world import some_ref
 
 REF = some_ref("b", "k", version="v1")
+A, B, C = (some_ref("b", key, version="v1") for key in "abc")
 
 
 def raising(error: Exception) -> Callable[[], Result[str]]:
@@ -90,3 +92,17 @@ def test_values_and_what_is_to_be_tried_again_are_told_apart() -> None:
     ]
     assert values(answers) == ["done", "refused", "half"]
     assert retries(answers) == answers[3:]
+
+
+def test_of_a_batch_every_answer_is_kept_without_what_was_made() -> None:
+    answers = Answers(of_messages=True)
+    answers.add([Done(A, "a picture"), Refused(B, "no frame", "a row")])
+    answers.add([RetryLater(C, "throttled", "a row")])
+    assert answers.objects == 3
+    assert answers.results == [Done(A), Refused(B, "no frame"), RetryLater(C, "throttled")]
+
+
+def test_of_whole_days_only_those_are_kept_that_are_to_be_tried_again() -> None:
+    answers = Answers(of_messages=False)
+    answers.add([Done(A, "a picture"), Refused(B, "no frame"), RetryLater(C, "throttled")])
+    assert (answers.objects, answers.results) == (3, [RetryLater(C, "throttled")])

@@ -17,7 +17,6 @@ class LastStep:
 
     def __init__(self, leases: LeasesResource) -> None:
         self._leases = leases.leases
-        self._objects = 0
         self._messages = 0
         self.open: list[str] = []  # what is to be tried again, each with the reason
 
@@ -26,16 +25,19 @@ class LastStep:
         results = list(results)
         self._messages += len(self._leases.acknowledge(results))
         self.open += [f"{each.ref.uri}: {each.reason}" for each in retries(results)]
-        self._objects += len({each.ref.uri for each in results})
 
-    def materialized(self, metadata: Mapping[str, Any]) -> dg.MaterializeResult[None]:
-        """The asset's result.
+    def materialized(
+        self, metadata: Mapping[str, Any], asset_key: str | None = None
+    ) -> dg.MaterializeResult[None]:
+        """The asset's result; where a step makes several assets, that of this one.
 
         Raises:
             dg.Failure: something is to be tried again.
         """
         self.check()
-        return dg.MaterializeResult(metadata={**metadata, "messages": self._messages})
+        return dg.MaterializeResult(
+            asset_key=asset_key, metadata={**metadata, "messages": self._messages}
+        )
 
     def check(self) -> None:
         """Fail the run where something is to be tried again: its neighbours are done all the same.
@@ -45,7 +47,6 @@ class LastStep:
         """
         if self.open:
             raise dg.Failure(
-                f"{len(self.open)} of {self._objects} objects are to be tried again; the first: "
-                f"{self.open[0]}",
+                f"{len(self.open)} objects are to be tried again; the first: {self.open[0]}",
                 metadata={"to be tried again": self.open[:100]},
             )

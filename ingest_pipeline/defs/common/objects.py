@@ -6,9 +6,10 @@ import dagster as dg
 from more_itertools import chunked
 
 from ingest_pipeline.defs.common.config import ObjectsConfig
-from ingest_pipeline.defs.common.pages import TOGETHER
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.records.model import ObjectRef
+
+TOGETHER = 500  # objects of a page: as many as the largest usual batch
 
 
 def pages_of_objects(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingest_pipeline.aws.clients import Connection
-from ingest_pipeline.defs.common.io_managers import DynamoDBIOManager, ResultsIOManager
+from ingest_pipeline.defs.common.io_managers import ResultsIOManager
 from ingest_pipeline.defs.common.resources.aws import (
     AwsResource,
     CatalogueResource,
@@ -65,7 +65,6 @@ class Resources:
     dead_letters: DeadLettersResource
     session_bucket: SessionBucketResource
     event_db: EventDbResource
-    dynamodb_io_manager: DynamoDBIOManager
     results_io_manager: ResultsIOManager
     ingest_consumer: ConsumerResource
     delete_consumer: DeleteConsumerResource
@@ -88,7 +87,7 @@ class Resources:
             validator=self.validator.validator(run_id),
             rejector=self.rejector.rejector(),
             follow_up=self.requests.requests.follow_up,
-        )
+        ).results
 
     def by_name(self) -> dict[str, Any]:
         """What Dagster takes."""
@@ -188,7 +187,6 @@ def resources(config: Settings) -> Resources:
         dead_letters=DeadLettersResource(aws=aws, queues=[names.dead_letters for names in queues]),
         session_bucket=SessionBucketResource(aws=aws, name=config.session_bucket),
         event_db=EventDbResource(aws=aws, kind=_kind_of_event_db(config)),
-        dynamodb_io_manager=DynamoDBIOManager(aws=aws),
         results_io_manager=ResultsIOManager(requests=requests),
         ingest_consumer=ConsumerResource(**consumed(queues.ingest)),
         delete_consumer=DeleteConsumerResource(rules=rules, **consumed(queues.delete)),

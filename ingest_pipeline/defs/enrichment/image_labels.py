@@ -15,7 +15,7 @@ from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.defs.enrichment.metadata import describe_labels, labels_tally
 from ingest_pipeline.defs.enrichment.previews import GROUP
 from ingest_pipeline.pipeline.enrich.label import ImageLabelling
-from ingest_pipeline.pipeline.result import Result, retries
+from ingest_pipeline.pipeline.result import Answers, retries
 from ingest_pipeline.records.model import ImageLabels
 from ingest_pipeline.records.tables import IMAGE_LABELS
 from ingest_pipeline.settings import settings
@@ -61,13 +61,13 @@ def image_labels_by(code_version: str) -> dg.AssetsDefinition:
         """What each image shows, with what that is a kind of, and what the model said before."""
         labelling = labeler.labelling(context.run.run_id)
         tally = labels_tally()
-        results: list[Result[ImageLabels]] = []
+        answers = Answers(of_messages=bool(config.objects))
         for refs in pages_of_objects(context, config, requests):
-            results += labelling.label(refs)
+            answers.add(labelling.label(refs))
             tally.add(labelling.rows(refs))
         described = describe_labels(tally, context.run.run_id, _picture(labelling, tally.first))
-        yield dg.MaterializeResult(value=results, metadata=described)
-        failed = [f"{each.ref.uri}: {each.reason}" for each in retries(results)]
+        yield dg.MaterializeResult(value=answers, metadata=described)
+        failed = [f"{each.ref.uri}: {each.reason}" for each in retries(answers.results)]
         yield dg.AssetCheckResult(check_name=_CHECK, passed=not failed, metadata={"failed": failed})
 
     return image_labels

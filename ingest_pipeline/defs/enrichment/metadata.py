@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ingest_pipeline.defs.common.metadata import Metadata, links, table
-from ingest_pipeline.defs.common.pages import Tally
+from ingest_pipeline.defs.common.tally import Tally
 from ingest_pipeline.media.model import Label
 from ingest_pipeline.records.model import ImageLabels, Preview
 

@@ -15,7 +15,7 @@ from ingest_pipeline.defs.common.resources.aws import AwsResource, CatalogueReso
 from ingest_pipeline.defs.common.resources.enrich import PreviewerResource, RequestsResource
 from ingest_pipeline.defs.common.resources.queues import LeasesResource
 from ingest_pipeline.defs.enrichment.metadata import describe_previews, preview_tally
-from ingest_pipeline.pipeline.result import Result, retries, values
+from ingest_pipeline.pipeline.result import Answers, retries, values
 from ingest_pipeline.records.model import Preview
 from ingest_pipeline.records.tables import PREVIEWS
 
@@ -53,16 +53,16 @@ def previews(
     """A small picture of each object: waveform, poster and strip of frames, or thumbnail."""
     makes = previewer.previewer(context.run.run_id)
     tally = preview_tally()
-    results: list[Result[Preview]] = []
+    answers = Answers(of_messages=bool(config.objects))
     for refs in pages_of_objects(context, config, requests):
-        answers = makes.preview(refs)
-        tally.add(values(answers))
-        results += answers
+        results = makes.preview(refs)
+        tally.add(values(results))
+        answers.add(results)
     yield dg.MaterializeResult(
-        value=results,
+        value=answers,
         metadata=describe_previews(tally, _pictures(aws, tally.first), catalogue.url),
     )
-    failed = [f"{each.ref.uri}: {each.reason}" for each in retries(results)]
+    failed = [f"{each.ref.uri}: {each.reason}" for each in retries(answers.results)]
     yield dg.AssetCheckResult(
         check_name="every_object_has_its_preview",
         passed=not failed,
@@ -79,7 +79,7 @@ def previews(
     code_version="1",
 )
 def enrichment_receipts(
-    enrichment_leases: LeasesResource, previews: list[Any], image_labels: list[Any]
+    enrichment_leases: LeasesResource, previews: Answers, image_labels: Answers
 ) -> dg.MaterializeResult[None]:
     """The messages that asked for enrichment, gone once all of it is on record.
 
@@ -87,8 +87,8 @@ def enrichment_receipts(
     comes again.
     """
     last_step = LastStep(enrichment_leases)
-    last_step.acknowledge([*previews, *image_labels])
-    return last_step.materialized({"objects": len(previews)})
+    last_step.acknowledge([*previews.results, *image_labels.results])
+    return last_step.materialized({"objects": previews.objects})
 
 
 def _pictures(aws: AwsResource, made: Sequence[Preview]) -> list[tuple[Preview, str]]:

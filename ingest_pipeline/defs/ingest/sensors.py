@@ -16,7 +16,7 @@ def sensors() -> dg.Definitions:
                 consumer="ingest_consumer",
                 description="Starts a run for each batch of objects that arrived in the sources' "
                 "buckets.",
-                run_config=objects_config("probe_report"),
+                run_config=objects_config("ingest_batch"),
             ),
             queue_sensor(
                 "delete_objects_sensor",

@@ -15,9 +15,9 @@ from ingest_pipeline.defs.common.resources.aws import AwsResource, CatalogueReso
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.queues import LeasesResource
 from ingest_pipeline.defs.common.resources.transcode import TranscoderResource
-from ingest_pipeline.defs.renditions.metadata import describe_renditions
+from ingest_pipeline.defs.renditions.metadata import TranscodingTally, describe_renditions
 from ingest_pipeline.pipeline.enrich.transcode import wrong_renditions
-from ingest_pipeline.pipeline.result import values
+from ingest_pipeline.pipeline.result import Answers
 from ingest_pipeline.records.model import Rendition
 from ingest_pipeline.records.tables import RENDITIONS
 
@@ -58,17 +58,19 @@ def renditions(
     Where a service transcodes, a run submits the job, and another one publishes what it made.
     """
     transcodes = transcoder.transcoder(context.run.run_id)
-    results = [
-        transcodes.transcode(ref, context.log.info)
-        for refs in pages_of_objects(context, config, requests)
-        for ref in refs
-    ]
-    done = values(results)
-    made = [rendition for each in done for rendition in each.made]
+    answers, tally = Answers(of_messages=bool(config.objects)), TranscodingTally()
+    wrong: list[str] = []
+    for refs in pages_of_objects(context, config, requests):
+        for ref in refs:
+            result = transcodes.transcode(ref, context.log.info)
+            answers.add([result])
+            if result.value:
+                tally.add(result.value)
+                wrong += wrong_renditions(aws.s3, result.value.made)
+    made = [rendition for each in tally.first for rendition in each.made]
     yield dg.MaterializeResult(
-        value=results, metadata=describe_renditions(done, _picture(aws, made), catalogue.url)
+        value=answers, metadata=describe_renditions(tally, _picture(aws, made), catalogue.url)
     )
-    wrong = wrong_renditions(aws.s3, made)
     yield dg.AssetCheckResult(
         check_name="every_rendition_stands", passed=not wrong, metadata={"wrong": wrong}
     )
@@ -83,12 +85,12 @@ def renditions(
     code_version="1",
 )
 def transcode_receipts(
-    transcode_leases: LeasesResource, renditions: list[Any], previews: list[Any]
+    transcode_leases: LeasesResource, renditions: Answers, previews: Answers
 ) -> dg.MaterializeResult[None]:
     """The messages that asked for renditions, gone once these and their previews are on record."""
     last_step = LastStep(transcode_leases)
-    last_step.acknowledge([*renditions, *previews])
-    return last_step.materialized({"objects": len(renditions)})
+    last_step.acknowledge([*renditions.results, *previews.results])
+    return last_step.materialized({"objects": renditions.objects})
 
 
 def _picture(aws: AwsResource, made: list[Rendition]) -> str | None:

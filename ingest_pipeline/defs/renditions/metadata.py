@@ -1,6 +1,7 @@
 """What the UI shows of renditions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from urllib.parse import quote, urlencode
 
 import dagster as dg
@@ -11,26 +12,42 @@ from ingest_pipeline.pipeline.enrich.transcode import Transcoding
 from ingest_pipeline.records.model import Rendition
 
 
+@dataclass
+class TranscodingTally:
+    """What is kept of videos that are too many to keep."""
+
+    made: int = 0  # renditions
+    rows: int = 0  # of the table of all
+    first: list[Transcoding] = field(default_factory=list)  # of which something was made
+    submitted: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, done: Transcoding) -> None:
+        """Take a video in."""
+        self.made += len(done.made)
+        if done.made:
+            self.rows += 1 + len(done.made)
+            self.first += [done][: SHOWN - len(self.first)]
+        if len(self.submitted) < SHOWN:
+            self.submitted += [f"{job.uri}: {job.job_id or 'asked for again'}" for job in done.jobs]
+        if len(self.failed) < SHOWN:
+            self.failed += [
+                f"{done.source.uri}: {each.preset}: {each.words}" for each in done.failures
+            ]
+
+
 def describe_renditions(
-    done: Sequence[Transcoding], poster: str | None, catalogue_url: str
+    tally: TranscodingTally, poster: str | None, catalogue_url: str
 ) -> Metadata:
     """Each video before and after, a picture, and links that play what was made."""
     columns = ("video", "preset", "size", "pixels", "seconds", "picture", "sound", "kbit/s", "took")
-    made = [rendition for each in done for rendition in each.made]
-    jobs = [job for each in done for job in each.jobs]
-    failures = [
-        f"{each.source.uri}: {failure.preset}: {failure.words}"
-        for each in done
-        for failure in each.failures
-    ]
+    made = [rendition for each in tally.first for rendition in each.made]
     described: dict[str, dg.MetadataValue] = {
-        "renditions": dg.MetadataValue.int(len(made)),
-        "dagster/row_count": dg.MetadataValue.int(len(made)),
-        "table": table(columns, [row for each in done if each.made for row in _rows(each)]),
-        "submitted": dg.MetadataValue.json(
-            [f"{job.uri}: {job.job_id or 'asked for again'}" for job in jobs]
-        ),
-        "failed": dg.MetadataValue.json(failures[:SHOWN]),
+        "renditions": dg.MetadataValue.int(tally.made),
+        "dagster/row_count": dg.MetadataValue.int(tally.made),
+        "table": table(columns, [row for each in tally.first for row in _rows(each)], tally.rows),
+        "submitted": dg.MetadataValue.json(tally.submitted),
+        "failed": dg.MetadataValue.json(tally.failed),
     }
     if made:
         links = [f"[{literal(each.key)}]({_playing(each, catalogue_url)})" for each in made[:SHOWN]]

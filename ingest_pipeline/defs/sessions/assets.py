@@ -22,6 +22,7 @@ from ingest_pipeline.defs.sessions.metadata import (
     describe_ingested_sessions,
 )
 from ingest_pipeline.pipeline.ingest.pipeline import ingest
+from ingest_pipeline.pipeline.result import Answers
 from ingest_pipeline.pipeline.sessions import SessionIngest, missing_events, results
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
@@ -176,9 +177,11 @@ def session_assets(
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"number": len(missing_files), "the first": missing_files[:20]},
     )
+    answers = Answers(of_messages=True)
+    answers.add(results(report))
     yield dg.MaterializeResult(
         asset_key="session_events",
-        value=results(report),
+        value=answers,
         metadata=describe_ingested_sessions(report),
     )
     yield dg.AssetCheckResult(
@@ -198,12 +201,12 @@ def session_assets(
     code_version="1",
 )
 def session_receipts(
-    session_leases: LeasesResource, session_events: list[Any]
+    session_leases: LeasesResource, session_events: Answers
 ) -> dg.MaterializeResult[None]:
     """The messages that told of reports, gone once what became of their sessions is on record."""
     last_step = LastStep(session_leases)
-    last_step.acknowledge(session_events)
-    return last_step.materialized({"sessions": len(session_events)})
+    last_step.acknowledge(session_events.results)
+    return last_step.materialized({"sessions": session_events.objects})
 
 
 def _timeframe(days: list[str]) -> Timeframe:

@@ -13,15 +13,10 @@ def finalize(
 
     `assets` is the index as it stands after this batch wrote to it. A valid version is superseded
     only where the index shows what took its place: one that the index does not know yet belongs to
-    a run that is still at work, and stays pending. `rejected` may hold other reports of the day
-    beside: a run that is repeated from here reads back all.
+    a run that is still at work, and stays pending.
     """
     standing = {(asset.bucket, asset.file): asset for asset in assets}
-    dealt_with = {
-        (report.uri, report.version): report
-        for report in rejected
-        if report.verdict is Verdict.REJECTED
-    }
+    dealt_with = {(report.uri, report.version): report for report in rejected}
     return [
         _answer(
             dealt_with.get((report.uri, report.version))

@@ -181,7 +181,9 @@ def _decided(report: Report, known: Report | None) -> Report:
     if known is None:
         return report
     # The upload's own event had it: who looks again, or tells of the end, has another or none.
-    report = report.model_copy(update={"sequencer": known.sequencer or report.sequencer})
+    # It arrived when its event says: of a long upload S3 tells when it began, maybe the day before.
+    first_told = {"sequencer": known.sequencer or report.sequencer, "day": known.day}
+    report = report.model_copy(update=first_told)
     if report.outcome is Outcome.DELETED:
         return report
     if known.outcome is Outcome.DELETING:

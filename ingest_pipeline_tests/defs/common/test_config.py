@@ -19,7 +19,7 @@ def test_what_a_config_names_is_what_it_was_made_of() -> None:
 
 def test_a_run_is_about_the_objects_of_whichever_step_is_told_them() -> None:
     assert objects_of_run(objects_config(REFS)) == list(REFS)
-    only = {"ops": {"without": {}, "with": objects_config(REFS)["ops"]["probe_report"]}}  # type: ignore[index]
+    only = {"ops": {"without": {}, "with": objects_config(REFS)["ops"]["ingest_batch"]}}  # type: ignore[index]
     assert objects_of_run(only) == list(REFS)
 
 

@@ -71,7 +71,7 @@ def test_done_and_refused_go_and_the_rest_comes_again(
     result = run(world, batch, answer)
     assert not result.success
     assert failure(result) == (
-        f"1 of 3 objects are to be tried again; the first: {later.uri}: throttled"
+        f"1 objects are to be tried again; the first: {later.uri}: throttled"
     )
     assert bodies(world.system.queues.ingest.queue) == [ingest_body(later)]
 
@@ -114,4 +114,4 @@ def test_a_last_step_that_fails_materializes_nothing(
         last_step.acknowledge([RetryLater(ref, "later") for ref in refs])
         last_step.materialized({})
 
-    assert failure(run(world, batch, answer)).startswith("3 of 3 objects")
+    assert failure(run(world, batch, answer)).startswith("3 objects are")

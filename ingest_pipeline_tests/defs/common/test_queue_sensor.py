@@ -44,11 +44,11 @@ def test_a_run_is_asked_for_by_day_with_its_objects_and_its_batch(
     assert row is not None
     assert len(row.receipts) == 4
     assert (request.run_key, request.partition_key) == (batch, refs[0].day)
-    objects = request.run_config["ops"]["probe_report"]["config"]["objects"]
+    objects = request.run_config["ops"]["ingest_batch"]["config"]["objects"]
     assert sorted(each["key"] for each in objects) == [ref.key for ref in refs]
     named = {ref.key: objects_config([ref]) for ref in refs}
     for each in objects:
-        assert {"ops": {"probe_report": {"config": {"objects": [each]}}}} == named[each["key"]]
+        assert {"ops": {"ingest_batch": {"config": {"objects": [each]}}}} == named[each["key"]]
     assert request.tags["ingest/objects"] == "4"
     assert request.tags["ingest/files"].count(".wav") == 3
 

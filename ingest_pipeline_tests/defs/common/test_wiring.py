@@ -38,7 +38,7 @@ def test_the_ui_shows_typed_and_described_fields_of_every_resource() -> None:
         assert [each for each, told in fields.items() if not told.description] == [], name
         composed |= {name} if not fields else set()
     # These have nothing of their own to be set: they only bring others together.
-    assert composed == {"deleter", "dynamodb_io_manager", "results_io_manager"}
+    assert composed == {"deleter", "results_io_manager"}
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,16 @@
 from datetime import UTC, datetime
 
 from ingest_pipeline.defs.ingest.metadata import (
+    IngestTally,
     asset_tally,
     describe_assets,
     describe_reports,
+    describe_rows,
     report_tally,
 )
 from ingest_pipeline.media.model import Reason
+from ingest_pipeline.pipeline.ingest.pipeline import Ingested
+from ingest_pipeline.pipeline.result import Done, Refused
 from ingest_pipeline.records.model import Asset, Outcome, Report, Verdict
 from ingest_pipeline_tests.defs.runs import records
 
@@ -59,3 +63,34 @@ def test_rows_into_the_index_and_out_of_it_are_told_apart() -> None:
     tally.add([row, row, row.model_copy(update={"deleted_at": NOON})])
     shown = describe_assets(tally)
     assert (shown["valid"].value, shown["taken out"].value) == (2, 1)
+
+
+def test_what_a_run_ingested_adds_up_step_by_step() -> None:
+    judged = report("a.wav", Verdict.VALID, Outcome.PENDING)
+    removed = report("b.wav", Verdict.REJECTED, Outcome.REJECTED)
+    tally = IngestTally()
+    for _ in range(2):
+        tally.add(
+            Ingested(
+                judged=[judged, removed],
+                judged_rows=1,
+                indexed=[],
+                indexed_rows=0,
+                rejected=[removed],
+                results=[
+                    Done(judged.ref, judged.becomes(Outcome.INDEXED)),
+                    Refused(removed.ref, "", removed),
+                ],
+            )
+        )
+    steps = (tally.judged, tally.indexed, tally.rejected, tally.outcomes)
+    assert [each.rows for each in steps] == [4, 0, 2, 4]
+    assert tally.outcomes.counts["outcome"] == {"indexed": 2, "rejected": 2}
+    assert (tally.judged_rows, tally.indexed_rows) == (2, 0)
+    assert tally.wrongly_removed == ["s3://b/b.wav"] * 2, "there is no broken rule on record"
+
+
+def test_rows_that_were_written_and_those_that_gave_way_are_told() -> None:
+    shown = describe_rows(3, 5)
+    told = {name: value.value for name, value in shown.items()}
+    assert told == {"dagster/row_count": 3, "rows written": 3, "rows that gave way": 2}

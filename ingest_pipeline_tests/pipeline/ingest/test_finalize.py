@@ -49,10 +49,6 @@ def test_a_rejected_version_that_was_not_dealt_with_stays_open() -> None:
     assert settled(report(Verdict.REJECTED), [], [other]) is Outcome.PENDING
 
 
-def test_other_reports_of_the_day_beside_the_rejected_change_nothing() -> None:
-    assert settled(report(), [asset()], [report()]) is Outcome.INDEXED
-
-
 @pytest.mark.parametrize("found", [unread(outcome) for outcome in Outcome])
 def test_what_was_not_judged_keeps_its_outcome(found: Report) -> None:
     assert values(finalize([found], [asset()], [])) == [found]

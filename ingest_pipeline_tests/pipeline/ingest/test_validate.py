@@ -304,3 +304,15 @@ def test_what_was_restored_stays_marked_and_is_not_rejected(world: World, conten
     assert again.verdict is report.verdict
     expected = Outcome.PENDING if report.verdict is Verdict.VALID else Outcome.KEPT
     assert again.outcome is expected
+
+
+def test_an_object_stays_one_of_the_day_that_its_event_told(world: World) -> None:
+    uploaded = world.put("a.wav", wavs.valid())
+    ref = uploaded.model_copy(update={"arrived": uploaded.arrived + timedelta(days=1)})
+    first = only(world.ingest([ref]))
+    again = only(world.ingest([first.ref]))
+    assert first.ref.day == uploaded.day, "S3 says when a long upload began"
+    assert first.day == again.day == ref.day
+    row = world.asset("a.wav")
+    assert row is not None
+    assert row.day == ref.day

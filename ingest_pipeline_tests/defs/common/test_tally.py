@@ -1,6 +1,5 @@
-from collections.abc import Iterator
-
-from ingest_pipeline.defs.common.pages import SHOWN, ReportPages, Tally
+from ingest_pipeline.defs.common.metadata import SHOWN
+from ingest_pipeline.defs.common.tally import Tally
 from ingest_pipeline.values import Frozen
 
 
@@ -41,20 +40,3 @@ def test_tallies_share_nothing() -> None:
     one.add(rows(0, 3))
     other: Tally[Row] = Tally(count_by=("name",))
     assert (other.rows, other.first, other.counts) == (0, [], {})
-
-
-def test_a_page_is_read_when_its_turn_comes_and_again_for_each_reader() -> None:
-    read: list[int] = []
-
-    def pages() -> Iterator[list[object]]:
-        for number in range(3):
-            read.append(number)
-            yield [number]
-
-    found = ReportPages(pages, lambda _refs: [])  # type: ignore[arg-type]
-    assert read == []
-    first = iter(found)
-    next(first)
-    assert read == [0]
-    assert len(list(found)) == 3
-    assert read == [0, 0, 1, 2]
