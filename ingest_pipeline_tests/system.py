@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ VISIBILITY_SECONDS = 20  # a killed run's messages come again after so long, not
 class RunningSystem:
     """`ingest-pipeline dev` with its own home and ports; ALICE may log in."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, variables: Mapping[str, str] | None = None) -> None:
+        self._variables = dict(variables or {})
         self.settings = Settings(
             home=home,
             aws_port=free_port(),
@@ -57,6 +58,7 @@ class RunningSystem:
         return inherited | {
             "INGEST_VISIBILITY_SECONDS": str(VISIBILITY_SECONDS),
             "INGEST_BASIC_USERS": str(self._users),
+            **self._variables,
         }
 
     @property
@@ -156,6 +158,22 @@ class RunningSystem:
         """Whether something stands at the key."""
         listed = self.system.clients.s3.list_objects_v2(Bucket=bucket, Prefix=key)
         return any(entry["Key"] == key for entry in listed.get("Contents", []))
+
+    def runs(self, *statuses: str, job: str = "ingest_objects") -> list[dict[str, Any]]:
+        """The runs of a job in these states, newest first; none while Dagster is away."""
+        query = """query($filter: RunsFilter) { runsOrError(filter: $filter) {
+          ... on Runs { results { id status tags { key value } } } } }"""
+        try:
+            found = self.graphql(query, filter={"pipelineName": job, "statuses": list(statuses)})
+        except httpx.TransportError:
+            return []
+        results: list[dict[str, Any]] = found["runsOrError"]["results"]
+        return results
+
+    def status(self, run_id: str) -> str:
+        """Of a run."""
+        query = "query($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"
+        return str(self.graphql(query, id=run_id)["runOrError"]["status"])
 
     def graphql(self, query: str, **variables: object) -> Any:
         """Ask the Dagster UI's API."""

@@ -18,6 +18,7 @@ from dagster._core.storage.event_log.sqlite.consolidated_sqlite_event_log import
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from filelock import FileLock
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 _BUSY_SECONDS = 60  # that a writer waits for the others
@@ -87,9 +88,11 @@ class OpenSqliteStorage(DagsterStorage, ConfigurableClass):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         folder = Path(base_dir)
         self._inst_data = inst_data
-        self._runs = _Runs.from_local(str(folder / "history"))
-        self._events = _Events(str(folder / "history"))
-        self._schedules = _Schedules.from_local(str(folder / "schedules"))
+        # Two processes that start together would both make the tables, and one would fail.
+        with FileLock(folder / "made.lock"):
+            self._runs = _Runs.from_local(str(folder / "history"))
+            self._events = _Events(str(folder / "history"))
+            self._schedules = _Schedules.from_local(str(folder / "schedules"))
         super().__init__()
 
     @property

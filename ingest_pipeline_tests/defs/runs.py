@@ -7,6 +7,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectsConfig
+from ingest_pipeline.defs.common.resources.queues import BATCH_TAG
 from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.settings import settings
@@ -142,6 +143,8 @@ def requests(
     return list(tick(instance, name).run_requests or [])
 
 
-def wait_to_start(instance: dg.DagsterInstance, job: str) -> None:
+def wait_to_start(instance: dg.DagsterInstance, job: str, consumer: str) -> None:
+    """Have a run wait that this consumer's sensor asked for."""
     definition = defs().resolve_job_def(job)
-    instance.create_run_for_job(definition, status=dg.DagsterRunStatus.NOT_STARTED)
+    tags = {"ingest/consumer": consumer, BATCH_TAG: "none"}
+    instance.create_run_for_job(definition, status=dg.DagsterRunStatus.NOT_STARTED, tags=tags)

@@ -94,8 +94,8 @@ def test_messages_stay_in_the_queue_while_enough_runs_wait_to_start(
 ) -> None:
     our_world.send(some_ref(our_world.bucket, "a.wav"))
     for _ in range(settings().max_queued_runs):
-        wait_to_start(instance, "ingest_objects")
-    assert tick(instance).skip_message == "2 runs wait to start: messages stay in SQS meanwhile"
+        wait_to_start(instance, "ingest_objects", "ingest_consumer")
+    assert tick(instance).skip_message == "4 runs wait to start: messages stay in SQS meanwhile"
     assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=1, in_flight=0)
 
 
@@ -144,7 +144,7 @@ def test_batches_of_repeated_messages_grow_with_every_run_that_went_well(
 def test_runs_of_the_other_job_do_not_count(our_world: World, instance: dg.DagsterInstance) -> None:
     our_world.send(some_ref(our_world.bucket, "a.wav"))
     for _ in range(settings().max_queued_runs):
-        wait_to_start(instance, "delete_objects")
+        wait_to_start(instance, "delete_objects", "delete_consumer")
     assert len(requests(instance)) == 1
 
 
@@ -154,7 +154,8 @@ def test_a_tick_takes_no_more_than_free_runs_can_work_on(
     monkeypatch.setenv("INGEST_MAX_OBJECTS_PER_RUN", "10")
     settings.cache_clear()
     our_world.send(*(some_ref(our_world.bucket, f"{n}.wav") for n in range(50)))
-    wait_to_start(instance, "ingest_objects")
+    for _ in range(settings().max_queued_runs - 1):
+        wait_to_start(instance, "ingest_objects", "ingest_consumer")
     assert len(requests(instance)) == 1
     assert our_world.system.queues.ingest.queue.depth() == Depth(waiting=40, in_flight=10)
 
