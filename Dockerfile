@@ -1,13 +1,13 @@
 # The Dagster code location; any other command runs in the same image, for instance
-#   dagster api grpc --host 0.0.0.0 --port 4000 --module-name ingest_pipeline.definitions
-#   dagster-daemon run --workspace /app/workspace.yaml
-#   dagster-webserver --host 0.0.0.0 --workspace /app/workspace.yaml
+#   ingest-pipeline worker
+#   dagster-daemon run --workspace /app/workspace.services.yaml
+#   dagster-webserver --host 0.0.0.0 --workspace /app/workspace.services.yaml
 #   dagster job execute --module-name ingest_pipeline.definitions --job ingest_sessions
 #   python -m ingest_pipeline.api
 #   ingest-pipeline sessions list
 # Settings and credentials come with the container: variables, roles, mounted files. Whatever opens
-# the Dagster instance wants DAGSTER_LOG_BUCKET, the bucket for the logs of runs. The health check is
-# the code location's: other commands are run with --no-healthcheck, or one of their own.
+# the Dagster instance wants the variables that infra/dagster.yaml lists. The health check is the code
+# location's: other commands are run with --no-healthcheck, or one of their own.
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_NO_CACHE_DIR=1
@@ -15,8 +15,10 @@ RUN python -m venv /venv
 WORKDIR /app
 COPY requirements.runtime.lock.txt ./
 RUN /venv/bin/pip install --require-hashes --no-deps -r requirements.runtime.lock.txt
-# The instance of a deployment: `ingest-pipeline dev` copies it from here, too.
-COPY infra/dagster.yaml LICENSE pyproject.toml README.md workspace.yaml ./
+# The instance of a deployment and its other choice, what daemon and web server load beside a code
+# server, and what infra/service.yaml starts every command with.
+COPY infra/dagster.yaml infra/dagster.ecs.yaml infra/workspace.services.yaml infra/entrypoint.sh ./
+COPY LICENSE pyproject.toml README.md workspace.yaml ./
 COPY ingest_pipeline ingest_pipeline
 # In place, as in a checkout: settings and rules are found beside the package.
 RUN /venv/bin/pip install --no-deps --no-build-isolation --editable . \

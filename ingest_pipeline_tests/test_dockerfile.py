@@ -8,17 +8,23 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from ssl import CERT_REQUIRED
 from typing import Any
 
-from ingest_pipeline.settings import PROJECT_ROOT
+from celery import Celery
+from kombu import Connection
+
+from ingest_pipeline.settings import PROJECT_ROOT, Settings
 from ingest_pipeline_tests.embedded import free_port
 from ingest_pipeline_tests.system import wait_for
 
 DOCKERFILE = PROJECT_ROOT / "Dockerfile"
+INFRA = PROJECT_ROOT / "infra"
 RUNTIME_LOCK = "requirements.runtime.lock.txt"
 LAPTOP_LOCK = "requirements.laptop.lock.txt"
 WHOLE_LOCK = "requirements.lock.txt"
-IMAGE_EXTRAS, LAPTOP_EXTRAS = ("labels", "mysql", "postgresql"), ("embedded", "parquet")
+IMAGE_EXTRAS = ("labels", "mysql", "postgresql", "redis", "sqs")
+LAPTOP_EXTRAS = ("embedded", "parquet")
 BIN = Path(sys.executable).parent
 
 
@@ -176,6 +182,61 @@ def test_settings_and_instance_are_found_beside_the_package(tmp_path: Path) -> N
         check=True,
     )
     assert done.stdout.split() == [str(tmp_path / "app"), "True", "True", "True", "True"]
+
+
+def entered(tmp_path: Path, *command: str, **variables: str) -> str:
+    """What a command prints that the entry point starts."""
+    home = tmp_path / "state"
+    (home / "dagster").mkdir(parents=True, exist_ok=True)
+    environment = {"PATH": os.environ["PATH"], "INGEST_HOME": str(home)}
+    done = subprocess.run(
+        ["sh", INFRA / "entrypoint.sh", *command],
+        env={**environment, "DAGSTER_HOME": str(home / "dagster"), **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def test_secrets_in_variables_become_files_that_only_we_can_read(tmp_path: Path) -> None:
+    secrets = {
+        "SOURCES": ("sources.toml", "INGEST_SOURCES"),
+        "EVENT_DB": ("event-db", "INGEST_EVENT_DB_FILE"),
+        "USERS": ("users", "INGEST_BASIC_USERS"),
+        "TOKEN_KEY": ("token-key", "INGEST_JWT_KEY_FILE"),
+    }
+    values = {name: f'"of $HOME", {name}\nand more\n' for name in secrets}
+    told = dict(
+        line.split("=", 1)
+        for line in entered(tmp_path, "env", **values).splitlines()
+        if line.startswith("INGEST_")
+    )
+    for name, (file, setting) in secrets.items():
+        path = tmp_path / "state" / file
+        assert path.read_text() == values[name]
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert told[setting] == str(path)
+        assert setting.removeprefix("INGEST_").lower() in Settings.model_fields
+
+
+def test_a_commands_own_environment_has_no_such_secret_and_what_is_not_given_is_not_set(
+    tmp_path: Path,
+) -> None:
+    assert "word" not in entered(tmp_path, "env", SOURCES="word", TOKEN_KEY="word")
+    assert "INGEST_BASIC_USERS" not in entered(tmp_path, "env")
+    assert entered(tmp_path, "printf", "%s|", "a b", "$c") == "a b|$c|"
+
+
+def test_the_brokers_password_goes_into_its_url(tmp_path: Path) -> None:
+    given = {"BROKER_HOST": "redis.example.com", "BROKER_PASSWORD": "word"}
+    url = entered(tmp_path, "sh", "-c", 'printf %s "$INGEST_WORKERS"', **given)
+    assert Settings(workers=url).workers == url
+    found = Connection(url)
+    assert (found.hostname, found.port, found.password) == ("redis.example.com", 6379, "word")
+    assert found.ssl == {"ssl_cert_reqs": CERT_REQUIRED}
+    assert Celery(broker=url, backend=url).backend.connparams["ssl_cert_reqs"] is CERT_REQUIRED
+    assert "BROKER_PASSWORD" not in entered(tmp_path, "env", **given)
 
 
 def command(name: str, port: int) -> list[str]:
