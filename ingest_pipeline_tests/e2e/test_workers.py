@@ -10,7 +10,6 @@ import pytest
 
 from ingest_pipeline.media.video.program import choose_ffmpeg
 from ingest_pipeline.records.model import Outcome
-from ingest_pipeline.records.tables import RENDITIONS
 from ingest_pipeline_tests.media.riff import data, fmt, riff
 from ingest_pipeline_tests.system import RunningSystem, wait_for
 
@@ -120,12 +119,7 @@ def started(running: RunningSystem, job: str) -> str:
 
 
 def stored(running: RunningSystem) -> bool:
-    found = running.system.clients.s3.list_objects_v2(
-        Bucket=running.settings.rendition_bucket, Prefix="output/web/clip.mp4"
-    )
-    assert found.get("KeyCount", 0) <= 1
-    rows = running.system.tables.scan(RENDITIONS)
-    return any(row.key == "clip.mp4" for row in rows)
+    return running.stands("output/web/clip.mp4", running.settings.rendition_bucket)
 
 
 def clip(folder: Path, seconds: int) -> bytes:
