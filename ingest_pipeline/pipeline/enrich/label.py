@@ -14,8 +14,8 @@ from ingest_pipeline.aws.objects.versions import open_version
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.image.reader import (
     ImageError,
-    ImageReader,
     Picture,
+    warm_reader,
 )
 from ingest_pipeline.media.labels.labeler import (
     Answer,
@@ -113,8 +113,7 @@ class ImageLabelling:
         for report in self.tables.get_many(REPORTS, keys):
             if (report.size or 0) <= _PICTURE_BYTES:
                 try:
-                    with ImageReader() as reader:
-                        return reader.thumbnail(_Image(self.s3, report).content(), _PICTURE_BOX)
+                    return warm_reader().thumbnail(_Image(self.s3, report).content(), _PICTURE_BOX)
                 except (ImageUnavailableError, ImageError):
                     return None
         return None
