@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest_pipeline.media.image.reader import warm_reader
 from ingest_pipeline_tests.browser import Browser, Tab, chromium, opened_tab
 from ingest_pipeline_tests.embedded import EmbeddedAws
 from ingest_pipeline_tests.sessions.servers import MISSING
@@ -21,6 +22,13 @@ def embedded_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedA
         yield aws
     finally:
         aws.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_child_stays() -> Iterator[None]:
+    """The process of the tests serves many of them, some of which count its children."""
+    yield
+    warm_reader().close()
 
 
 @pytest.fixture

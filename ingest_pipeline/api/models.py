@@ -10,6 +10,7 @@ from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.records.model import (
     Asset,
     Outcome,
+    PhotoStatus,
     Report,
 )
 from ingest_pipeline.values import Timestamp
@@ -152,6 +153,11 @@ class PublicPost(BaseModel):
         "tell a post that waits for its image."
     )
     label: list[str] | None = Field(description="The same, as the written contract names it.")
+    status: PhotoStatus = Field(
+        description="Of the photo uploaded last: `awaiting` (none has come so far), `valid`, "
+        "`refused`."
+    )
+    reason: str | None = Field(description="Why it was refused; null where it was not.")
 
 
 class NewPhoto(BaseModel):

@@ -19,7 +19,7 @@ from ingest_pipeline.catalogue.posts import (
     Posts,
     Upload,
 )
-from ingest_pipeline.records.model import Post
+from ingest_pipeline.records.model import PhotoStatus, Post
 
 # To pages of any origin: the web client lies elsewhere. Who asks is told by a header that no
 # browser adds by itself.
@@ -160,7 +160,7 @@ def _json_array(posts: Posts, found: Iterator[Post]) -> Iterator[str]:
 
 def _public(posts: Posts, post: Post) -> PublicPost:
     """Show a row; the web client offers to upload an image where `labels` is null, not empty."""
-    labels = list(post.labels) if post.image else None
+    labels = list(post.shown_labels) if post.shown_image else None
     return PublicPost(
         user=post.user,
         id=post.id,
@@ -169,4 +169,6 @@ def _public(posts: Posts, post: Post) -> PublicPost:
         image=posts.link(post),
         labels=labels,
         label=labels,
+        status=post.status,
+        reason=post.reason if post.status is PhotoStatus.REFUSED else None,
     )

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -12,18 +12,11 @@ from pydantic import Field, TypeAdapter
 
 from ingest_pipeline.aws.items import Items, Page
 from ingest_pipeline.aws.objects.listing import list_current_versions
-from ingest_pipeline.aws.objects.ranged import RangedObject
 from ingest_pipeline.aws.objects.signing import signed_get, signed_put
-from ingest_pipeline.aws.objects.state import (
-    ObjectGoneError,
-    ObjectReplacedError,
-)
 from ingest_pipeline.catalogue.delete_requests import DeleteRequests
-from ingest_pipeline.media.model import Kind
-from ingest_pipeline.media.sniff import sniff
 from ingest_pipeline.records.model import (
-    ObjectRef,
     Post,
+    Report,
 )
 from ingest_pipeline.records.tables import (
     POSTS,
@@ -40,7 +33,6 @@ _USER, _POST = "USER#", "POST#"  # before the names and ids in the table
 _ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PAGE = 1000  # rows of one call where all are asked for
 _MOST_NAME_BYTES = 200  # of a file's name in its key, of which S3 takes 1024 in all
-_HEAD = 64 * 1024  # bytes that tell an image's type
 _UNKNOWN_TYPE = "application/octet-stream"
 _TIMESTAMP: TypeAdapter[datetime] = TypeAdapter(Timestamp)
 
@@ -118,7 +110,7 @@ class Posts:
 
         None where the user has no such post. The orders go first: if they cannot be sent, nothing
         has changed. An image that was uploaded meanwhile is ordered after; one that comes later
-        finds no post when it is labelled.
+        finds no post when it is to be shown.
         """
         if not self._has(user, post_id):
             return None
@@ -142,7 +134,7 @@ class Posts:
         return standing
 
     def orphaned(self, key: str, version: str) -> None:
-        """Order the deletion of a version that `attach` found no post for."""
+        """Order the deletion of a version that `show` found no post for."""
         self._order(key, version)
 
     def _order(self, key: str, version: str | None) -> None:
@@ -164,49 +156,66 @@ class Posts:
 
         S3 answers with the type that the content has, never with the one its uploader claimed.
         """
-        if not post.image:
+        if post.shown_image is None:
             return None
         content_type = post.image_type or _UNKNOWN_TYPE
         return signed_get(
             self.s3,
             self.bucket,
-            post.image,
+            post.shown_image,
             content_type=content_type,
             disposition="attachment" if content_type == _UNKNOWN_TYPE else "inline",
         )
 
-    def attach(
-        self, bucket: str, key: str, labels: Sequence[str], version: str | None = None
-    ) -> bool:
-        """Show an image and what is seen on it in the post that its key names.
+    def show(self, report: Report, labels: Sequence[str] | None = None) -> bool:
+        """Show an indexed image in the post that its key names, and what is seen on it if known.
 
-        `version` is the one that was labelled. Of several images the one that was uploaded last
-        is shown, in whatever order they are labelled. False where the post is no more: the image
-        is an orphan, see `orphaned`. What is no photo of a post, or does not stand at its key
-        any more, has no post to miss.
+        Of several images the one that was uploaded last is shown, in whatever order they are told.
+        False where the post is no more: the image is an orphan, see `orphaned`. What is no photo of
+        a post has no post to miss.
         """
-        named = _named_by(key)
-        if bucket != self.bucket or named is None:
+        named = self._post_of(report)
+        if named is None:
             return True
-        try:
-            image_type, uploaded = self._look_at(key, version)
-        except (ObjectGoneError, ObjectReplacedError):
-            return True
-        at = _TIMESTAMP.dump_python(uploaded, mode="json")
-        is_latest = Condition(
-            f"{_IS_THERE.expression} AND (attribute_not_exists(image_at) OR image_at <= :at)",
-            values={":at": at},
-        )
-        shown = {"image": key, "image_type": image_type, "image_at": at, "labels": [*labels]}
-        return self._items.update(_key(*named), shown, is_latest) or self._has(*named)
+        container = report.probe.container if report.probe else None
+        shown: dict[str, Any] = {
+            "image": report.key,
+            "image_type": f"image/{container}" if container else None,
+            "image_version": report.version,
+        }
+        if labels is not None:
+            shown |= {"labels": [*labels], "labels_of": report.version}
+        return self._tell(named, "image", report, shown) or self._has(*named)
 
-    def _look_at(self, key: str, version: str | None) -> tuple[str, datetime]:
-        """What an image is by its content, and when it was uploaded."""
-        ref = ObjectRef(bucket=self.bucket, key=key, version=version, arrived=datetime.now(UTC))
-        image = RangedObject(self.s3, ref)
-        found = sniff(image.read(_HEAD), image.state.size)
-        content_type = f"image/{found.container}" if found.kind is Kind.IMAGE else _UNKNOWN_TYPE
-        return content_type, image.state.last_modified
+    def refuse(self, report: Report) -> None:
+        """Say in the post that a photo's key names why the photo is not shown.
+
+        An image that was shown stays, unless this one took its place at its key.
+        """
+        named = self._post_of(report)
+        if named is not None:
+            self._tell(named, "refused", report, {"refused": report.key, "reason": report.why})
+
+    def _post_of(self, report: Report) -> tuple[str, str] | None:
+        """The user and the post id in the key of a photo; None: it is no photo of a post."""
+        return _named_by(report.key) if report.bucket == self.bucket else None
+
+    def _tell(
+        self, named: tuple[str, str], what: str, report: Report, fields: dict[str, Any]
+    ) -> bool:
+        """Write what is known of a photo; False: there is no post, or a later photo is told.
+
+        S3 tells whole seconds: within one whoever looked last knows best, as in the index.
+        """
+        at, seen = map(_stored, (report.last_modified or report.judged_at, report.judged_at))
+        is_latest = Condition(
+            f"{_IS_THERE.expression} AND (attribute_not_exists({what}_at) OR {what}_at < :at OR "
+            f"({what}_at = :at AND "
+            f"(attribute_not_exists({what}_seen_at) OR {what}_seen_at <= :seen)))",
+            values={":at": at, ":seen": seen},
+        )
+        told = fields | {f"{what}_at": at, f"{what}_seen_at": seen}
+        return self._items.update(_key(*named), told, is_latest)
 
 
 def readable_name(file_name: str) -> str:
@@ -214,6 +223,12 @@ def readable_name(file_name: str) -> str:
     last = re.split(r"[/\\]", unicodedata.normalize("NFC", file_name))[-1]
     shown = "".join(filter(str.isprintable, last)).strip(". ")
     return shown.encode()[-_MOST_NAME_BYTES:].decode(errors="ignore")  # the end has the suffix
+
+
+def _stored(moment: datetime) -> str:
+    """As the table holds it: of one width, so that text compares as the moments do."""
+    text: str = _TIMESTAMP.dump_python(moment, mode="json")
+    return text
 
 
 def _key(user: str, post_id: str) -> dict[str, str]:

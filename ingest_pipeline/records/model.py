@@ -31,6 +31,7 @@ __all__ = [
     "JobEnd",
     "ObjectRef",
     "Outcome",
+    "PhotoStatus",
     "Post",
     "Preview",
     "Receipt",
@@ -327,8 +328,21 @@ class ImageLabels(Frozen):
         return object_uri(self.bucket, self.key)
 
 
+class PhotoStatus(StrEnum):
+    """What is known of the photo of a post that was uploaded last."""
+
+    AWAITING = "awaiting"  # none has come, or none has its outcome yet
+    VALID = "valid"  # it is shown
+    REFUSED = "refused"  # it breaks a rule, or is nothing that can be shown
+
+
 class Post(Frozen):
-    """A row of `posts`; the attributes are the ones that the photo clients know."""
+    """A row of `posts`; the attributes are the ones that the photo clients know.
+
+    The valid photo uploaded last and the refused one are told apart, each with two moments that say
+    which of two is later: when S3 took it, in whole seconds, and when it was looked at. So they may
+    be told in any order, and neither takes a write of the other's.
+    """
 
     user: str  # `USER#<user>`
     id: str  # `POST#<uuid4>`
@@ -336,8 +350,42 @@ class Post(Frozen):
     body: str
     image: str | None = None  # S3 key in the bucket of photos
     image_type: str | None = None  # `image/jpeg`, by its content
+    image_version: str | None = None
     image_at: Timestamp | None = None  # when it was uploaded; the latest wins
+    image_seen_at: Timestamp | None = None  # of one second the one that was looked at last
     labels: tuple[str, ...] = ()
+    labels_of: str | None = None  # the image's version that they are of
+    refused: str | None = None  # S3 key of a photo that is not shown
+    refused_at: Timestamp | None = None
+    refused_seen_at: Timestamp | None = None
+    reason: str | None = None  # why it is not
+
+    @property
+    def status(self) -> PhotoStatus:
+        """Of the photo that was uploaded last."""
+        if self._is_refused:
+            return PhotoStatus.REFUSED
+        return PhotoStatus.VALID if self.image else PhotoStatus.AWAITING
+
+    @property
+    def shown_image(self) -> str | None:
+        """The key of the image to show: not one whose place a refused photo took."""
+        return None if self._is_refused and self.refused == self.image else self.image
+
+    @property
+    def shown_labels(self) -> tuple[str, ...]:
+        """What is seen on the image, not on the one before it."""
+        return self.labels if self.labels_of == self.image_version else ()
+
+    @property
+    def _is_refused(self) -> bool:
+        if self.refused_at is None:
+            return False
+        refused = (self.refused_at, self.refused_seen_at or self.refused_at)
+        return self.image_at is None or refused > (
+            self.image_at,
+            self.image_seen_at or self.image_at,
+        )
 
 
 class ArrivalDay(Frozen):

@@ -20,10 +20,12 @@ from ingest_pipeline.catalogue.posts import (
 )
 from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.local.samples import SAMPLES
+from ingest_pipeline.pipeline.enrich.requests import photos_into
 from ingest_pipeline.pipeline.result import values
-from ingest_pipeline.records.model import Post
+from ingest_pipeline.records.model import ObjectRef, Outcome, Post, Report
 from ingest_pipeline.records.tables import POSTS
 from ingest_pipeline.system import System
+from ingest_pipeline_tests.photo_reports import indexed, refused
 
 BUCKET = "ingest-photos"
 _NO_POST = "3f0c4d1e-7a52-4b6b-9d0e-5c1f8a2b9e47"
@@ -108,6 +110,33 @@ def version(system: System, key: str) -> str:
     return found
 
 
+def photo(system: System, key: str) -> Report:
+    """The outcome of a photo that is valid."""
+    return indexed(system.clients, BUCKET, key)
+
+
+def ref_of(system: System, key: str) -> ObjectRef:
+    return photo(system, key).ref
+
+
+def ingest(system: System, key: str) -> Report:
+    """What a run does with what stands at a key."""
+    return ingest_ref(system, ref_of(system, key))
+
+
+def ingest_ref(system: System, ref: ObjectRef) -> Report:
+    (report,) = values(resources(system.config).ingest([ref]))
+    return report
+
+
+def label(system: System, key: str) -> list[str]:
+    """What a run does with what stands at a key, and what the photo's labels are then."""
+    labelling = resources(system.config).labeler.labelling()
+    labelling.label([ref_of(system, key)])
+    (row,) = labelling.rows([ref_of(system, key)])
+    return [each.name for each in row.labels]
+
+
 def walk(api: httpx.Client, path: str) -> Iterator[list[dict[str, Any]]]:
     """Follow the links from page to page."""
     while True:
@@ -165,6 +194,8 @@ def test_a_new_post_waits_for_its_image(api: httpx.Client, user: str) -> None:
             "image": None,
             "labels": None,
             "label": None,
+            "status": "awaiting",
+            "reason": None,
         }
     ]
 
@@ -304,7 +335,7 @@ def test_what_a_late_label_left_behind_in_an_older_system_is_no_post(
 
 
 def test_a_photo_is_uploaded_and_shown_with_its_labels(
-    api: httpx.Client, posts: Posts, user: str
+    api: httpx.Client, system: System, posts: Posts, user: str
 ) -> None:
     post_id = publish(api, user)
     key = upload(api, user, post_id)
@@ -312,7 +343,7 @@ def test_a_photo_is_uploaded_and_shown_with_its_labels(
     assert (owner, folder) == (user, post_id)
     assert UUID(name[:36]).version == 4
     assert name[36:] == "my cup.jpg"
-    assert posts.attach(BUCKET, key, ["Cup", "Coffee"])
+    assert posts.show(photo(system, key), ["Cup", "Coffee"])
     (post,) = listed(api, user=user)
     assert post["labels"] == post["label"] == ["Cup", "Coffee"]
     shown = httpx.get(post["image"], headers=ORIGIN)
@@ -322,10 +353,10 @@ def test_a_photo_is_uploaded_and_shown_with_its_labels(
 
 
 def test_a_photo_of_which_nothing_is_seen_needs_no_other(
-    api: httpx.Client, posts: Posts, user: str
+    api: httpx.Client, system: System, posts: Posts, user: str
 ) -> None:
     key = upload(api, user, publish(api, user))
-    assert posts.attach(BUCKET, key, [])
+    assert posts.show(photo(system, key), [])
     (post,) = listed(api, user=user)
     assert post["labels"] == post["label"] == []
     assert post["image"]
@@ -377,21 +408,35 @@ def test_a_question_for_a_link_is_told_what_it_lacks(api: httpx.Client, missing:
 
 
 def test_what_is_shown_has_the_type_of_its_content(
-    api: httpx.Client, posts: Posts, user: str
+    api: httpx.Client, system: System, user: str
 ) -> None:
-    for content, shown_as, disposition in [
-        (PNG, "image/png", "inline"),
-        (HTML, "application/octet-stream", "attachment"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "application/octet-stream", "attachment"),
-    ]:
-        key = upload(api, user, publish(api, user), content)
-        assert posts.attach(BUCKET, key, [])
-        (link,) = [
-            post["image"] for post in listed(api, user=user) if quote(key) in (post["image"] or "")
-        ]
-        shown = httpx.get(link)
-        assert shown.headers["Content-Type"] == shown_as
-        assert shown.headers["Content-Disposition"] == disposition
+    key = upload(api, user, publish(api, user), PHOTO, "image/png")
+    assert ingest(system, key).outcome is Outcome.INDEXED
+    shown = httpx.get(listed(api, user=user)[0]["image"])
+    assert shown.headers["Content-Type"] == "image/jpeg"
+    assert shown.headers["Content-Disposition"] == "inline"
+
+
+@pytest.mark.parametrize("content", [HTML, b"<svg xmlns='http://www.w3.org/2000/svg'/>"])
+def test_what_is_no_photo_is_not_shown_whatever_it_claims(
+    api: httpx.Client, system: System, user: str, content: bytes
+) -> None:
+    key = upload(api, user, publish(api, user), content)
+    assert ingest(system, key).outcome is Outcome.REJECTED
+    (post,) = listed(api, user=user)
+    assert (post["image"], post["labels"], post["status"]) == (None, None, "refused")
+
+
+def test_an_image_of_the_system_before_is_shown_to_nobody_as_a_page(
+    api: httpx.Client, system: System, user: str
+) -> None:
+    """Its row tells no type."""
+    post_id = publish(api, user)
+    key = upload(api, user, post_id, HTML)
+    set_in_row(system, key, image=key)
+    shown = httpx.get(listed(api, user=user)[0]["image"])
+    assert shown.headers["Content-Type"] == "application/octet-stream"
+    assert shown.headers["Content-Disposition"] == "attachment"
 
 
 @pytest.mark.parametrize(
@@ -423,7 +468,7 @@ def test_a_name_in_a_key_is_safe_and_still_readable(given: str, kept: str) -> No
 
 @pytest.mark.parametrize("name", ["Grüße 日本 🎉.png", "100% a+b&c=d?e#f.png", "..", "x/../../y"])
 def test_any_name_can_be_uploaded_and_shown(
-    api: httpx.Client, posts: Posts, user: str, name: str
+    api: httpx.Client, system: System, posts: Posts, user: str, name: str
 ) -> None:
     post_id = publish(api, user)
     given = ask_for_link(api, user, post_id, name).json()
@@ -431,7 +476,7 @@ def test_any_name_can_be_uploaded_and_shown(
     assert given["objectName"].count("/") == 2
     put = httpx.put(given["uploadURL"], content=PHOTO, headers={"Content-Type": "image/jpeg"})
     assert put.status_code == 200
-    assert posts.attach(BUCKET, given["objectName"], ["Cup"])
+    assert posts.show(photo(system, given["objectName"]), ["Cup"])
     assert httpx.get(listed(api, user=user)[0]["image"]).content == PHOTO
 
 
@@ -450,7 +495,7 @@ def test_users_of_any_name_share_upload_and_delete(
     given = api.get("/signedUrlPut", params=query, headers=header).json()  # type: ignore[arg-type]
     key = given["objectName"]
     httpx.put(given["uploadURL"], content=PHOTO, headers={"Content-Type": "image/jpeg"})
-    assert posts.attach(BUCKET, key, [])
+    assert posts.show(photo(system, key), [])
     assert httpx.get(listed(api, user=user)[0]["image"]).content == PHOTO
     standing = (key, version(system, key))
     assert api.delete(f"/posts/{post_id}", headers=header).status_code == 200  # type: ignore[arg-type]
@@ -465,7 +510,7 @@ def test_nobody_deletes_or_uploads_to_what_is_not_his(
 ) -> None:
     post_id = publish(api, user)
     key = upload(api, user, post_id)
-    assert posts.attach(BUCKET, key, ["Cup"])
+    assert posts.show(photo(system, key), ["Cup"])
     for stranger in (f"x{user}", user[:-1], f"{user}#", "USER#" + user, user.upper()):
         for response in (delete(api, stranger, post_id), ask_for_link(api, stranger, post_id)):
             assert response.status_code == 404
@@ -502,7 +547,7 @@ def test_a_post_goes_with_all_its_images(
     kept, gone = publish(api, user), publish(api, user)
     keys = [upload(api, user, gone) for _ in range(2)]
     neighbour = upload(api, user, kept)
-    assert posts.attach(BUCKET, keys[0], ["Cup"])
+    assert posts.show(photo(system, keys[0]), ["Cup"])
     system.clients.s3.put_object(Bucket=BUCKET, Key=keys[1], Body=PNG)  # a second version
     away = upload(api, user, gone)
     system.clients.s3.delete_object(Bucket=BUCKET, Key=away)
@@ -522,7 +567,7 @@ def test_the_orders_of_a_deleted_post_are_carried_out(
 ) -> None:
     post_id = publish(api, user)
     key = upload(api, user, post_id)
-    assert posts.attach(BUCKET, key, ["Cup"])
+    assert posts.show(photo(system, key), ["Cup"])
     orders(system)
     assert delete(api, user, post_id).status_code == 200
     wired = resources(system.config)
@@ -555,7 +600,7 @@ def test_an_image_that_comes_while_its_post_is_deleted_is_deleted_too(
 
     def bring_another(**_: object) -> None:
         late.append(upload(api, user, post_id))
-        assert posts.attach(BUCKET, late[0], ["Cup"])
+        assert posts.show(photo(system, late[0]), ["Cup"])
 
     slow = System(system.config)
     events = slow.clients.dynamodb.meta.events
@@ -575,7 +620,7 @@ def test_late_labels_do_not_bring_a_post_back(
     key = upload(api, user, post_id)
     assert delete(api, user, post_id).status_code == 200
     orders(system)
-    assert not posts.attach(BUCKET, key, ["Cup"], version(system, key))
+    assert not posts.show(photo(system, key), ["Cup"])
     assert listed(api, user=user) == []
     assert f"POST#{post_id}" not in {post["id"] for post in listed(api)}
     posts.orphaned(key, version(system, key))
@@ -587,19 +632,26 @@ def test_a_photo_of_a_post_that_never_was_is_an_orphan(
 ) -> None:
     key = f"{user}/{uuid4()}/{uuid4()}cup.jpg"
     system.clients.s3.put_object(Bucket=BUCKET, Key=key, Body=PHOTO)
-    assert not posts.attach(BUCKET, key, ["Cup"])
+    assert not posts.show(photo(system, key), ["Cup"])
+
+
+def set_in_row(system: System, key: str, **attributes: str) -> None:
+    """Write attributes of the row of a photo's post."""
+    user, post_id, _ = key.split("/")
+    for name, value in attributes.items():
+        system.clients.dynamodb.update_item(
+            TableName="posts",
+            Key={"user": {"S": f"USER#{user}"}, "id": {"S": f"POST#{post_id}"}},
+            UpdateExpression="SET #name = :value",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":value": {"S": value}},
+        )
 
 
 def put_at(system: System, key: str, seconds: int) -> None:
     """Set the second in which the image of a row was uploaded: S3's times have no finer ones."""
-    user, post_id, _ = key.split("/")
     moment = (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat(timespec="microseconds")
-    system.clients.dynamodb.update_item(
-        TableName="posts",
-        Key={"user": {"S": f"USER#{user}"}, "id": {"S": f"POST#{post_id}"}},
-        UpdateExpression="SET image_at = :at",
-        ExpressionAttributeValues={":at": {"S": moment.replace("+00:00", "Z")}},
-    )
+    set_in_row(system, key, image_at=moment.replace("+00:00", "Z"))
 
 
 def test_the_image_that_was_uploaded_last_is_shown_whichever_is_labelled_last(
@@ -607,11 +659,11 @@ def test_the_image_that_was_uploaded_last_is_shown_whichever_is_labelled_last(
 ) -> None:
     post_id = publish(api, user)
     first, second = (upload(api, user, post_id) for _ in range(2))
-    assert posts.attach(BUCKET, first, ["Cup"])
-    assert posts.attach(BUCKET, second, ["Cat"])
+    assert posts.show(photo(system, first), ["Cup"])
+    assert posts.show(photo(system, second), ["Cat"])
     assert listed(api, user=user)[0]["labels"] == ["Cat"]
     put_at(system, second, 60)
-    assert posts.attach(BUCKET, first, ["Cup"]), "it has a post, and is no orphan"
+    assert posts.show(photo(system, first), ["Cup"]), "it has a post, and is no orphan"
     (post,) = listed(api, user=user)
     assert post["labels"] == ["Cat"]
     assert quote(second) in post["image"]
@@ -621,21 +673,26 @@ def test_labels_of_a_version_that_was_overwritten_are_not_shown(
     api: httpx.Client, system: System, posts: Posts, user: str
 ) -> None:
     key = upload(api, user, publish(api, user))
-    older = version(system, key)
-    system.clients.s3.put_object(Bucket=BUCKET, Key=key, Body=PNG)
-    assert posts.attach(BUCKET, key, ["Cup"], older)
-    assert listed(api, user=user)[0]["labels"] is None
-    assert posts.attach(BUCKET, key, ["Cat"], version(system, key))
+    older = photo(system, key)
+    system.clients.s3.put_object(Bucket=BUCKET, Key=key, Body=PHOTO + b"newer")
+    newer = photo(system, key)
+    assert posts.show(older, ["Cup"])
+    assert posts.show(newer)
+    assert listed(api, user=user)[0]["labels"] == [], "they are of what stood there before"
+    assert posts.show(older, ["Cup"])
+    assert listed(api, user=user)[0]["labels"] == []
+    assert posts.show(newer, ["Cat"])
+    assert posts.show(older)
     assert listed(api, user=user)[0]["labels"] == ["Cat"]
 
 
-def test_labels_of_an_image_that_is_gone_are_not_shown(
-    api: httpx.Client, system: System, posts: Posts, user: str
-) -> None:
+def test_an_image_that_is_gone_is_not_shown(api: httpx.Client, system: System, user: str) -> None:
     key = upload(api, user, publish(api, user))
+    ref = ref_of(system, key)
     system.clients.s3.delete_object(Bucket=BUCKET, Key=key)
-    assert posts.attach(BUCKET, key, ["Cup"])
-    assert listed(api, user=user)[0]["image"] is None
+    assert ingest_ref(system, ref).outcome is Outcome.DELETED
+    (post,) = listed(api, user=user)
+    assert (post["image"], post["status"]) == (None, "awaiting")
 
 
 @pytest.mark.parametrize(
@@ -652,14 +709,147 @@ def test_labels_of_an_image_that_is_gone_are_not_shown(
         "alice/{id}x/photo.jpg",
     ],
 )
-def test_what_is_no_photo_of_a_post_is_left_alone(posts: Posts, key: str) -> None:
-    assert posts.attach(BUCKET, key.format(id=uuid4()), ["Cup"])
+def test_what_is_no_photo_of_a_post_is_left_alone(
+    api: httpx.Client, system: System, posts: Posts, user: str, key: str
+) -> None:
+    report = photo(system, upload(api, user, publish(api, user)))
+    another = report.model_copy(update={"key": key.format(id=uuid4())})
+    assert posts.show(another, ["Cup"])
+    posts.refuse(refused(another))
+    assert [(post["image"], post["status"]) for post in listed(api, user=user)] == [
+        (None, "awaiting")
+    ]
 
 
-def test_images_of_other_buckets_are_left_alone(api: httpx.Client, posts: Posts, user: str) -> None:
+def test_images_of_other_buckets_are_left_alone(
+    api: httpx.Client, system: System, posts: Posts, user: str
+) -> None:
+    report = photo(system, upload(api, user, publish(api, user)))
+    elsewhere = report.model_copy(update={"bucket": "ingest"})
+    assert posts.show(elsewhere, ["Cup"])
+    posts.refuse(refused(elsewhere))
+    assert [(post["labels"], post["status"]) for post in listed(api, user=user)] == [
+        (None, "awaiting")
+    ]
+
+
+# A photo's outcome
+
+
+def outcome_of(api: httpx.Client, user: str) -> tuple[str, str | None]:
+    (post,) = listed(api, user=user)
+    return post["status"], post["reason"]
+
+
+def shown_in(api: httpx.Client, user: str) -> bytes | None:
+    (post,) = listed(api, user=user)
+    return httpx.get(post["image"]).content if post["image"] else None
+
+
+def test_a_photo_is_shown_as_soon_as_it_is_indexed_and_its_labels_come_later(
+    api: httpx.Client, system: System, user: str
+) -> None:
+    assert publish(api, user)
+    key = upload(api, user, listed(api, user=user)[0]["id"].split("#")[1])
+    assert outcome_of(api, user) == ("awaiting", None)
+    assert ingest(system, key).outcome is Outcome.INDEXED
+    (post,) = listed(api, user=user)
+    assert (post["labels"], post["label"], post["status"]) == ([], [], "valid")
+    assert shown_in(api, user) == PHOTO
+    assert label(system, key)
+    (post,) = listed(api, user=user)
+    assert post["labels"] == label(system, key)
+    assert ingest(system, key).outcome is Outcome.INDEXED, "its message came twice"
+    assert listed(api, user=user)[0]["labels"] == label(system, key)
+
+
+@pytest.mark.parametrize("is_first_there", [False, True])
+def test_a_post_whose_photo_is_refused_says_why_until_a_valid_one_takes_its_place(
+    api: httpx.Client,
+    system: System,
+    user: str,
+    is_first_there: bool,  # noqa: FBT001
+) -> None:
+    post_id = publish(api, user)
+    key = upload(api, user, post_id)
+    s3 = system.clients.s3
+    if is_first_there:
+        ingest(system, key)
+    s3.put_object(Bucket=BUCKET, Key=key, Body=PHOTO[:5000])
+    report = ingest(system, key)
+    assert report.outcome is Outcome.REJECTED
+    assert outcome_of(api, user) == ("refused", report.why)
+    assert "truncated" in report.why
+    assert shown_in(api, user) is None, "nothing stands at the key"
+    s3.put_object(Bucket=BUCKET, Key=key, Body=PHOTO)
+    assert ingest(system, key).outcome is Outcome.INDEXED
+    assert outcome_of(api, user) == ("valid", None)
+    assert shown_in(api, user) == PHOTO
+
+
+def test_a_refused_photo_takes_no_other_one_away(
+    api: httpx.Client, system: System, user: str
+) -> None:
+    post_id = publish(api, user)
+    ingest(system, upload(api, user, post_id))
+    report = ingest(system, upload(api, user, post_id, HTML))
+    assert outcome_of(api, user) == ("refused", report.why)
+    assert shown_in(api, user) == PHOTO
+    ingest(system, upload(api, user, post_id))
+    assert outcome_of(api, user) == ("valid", None)
+
+
+def test_outcomes_may_come_in_any_order(
+    api: httpx.Client, system: System, posts: Posts, user: str
+) -> None:
     key = upload(api, user, publish(api, user))
-    assert posts.attach("ingest", key, ["Cup"])
-    assert listed(api, user=user)[0]["labels"] is None
+    bad = refused(photo(system, key))
+    system.clients.s3.put_object(Bucket=BUCKET, Key=key, Body=PHOTO)
+    good = photo(system, key)
+    posts.show(good)
+    posts.refuse(bad)
+    assert outcome_of(api, user) == ("valid", None)
+    assert shown_in(api, user) == PHOTO
+    worse = refused(photo(system, key))
+    posts.refuse(worse)
+    posts.show(good, ["Cup"])
+    assert outcome_of(api, user) == ("refused", worse.why)
+    assert shown_in(api, user) is None
+    posts.show(photo(system, key))
+    assert outcome_of(api, user) == ("valid", None)
+    assert listed(api, user=user)[0]["labels"] == ["Cup"], "the same version, under other rules"
+
+
+def test_a_photo_of_a_deleted_post_is_not_shown_but_deleted(
+    api: httpx.Client, system: System, user: str
+) -> None:
+    post_id = publish(api, user)
+    first, second = upload(api, user, post_id), upload(api, user, post_id, HTML)
+    assert delete(api, user, post_id).status_code == 200
+    orders(system)
+    ingest(system, first)
+    ingest(system, second)
+    assert listed(api, user=user) == []
+    assert orders(system) == [(first, version(system, first))], "the other one is rejected"
+
+
+def test_a_batch_of_photos_is_one_update_each_and_other_buckets_none(
+    api: httpx.Client, system: System, user: str
+) -> None:
+    post_id = publish(api, user)
+    photos = [photo(system, upload(api, user, post_id)) for _ in range(3)]
+    photos.append(refused(photos[0]))
+    counted = System(system.config)
+    calls: list[str] = []
+    events = counted.clients.dynamodb.meta.events
+    events.register("before-call.dynamodb", lambda model, **_: calls.append(model.name))
+    tell = photos_into(counted.posts())
+    tell([each.model_copy(update={"bucket": "ingest"}) for each in photos])
+    assert calls == []
+    tell(photos)
+    assert calls.count("UpdateItem") == 4
+    # Of photos of one post those that are not the last find that the post is there, though.
+    assert set(calls) <= {"UpdateItem", "GetItem"}
 
 
 # Pages of other origins
@@ -719,7 +909,8 @@ def test_an_unversioned_bucket_is_emptied_too(api: httpx.Client, system: System,
     post_id = publish(api, user)
     key = f"{user}/{post_id}/{uuid4()}cup.jpg"
     s3.put_object(Bucket=bucket, Key=key, Body=PHOTO)
-    assert posts.attach(bucket, key, ["Cup"], object_state(s3, bucket, key).etag)
+    assert posts.show(indexed(system.clients, bucket, key), ["Cup"])
+    assert listed(api, user=user)[0]["labels"] == ["Cup"]
     orders(system)
     assert posts.delete(user, post_id)
     (message,) = system.queues.delete.queue.receive(60)

@@ -8,7 +8,8 @@ from ingest_pipeline.aws.cursors import InvalidCursorError
 from ingest_pipeline.aws.events import parse_delete_order
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.local.samples import SAMPLES
-from ingest_pipeline.records.model import Post
+from ingest_pipeline.records.model import Post, Report
+from ingest_pipeline_tests.photo_reports import indexed
 from ingest_pipeline_tests.world import World, bodies
 
 PHOTO = (SAMPLES / "photo.jpg").read_bytes()
@@ -35,6 +36,11 @@ def add_photo(posts: Posts, user: str, post_id: str) -> str:
     )
     assert answer.status_code == 200
     return upload.object_name
+
+
+def photo(world: World, posts: Posts, key: str) -> Report:
+    """The outcome of a photo that is valid."""
+    return indexed(world.clients, posts.bucket, key)
 
 
 def walked(posts: Posts, user: str | None, limit: int) -> Iterator[list[Post]]:
@@ -96,15 +102,17 @@ def test_what_others_wrote_beside_a_title_disturbs_no_list(
     assert list(posts.all(user)) == [Post.model_validate(row)]
 
 
-def test_a_photo_is_shown_with_its_labels_until_a_later_one_comes(posts: Posts, user: str) -> None:
+def test_a_photo_is_shown_with_its_labels_until_a_later_one_comes(
+    world: World, posts: Posts, user: str
+) -> None:
     post_id, _ = posts.create(user, "Monday", "Coffee")
     first, second = (add_photo(posts, user, post_id) for _ in range(2))
-    assert posts.attach(posts.bucket, second, ["Cup", "Coffee"])
-    assert posts.attach(posts.bucket, first, ["Table"])
+    assert posts.show(photo(world, posts, second), ["Cup", "Coffee"])
+    assert posts.show(photo(world, posts, first), ["Table"])
     (post,) = posts.all(user)
     assert post.image in {first, second}
     assert post.image_type == "image/jpeg"
-    assert posts.attach(posts.bucket, str(post.image), ["Mug"])
+    assert posts.show(photo(world, posts, str(post.image)), ["Mug"])
     (post,) = posts.all(user)
     assert post.labels == ("Mug",)
     link = posts.link(post)
@@ -114,14 +122,15 @@ def test_a_photo_is_shown_with_its_labels_until_a_later_one_comes(posts: Posts, 
 
 
 def test_late_labels_bring_no_post_back_and_its_images_are_ordered_away(
-    posts: Posts, user: str
+    world: World, posts: Posts, user: str
 ) -> None:
     post_id, _ = posts.create(user, "Monday", "Coffee")
     key = add_photo(posts, user, post_id)
+    report = photo(world, posts, key)
     assert posts.delete(user, post_id)
     orders = [parse_delete_order(body).objects[0] for body in bodies(posts.deletions.queue)]
     assert [(order.bucket, order.key) for order in orders] == [(posts.bucket, key)]
-    assert not posts.attach(posts.bucket, key, ["Cup"])
+    assert not posts.show(report, ["Cup"])
     assert list(posts.all(user)) == []
 
 

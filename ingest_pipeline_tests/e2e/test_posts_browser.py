@@ -14,6 +14,7 @@ from ingest_pipeline.system import System
 from ingest_pipeline_tests.api.serving import serving
 from ingest_pipeline_tests.browser import Tab, served_page
 from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.photo_reports import indexed
 
 PHOTO = (SAMPLES / "photo.jpg").read_bytes()
 BUCKET = "ingest-photos"
@@ -121,7 +122,7 @@ def test_a_post_is_shared_given_a_photo_shown_and_deleted(
     assert sent["status"] == 200
     key = sent["data"]["objectName"]
     assert key.endswith("my cup & ü.jpg")
-    assert system.posts().attach(BUCKET, key, ["Cup", "Coffee"])
+    assert system.posts().show(indexed(system.clients, BUCKET, key), ["Cup", "Coffee"])
 
     post = the_post(client, user)
     assert post["labels"] == ["Cup", "Coffee"]

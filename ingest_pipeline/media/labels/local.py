@@ -17,6 +17,7 @@ from ingest_pipeline.media.image.reader import (
     ImageError,
     ImageReader,
     ImageReaderError,
+    warm_reader,
 )
 from ingest_pipeline.media.labels.labeler import (
     Answer,
@@ -60,7 +61,8 @@ class LocalLabeler:
             MissingExtraError: the model is not installed.
             WeightsError: the installed weights are not the expected ones.
         """
-        with ImageReader() as reader, ThreadPoolExecutor(_FETCHERS) as pool:
+        reader = warm_reader()
+        with ThreadPoolExecutor(_FETCHERS) as pool:
             for batch in chunked(images, _BATCH):
                 decoded = list(pool.map(lambda image: _pixels(reader, image), batch))
                 seen = iter(self.see([each for each in decoded if isinstance(each, bytes)], wanted))

@@ -14,8 +14,8 @@ from ingest_pipeline.aws.objects.versions import open_version
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.image.reader import (
     ImageError,
-    ImageReader,
     Picture,
+    warm_reader,
 )
 from ingest_pipeline.media.labels.labeler import (
     Answer,
@@ -27,7 +27,7 @@ from ingest_pipeline.media.labels.labeler import (
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.pipeline.derived import Derived
 from ingest_pipeline.pipeline.reports import reports_of
-from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater, for_each, values
+from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater, for_each
 from ingest_pipeline.records.model import (
     ImageLabels,
     ObjectRef,
@@ -49,7 +49,10 @@ _PICTURE_BOX = 160  # pixels
 _PICTURE_BYTES = 16 * 1024 * 1024  # of an image that a picture is made of
 
 
-def _tell_nobody(_rows: Sequence[ImageLabels]) -> None:
+Labelled = tuple[Report, ImageLabels]  # an image, and what is seen on it
+
+
+def _tell_nobody(_labelled: Sequence[Labelled]) -> None:
     return None
 
 
@@ -57,8 +60,8 @@ def _tell_nobody(_rows: Sequence[ImageLabels]) -> None:
 class ImageLabelling:
     """Labels indexed images. Doing so twice labels them once.
 
-    `tell` is called with rows before they are written: a row means that whoever shows labels has
-    them, also where a run dies between the two.
+    `tell` is called with images and their rows before these are written: a row means that whoever
+    shows labels has them, also where a run dies between the two.
     """
 
     s3: "S3Client"
@@ -67,7 +70,7 @@ class ImageLabelling:
     labeler: Labeler
     wanted: Wanted
     run_id: str | None = None
-    tell: Callable[[Sequence[ImageLabels]], None] = _tell_nobody
+    tell: Callable[[Sequence[Labelled]], None] = _tell_nobody
 
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed images without an up-to-date row."""
@@ -89,9 +92,13 @@ class ImageLabelling:
 
         def write(current: Sequence[Report]) -> list[Result[ImageLabels]]:
             results = [self._result(r, answers[r.uri, r.version]) for r in current]
-            rows = values(results)
-            self.tell(rows)
-            self.tables.put(IMAGE_LABELS, rows)
+            labelled = [
+                (report, result.value)
+                for report, result in zip(current, results, strict=True)
+                if result.value is not None
+            ]
+            self.tell(labelled)
+            self.tables.put(IMAGE_LABELS, [row for _, row in labelled])
             return results
 
         return self.derived.publish([report for report, _ in some], write)
@@ -106,8 +113,7 @@ class ImageLabelling:
         for report in self.tables.get_many(REPORTS, keys):
             if (report.size or 0) <= _PICTURE_BYTES:
                 try:
-                    with ImageReader() as reader:
-                        return reader.thumbnail(_Image(self.s3, report).content(), _PICTURE_BOX)
+                    return warm_reader().thumbnail(_Image(self.s3, report).content(), _PICTURE_BOX)
                 except (ImageUnavailableError, ImageError):
                     return None
         return None

@@ -28,6 +28,7 @@ from ingest_pipeline.media.image.reader import (
     ImageError,
     ImageReader,
     Picture,
+    warm_reader,
 )
 from ingest_pipeline.media.model import Kind, Reason
 from ingest_pipeline.media.video.ffmpeg import full_disk_told
@@ -81,7 +82,7 @@ class Previewer:
     ffmpeg: Path | None = None
     run_id: str | None = None
     _drawer: WaveformDrawer = field(default_factory=WaveformDrawer)
-    _images: ImageReader = field(default_factory=ImageReader)
+    _images: ImageReader = field(default_factory=warm_reader)
 
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed objects whose preview can be made and is not."""
@@ -90,7 +91,7 @@ class Previewer:
     def preview(self, refs: Sequence[ObjectRef]) -> list[Result[Preview]]:
         """Make what is missing of these: the preview made now, or refused, the row says why."""
         lacking = self._lacking(reports_of(self.tables, refs))
-        with self._drawer, self._images, ThreadPoolExecutor(_AT_ONCE) as pool:
+        with self._drawer, ThreadPoolExecutor(_AT_ONCE) as pool:
             return for_each(refs, pool.map(self._attempt, lacking))
 
     def _lacking(self, reports: Iterable[Report]) -> list[Report]:

@@ -1,6 +1,7 @@
-"""Who still lacks what: requests for renditions, previews and labels, and labels into posts."""
+"""Who still lacks what: requests for renditions, previews and labels, and photos into posts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -11,15 +12,19 @@ from ingest_pipeline.aws.events import ingest_body
 from ingest_pipeline.aws.queues import Depth, Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.catalogue.posts import Posts
+from ingest_pipeline.media.model import Kind
 from ingest_pipeline.media.rules.sources import Sources
 from ingest_pipeline.pipeline.derived import Derived
+from ingest_pipeline.pipeline.enrich.label import Labelled
 from ingest_pipeline.pipeline.reports import reports_of
 from ingest_pipeline.pipeline.result import Result, RetryLater, for_each
-from ingest_pipeline.records.model import POSTED, ArrivalDay, ImageLabels, ObjectRef, Report
+from ingest_pipeline.records.model import POSTED, ArrivalDay, ObjectRef, Outcome, Report
 from ingest_pipeline.records.tables import ASSETS, BY_DAY, DAYS, REPORTS
 
 _TOGETHER = 500  # reports looked at in one go
+_AT_ONCE = 8  # photos told to their posts
 _EMPTY = Depth(waiting=0, in_flight=0)
+_NOT_SHOWN = {Outcome.REJECTED, Outcome.KEPT}  # what is kept was not looked into, or is invalid
 
 
 class Maker(Protocol):
@@ -31,7 +36,10 @@ class Maker(Protocol):
 
 @dataclass(frozen=True)
 class Requests:
-    """Asks for what indexed objects lack, each by a message on the queue of those who make it."""
+    """Asks for what indexed objects lack, each by a message on the queue of those who make it.
+
+    `tell` is called with outcomes first: a photo is shown before anything is made of it.
+    """
 
     tables: Tables
     derived: Derived
@@ -40,12 +48,14 @@ class Requests:
     rendition_makers: Sequence[Maker]
     enrichment_queue: Queue
     enrichment_makers: Sequence[Maker]
+    tell: Callable[[Sequence[Report]], None]
 
     def follow_up(self, outcomes: Sequence[Report]) -> None:
         """Ask for all that is made of the indexed ones, and note the days that they came on.
 
         Call it before their messages go: what comes again is asked for again.
         """
+        self.tell(outcomes)
         for queue, makers in self._queues():
             _request(queue, _missing(makers, outcomes))
         self.tables.put(DAYS, [ArrivalDay(day=day) for day in {each.day for each in outcomes}])
@@ -114,16 +124,37 @@ class Requests:
             yield [report for report, _ in self.derived.current(reports)]
 
 
-def labels_into(posts: Posts) -> Callable[[Sequence[ImageLabels]], None]:
-    """What puts labels into the posts of their images; an image whose post is gone goes, too."""
+def photos_into(posts: Posts) -> Callable[[Sequence[Report]], None]:
+    """What tells posts of their photos: shown once they are indexed, or why they are not."""
 
-    def show(rows: Sequence[ImageLabels]) -> None:
-        for row in rows:
-            labels = [label.name for label in row.labels]
-            if not posts.attach(row.bucket, row.key, labels, row.version):
-                posts.orphaned(row.key, row.version)
+    def tell(report: Report) -> None:
+        if report.outcome is Outcome.INDEXED and report.probe and report.probe.kind is Kind.IMAGE:
+            _show(posts, report)
+        elif report.outcome in _NOT_SHOWN and report.restored_at is None:
+            posts.refuse(report)
 
-    return show
+    def tell_all(outcomes: Sequence[Report]) -> None:
+        photos = [report for report in outcomes if report.bucket == posts.bucket]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(tell, photos))
+
+    return tell_all
+
+
+def labels_into(posts: Posts) -> Callable[[Sequence[Labelled]], None]:
+    """What puts labels into the posts of their images."""
+
+    def tell(labelled: Sequence[Labelled]) -> None:
+        for report, row in labelled:
+            _show(posts, report, [label.name for label in row.labels])
+
+    return tell
+
+
+def _show(posts: Posts, report: Report, labels: Sequence[str] | None = None) -> None:
+    """Show an image in its post; one whose post is gone goes, too."""
+    if not posts.show(report, labels):
+        posts.orphaned(report.key, report.version)
 
 
 def _missing(makers: Iterable[Maker], reports: Sequence[Report]) -> list[ObjectRef]:

@@ -2,10 +2,11 @@ import importlib.util
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from ingest_pipeline.media.image.reader import (
     ImageReader,
     ImageReaderError,
     Picture,
+    warm_reader,
 )
 from ingest_pipeline.media.model import ImageInfo, Kind, Probe
 from ingest_pipeline.media.sandbox import worker
@@ -571,6 +573,92 @@ def test_a_child_killed_between_two_images_is_replaced() -> None:
         while child in children() and time.monotonic() < deadline:
             time.sleep(0.01)
         assert reader.pixels(PHOTO) == first
+
+
+# --- one that stays -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def started() -> Callable[[], list[int]]:
+    """The ids of children that the test started, and that live."""
+    before = children()
+    return lambda: [child.pid for child in children() if child not in before]
+
+
+def test_the_reader_of_a_process_keeps_its_child(started: Callable[[], list[int]]) -> None:
+    assert warm_reader() is warm_reader()
+    assert started() == []
+    warm_reader().thumbnail(PHOTO)
+    first = started()
+    assert len(first) == 1
+    warm_reader().pixels(PHOTO)
+    assert started() == first
+    warm_reader().close()
+    assert started() == []
+    assert warm_reader().pixels(PHOTO), "closed is not gone"
+
+
+def test_what_could_not_be_decoded_leaves_nothing_behind(
+    started: Callable[[], list[int]],
+) -> None:
+    warm_reader().thumbnail(PHOTO)
+    before = started()
+    with pytest.raises(ImageError):
+        warm_reader().thumbnail(PHOTO[:200])
+    assert started() == []
+    warm_reader().thumbnail(PHOTO)
+    assert len(started()) == 1
+    assert started() != before
+
+
+def test_a_child_that_stays_is_replaced_in_time(
+    monkeypatch: pytest.MonkeyPatch, started: Callable[[], list[int]]
+) -> None:
+    monkeypatch.setattr(image_module, "_MOST_WARM", 3)
+    with ImageReader(is_warm=True) as reader:
+        served = []
+        for _ in range(6):
+            reader.pixels(PHOTO, 8)
+            served.append(len(started()))
+    assert served == [1, 1, 0, 1, 1, 0]
+
+
+def test_the_child_of_a_process_goes_with_it(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(PHOTO)
+    program = (
+        "from pathlib import Path; import psutil, sys\n"
+        "from ingest_pipeline.media.image.reader import warm_reader\n"
+        "warm_reader().pixels(Path(sys.argv[1]).read_bytes())\n"
+        "print(*(child.pid for child in psutil.Process().children()))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program, tmp_path / "photo"],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not psutil.pid_exists(int(ended.stdout))
+    assert (ended.stderr, [path.name for path in tmp_path.iterdir()]) == ("", ["photo"])
+
+
+def test_a_fork_has_a_reader_of_its_own(started: Callable[[], list[int]]) -> None:
+    warm_reader().pixels(PHOTO)
+    before = started()
+    read, write = os.pipe()
+    if (pid := os.fork()) == 0:
+        try:
+            with warm_reader() as reader:
+                reader.pixels(PHOTO)
+                os.write(write, b"%d" % len(children()))
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(write)
+    assert os.read(read, 9) == b"1"
+    os.close(read)
+    warm_reader().pixels(PHOTO)
+    assert started() == before
 
 
 def test_the_largest_images_fit_in_the_childs_memory(reader: ImageReader) -> None:

@@ -19,6 +19,7 @@ from ingest_pipeline.media.labels.local import LocalLabeler
 from ingest_pipeline.media.model import Label, Reason
 from ingest_pipeline.pipeline.enrich.label import (
     ImageLabelling,
+    Labelled,
 )
 from ingest_pipeline.pipeline.result import Done, Refused, retries, values
 from ingest_pipeline.records.model import (
@@ -183,15 +184,15 @@ def test_a_bucket_that_does_not_answer_is_a_failure_that_passes(
 
 def test_rows_are_told_before_they_are_written(world: World) -> None:
     (ref,) = ingest(world, a=CAT)
-    told: list[ImageLabels] = []
+    told: list[Labelled] = []
 
-    def die(rows: Sequence[ImageLabels]) -> None:
-        told.extend(rows)
+    def die(labelled: Sequence[Labelled]) -> None:
+        told.extend(labelled)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         labelling(world, Prepared(), tell=die).label([ref])
-    assert [row.key for row in told] == ["a"]
+    assert [(report.ref.row_version, row.key) for report, row in told] == [(ref.version, "a")]
     assert rows(world, ref) == []
 
 

@@ -9,21 +9,24 @@ from uuid import uuid4
 import pytest
 
 from ingest_pipeline.aws.events import delete_order_body, ingest_body
-from ingest_pipeline.media.model import Reason
-from ingest_pipeline.pipeline.enrich.requests import Requests, labels_into
+from ingest_pipeline.media.model import Kind, Probe, Reason
+from ingest_pipeline.pipeline.enrich.requests import Requests, labels_into, photos_into
 from ingest_pipeline.pipeline.result import Done, RetryLater
 from ingest_pipeline.records.model import (
     POSTED,
     ImageLabels,
     ObjectRef,
     Outcome,
+    PhotoStatus,
     Report,
 )
 from ingest_pipeline.records.tables import ARRIVAL_DAYS, ASSETS, DAYS, REPORTS
 from ingest_pipeline_tests import wavs
+from ingest_pipeline_tests.photo_reports import indexed, refused
 from ingest_pipeline_tests.world import World, bodies, some_ref
 
 NOW = timedelta(0)
+TOO_SMALL = Reason(rule="shortest_side", found=4, wanted="at least 16")
 
 
 @dataclass
@@ -165,19 +168,52 @@ def test_what_is_indexed_of_a_day_is_what_stands_and_was_looked_at(
 
 def test_an_image_whose_post_is_gone_goes_too(world: World) -> None:
     posts = replace(world.system.posts(), bucket=world.bucket)
-    ref = world.put(f"ada/{uuid4()}/photo.png", wavs.PNG)
+    report = indexed(
+        world.clients, world.bucket, world.put(f"ada/{uuid4()}/photo.png", wavs.PNG).key
+    )
     labels = ImageLabels(
-        bucket=ref.bucket,
-        key=ref.key,
-        version=ref.row_version,
-        day=ref.day,
+        bucket=report.bucket,
+        key=report.key,
+        version=report.version,
+        day=report.day,
         model="m",
         max_labels=5,
         min_confidence=75,
         made_at=datetime.now(UTC),
     )
-    labels_into(posts)([labels])
-    assert bodies(world.system.queues.delete.queue) == [delete_order_body(ref.bucket, ref.key)]
+    orders = world.system.queues.delete.queue
+    labels_into(posts)([(report, labels)])
+    assert bodies(orders) == [delete_order_body(report.bucket, report.key)]
+    photos_into(posts)([report, refused(report)])
+    assert bodies(orders) == [delete_order_body(report.bucket, report.key)], "not the refused one"
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [
+        ({}, PhotoStatus.VALID),
+        ({"outcome": Outcome.REJECTED, "reasons": (TOO_SMALL,)}, PhotoStatus.REFUSED),
+        ({"outcome": Outcome.KEPT, "reasons": (TOO_SMALL,)}, PhotoStatus.REFUSED),
+        ({"outcome": Outcome.KEPT, "restored_at": datetime.now(UTC)}, PhotoStatus.AWAITING),
+        ({"probe": Probe(kind=Kind.AUDIO, container="wav")}, PhotoStatus.AWAITING),
+        *(
+            ({"outcome": outcome}, PhotoStatus.AWAITING)
+            for outcome in Outcome
+            if outcome not in {Outcome.INDEXED, Outcome.REJECTED, Outcome.KEPT}
+        ),
+    ],
+)
+def test_posts_are_told_what_became_of_their_photos(
+    world: World, changes: dict[str, object], status: PhotoStatus
+) -> None:
+    posts = replace(world.system.posts(), bucket=world.bucket)
+    user = uuid4().hex
+    post_id, _ = posts.create(user, "Monday", "Coffee")
+    ref = world.put(f"{user}/{post_id}/photo.png", wavs.PNG)
+    photos_into(posts)([indexed(world.clients, ref.bucket, ref.key).model_copy(update=changes)])
+    (post,) = posts.all(user)
+    assert post.status is status
+    assert post.reason == (str(TOO_SMALL) if status is PhotoStatus.REFUSED else None)
 
 
 def test_a_request_is_an_ordinary_message(world: World, requests: Requests) -> None:

@@ -16,7 +16,7 @@ from ingest_pipeline.media.labels.labeler import Labeler, Wanted
 from ingest_pipeline.media.labels.local import LocalLabeler
 from ingest_pipeline.pipeline.enrich.label import ImageLabelling
 from ingest_pipeline.pipeline.enrich.preview import Previewer
-from ingest_pipeline.pipeline.enrich.requests import Requests, labels_into
+from ingest_pipeline.pipeline.enrich.requests import Requests, labels_into, photos_into
 
 
 class PreviewerResource(dg.ConfigurableResource["PreviewerResource"]):
@@ -51,7 +51,7 @@ class LabelerResource(dg.ConfigurableResource["LabelerResource"]):
 
     def labelling(self, run_id: str | None = None) -> ImageLabelling:
         """What labels for a run."""
-        tell = labels_into(self._posts())
+        tell = labels_into(self.posts)
         return ImageLabelling(
             self.aws.s3,
             self.aws.tables,
@@ -62,7 +62,9 @@ class LabelerResource(dg.ConfigurableResource["LabelerResource"]):
             tell,
         )
 
-    def _posts(self) -> Posts:
+    @property
+    def posts(self) -> Posts:
+        """Where photos and their labels are shown."""
         return Posts(
             self.aws.s3,
             self.aws.clients.dynamodb,
@@ -110,4 +112,5 @@ class RequestsResource(dg.ConfigurableResource["RequestsResource"]):
             [self.transcoder.transcoder()],
             self.aws.queue(self.enrichment_queue),
             [self.previewer.previewer(), self.labeler.labelling()],
+            photos_into(self.labeler.posts),
         )
