@@ -22,6 +22,7 @@ LAYERS = {
     "media": {"errors", "extras", "values"},
     "records": {"media", "values"},
     "aws": {"errors", "media", "records", "settings", "values"},
+    "workers": {"definitions", "errors", "settings"},
     "sessions": {"aws", "errors", "extras", "media", "records", "values"},
     "catalogue": {"aws", "errors", "media", "records", "values"},
     "pipeline": {
@@ -160,6 +161,10 @@ TESTED_ELSEWHERE = {
     "pipeline/enrich/transcode_ffmpeg.py": "pipeline/enrich/test_transcode.py",
     "pipeline/enrich/transcode_mediaconvert.py": "pipeline/enrich/test_transcode.py",
     "sessions/model.py": "sessions/test_ingest.py",
+    "workers/daemon.py": "e2e/test_workers.py",
+    "workers/reach.py": "workers/test_launcher.py",
+    "workers/run.py": "e2e/test_workers.py",
+    "workers/worker.py": "e2e/test_workers.py",
 }
 
 

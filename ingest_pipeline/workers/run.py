@@ -15,7 +15,7 @@ from dagster._utils.interrupts import capture_interrupts
 
 _LOOK_SECONDS = 0.5  # at the run's status and at the process's memory
 _SIGN_SECONDS = 3  # between two signs of life
-_END_SECONDS = 3  # that a run has to end by itself; then its process is killed
+_PATIENCE = (1.5, 1.5)  # seconds after an interrupt; then the process is killed
 _STARTABLE = {dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.NOT_STARTED}
 
 
@@ -83,36 +83,38 @@ class WarmRun:
             if time.monotonic() - shown > _SIGN_SECONDS:
                 _quietly(self.show_life)
                 shown = time.monotonic()
-            if why := _quietly(lambda: self._reason_to_end(process)):
-                _end(done, why)
+            if _quietly(lambda: self._must_end(process)):
+                self._end(done)
             done.wait(_LOOK_SECONDS)
 
-    def _reason_to_end(self, process: psutil.Process) -> str | None:
-        """Why the run is to end at once; failed already where it is not the user's wish."""
+    def _end(self, done: threading.Event) -> None:
+        """Interrupt the run; kill the process if that does not help, and its children with it."""
+        for seconds in _PATIENCE:  # an interrupt that comes amid a clean-up may be swallowed
+            os.kill(os.getpid(), signal.SIGINT)
+            if done.wait(seconds):
+                return
+        _quietly(self._tell_end)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def _must_end(self, process: psutil.Process) -> bool:
+        """Whether the run is to end at once; failed already where it is not somebody's wish."""
         run = self.instance.get_run_by_id(self.run_id)
         if run is None or run.is_finished or run.status is dg.DagsterRunStatus.CANCELING:
-            return "it was ended"
+            return True
         held = process.memory_info().rss
         if held <= self.memory_bytes:
-            return None
+            return False
         why = (
             f"its process holds {held:,} bytes, more than twice INGEST_WORKER_MEMORY_BYTES "
             f"({self.memory_bytes:,}); its messages come again in smaller batches"
         )
         self.instance.report_run_failed(run, why)
-        return why
+        return True
 
 
-def _quietly(look: Callable[[], str | None]) -> str | None:
+def _quietly(look: Callable[[], bool | None]) -> bool | None:
     """A storage or result backend that is away for a moment must not end the watch."""
     try:
         return look()
     except Exception:  # noqa: BLE001 - whatever it was, the next look may succeed
         return None
-
-
-def _end(done: threading.Event, _why: str) -> None:
-    """Interrupt the run; its process is killed if it does not end by that, and its children too."""
-    os.kill(os.getpid(), signal.SIGINT)
-    if not done.wait(_END_SECONDS):
-        os.kill(os.getpid(), signal.SIGKILL)
