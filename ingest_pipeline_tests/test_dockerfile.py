@@ -12,7 +12,6 @@ from ssl import CERT_REQUIRED
 from typing import Any
 
 from celery import Celery
-from kombu import Connection
 
 from ingest_pipeline.settings import PROJECT_ROOT, Settings
 from ingest_pipeline_tests.embedded import free_port
@@ -232,10 +231,11 @@ def test_the_brokers_password_goes_into_its_url(tmp_path: Path) -> None:
     given = {"BROKER_HOST": "redis.example.com", "BROKER_PASSWORD": "word"}
     url = entered(tmp_path, "sh", "-c", 'printf %s "$INGEST_WORKERS"', **given)
     assert Settings(workers=url).workers == url
-    found = Connection(url)
+    app = Celery(broker=url, backend=url, set_as_current=False)
+    found = app.connection_for_write()
     assert (found.hostname, found.port, found.password) == ("redis.example.com", 6379, "word")
     assert found.ssl == {"ssl_cert_reqs": CERT_REQUIRED}
-    assert Celery(broker=url, backend=url).backend.connparams["ssl_cert_reqs"] is CERT_REQUIRED
+    assert app.backend.connparams["ssl_cert_reqs"] is CERT_REQUIRED
     assert "BROKER_PASSWORD" not in entered(tmp_path, "env", **given)
 
 
