@@ -170,15 +170,21 @@ def aws(system: System) -> None:
     show_default=True,
     help="Which runs it takes, with commas between.",
 )
-def worker(lanes: str) -> None:
-    """Execute runs on warm processes, until stopped; what is begun is finished."""
+@click.option(
+    "--grace",
+    default=90.0,
+    show_default=True,
+    help="Seconds that runs have to end by themselves when it is stopped.",
+)
+def worker(lanes: str, grace: float) -> None:
+    """Execute runs on warm processes, until stopped."""
     from ingest_pipeline.workers.worker import serve as serve_runs  # noqa: PLC0415 - as above
 
     try:
         chosen = [Lane(lane.strip()) for lane in lanes.split(",")]
     except ValueError as error:
         raise click.BadParameter(f"{error}; wanted: {', '.join(Lane)}") from error
-    sys.exit(serve_runs(settings(), chosen))
+    sys.exit(serve_runs(settings(), chosen, grace))
 
 
 @commands.command("put")

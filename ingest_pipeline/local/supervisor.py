@@ -288,7 +288,7 @@ def whole_system(config: Settings) -> Supervisor:
         ),
         Part(
             "worker",
-            [*python, "ingest_pipeline.cli.main", "worker"],
+            [*python, "ingest_pipeline.cli.main", "worker", "--grace", "2"],
             (config.state / "workers" / "ready").exists,
             partial((config.state / "workers" / "ready").unlink, missing_ok=True),
             stage=1,

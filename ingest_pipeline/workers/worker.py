@@ -1,14 +1,17 @@
 """A worker: a process that takes runs from the broker, and warm processes that execute them."""
 
 import os
+import signal
+import threading
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 import dagster as dg
+import psutil
 from celery import Celery, Task
-from celery.signals import worker_process_init, worker_ready
+from celery.signals import worker_process_init, worker_ready, worker_shutting_down
 
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.workers.broker import TASK, VERSION_HEADER, Broker, celery_app
@@ -16,8 +19,11 @@ from ingest_pipeline.workers.lanes import Lane
 from ingest_pipeline.workers.run import WarmRun
 
 
-def serve(config: Settings, lanes: Sequence[Lane]) -> int:
-    """Serve until SIGTERM or SIGINT: then no more is taken, and what is begun is finished."""
+def serve(config: Settings, lanes: Sequence[Lane], grace_seconds: float) -> int:
+    """Serve until SIGTERM or SIGINT: then no more is taken, and what is begun has so many seconds.
+
+    What is not finished by then is interrupted; its messages come again.
+    """
     app = celery_app(Broker.of(config))
     _add_task(app, config)
     _import_definitions()
@@ -25,6 +31,7 @@ def serve(config: Settings, lanes: Sequence[Lane]) -> int:
     ready = config.state / "workers" / "ready"
     ready.parent.mkdir(parents=True, exist_ok=True)
     worker_ready.connect(lambda **_: ready.touch(), weak=False)
+    worker_shutting_down.connect(lambda **_: _interrupt_after(grace_seconds), weak=False)
     worker = app.Worker(
         pool="prefork",
         concurrency=config.processes,
@@ -64,6 +71,18 @@ def _ready_instance(*, is_alone: bool) -> None:
             instance.report_run_failed(run, "its worker is gone")
 
 
+def _interrupt_after(seconds: float) -> None:
+    """Interrupt the runs; Celery itself would wait for as long as they take."""
+
+    def interrupt() -> None:
+        for process in psutil.Process().children():
+            process.send_signal(signal.SIGINT)
+
+    timer = threading.Timer(seconds, interrupt)
+    timer.daemon = True
+    timer.start()
+
+
 @cache
 def _instance() -> dg.DagsterInstance:
     """What a process holds on to from run to run; to be opened after the fork."""
@@ -71,6 +90,7 @@ def _instance() -> dg.DagsterInstance:
 
 
 def _warm_up(**_: object) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # between two runs there is nothing to interrupt
     _instance()
 
 

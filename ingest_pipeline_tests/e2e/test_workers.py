@@ -56,7 +56,7 @@ def test_a_run_that_is_terminated_ends_at_once_and_its_message_comes_again(
     running: RunningSystem, tmp_path: Path
 ) -> None:
     running.put("clip.mp4", clip(tmp_path, seconds=40))
-    run_id = started(running, "transcode_videos")
+    run_id = started(running, "clip.mp4")
     wait_for(lambda: ffmpegs(running), 30, "ffmpeg")
     running.graphql("mutation($id: String!) { terminateRun(runId: $id) { __typename } }", id=run_id)
     asked = time.monotonic()
@@ -73,7 +73,7 @@ def test_a_worker_that_is_killed_is_told_within_seconds_and_another_stands(
     running: RunningSystem, tmp_path: Path
 ) -> None:
     running.put("other.mp4", clip(tmp_path, seconds=41))
-    run_id = started(running, "transcode_videos")
+    run_id = started(running, "other.mp4")
     victims = running.processes("ingest_pipeline.cli.main worker")
     for victim in victims:
         victim.kill()
@@ -88,7 +88,7 @@ def test_one_process_that_is_killed_is_told_within_seconds(
     running: RunningSystem, tmp_path: Path
 ) -> None:
     running.put("third.mp4", clip(tmp_path, seconds=42))
-    run_id = started(running, "transcode_videos")
+    run_id = started(running, "third.mp4")
     wait_for(lambda: ffmpegs(running), 30, "ffmpeg")
     (ffmpeg,) = ffmpegs(running)
     parent = next(each for each in ffmpeg.parents() if "worker" in command(each))
@@ -111,10 +111,16 @@ def command(process: psutil.Process) -> list[str]:
         return []
 
 
-def started(running: RunningSystem, job: str) -> str:
-    """The id of a run of this job that is at work."""
-    wait_for(lambda: running.runs("STARTED", job=job), 120, f"a run of {job}")
-    return str(running.runs("STARTED", job=job)[0]["id"])
+def started(running: RunningSystem, file: str) -> str:
+    """The id of the run that transcodes this file, once it is at work."""
+
+    def found() -> list[str]:
+        tag = {"key": "ingest/files", "value": file}
+        runs = running.runs("STARTED", job="transcode_videos")
+        return [str(run["id"]) for run in runs if tag in run["tags"]]
+
+    wait_for(found, 120, f"a run for {file}")
+    return found()[0]
 
 
 def stored(running: RunningSystem) -> bool:
