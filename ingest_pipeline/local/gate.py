@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -20,11 +21,14 @@ UNSAYABLE = (
     "This key holds a character that XML 1.0 has no way to say, such as a control character. The "
     "real S3 takes it; here every listing of the bucket would fail from then on."
 )
+# Of the request that is served: tells when the client is gone, once its body was read.
+client: ContextVar[Receive | None] = ContextVar("client", default=None)
 ANY_SERVICE = "*"  # that one may have changed of which we do not know which
 
 # What XML 1.0 can say. Tab, newline and carriage return are in it; a lone surrogate is not.
 _SAYABLE = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
-_READS = re.compile(rb"(Get|BatchGet|TransactGet|Query|Scan|List|Describe|Head)[A-Za-z]*")
+# A received message is changed, which the queues tell themselves: most receives find none.
+_READS = re.compile(rb"(Get|BatchGet|TransactGet|Query|Scan|List|Describe|Head|Receive)[A-Za-z]*")
 _SERVICES = {b"AmazonSQS": "sqs", b"DynamoDB_20120810": "dynamodb"}
 
 
@@ -67,10 +71,14 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if refusal := self._refusal(scope):
-            await _answer(scope, receive, send, refusal)
+            await _refuse(scope, receive, send, refusal)
             return
+        client.set(receive)
         try:
             await self._app(scope, receive, send)
+        except OSError as error:  # a large body is written as it comes, before it is looked at
+            said = f"The object could not be written: {error.strerror}"
+            await _answer(send, _Refusal(503, "ServiceUnavailable", said))
         finally:  # also where the client went away: by then it may be done
             self._changed |= _changed_by(scope)
 
@@ -105,15 +113,11 @@ def _is_path_sayable(scope: Scope) -> bool:
 
 
 def _changed_by(scope: Scope) -> set[str]:
-    """Services that a request may have changed.
-
-    Sensors ask the queues all day, and a message that is received is changed, so it counts as a
-    change of the queues: whether it was one, their content tells.
-    """
+    """Services that a request may have changed."""
     if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return set()
     if scope["method"] in {"PUT", "DELETE"} or _stores(scope):
-        return {"s3", "sqs"}  # where arrivals are told
+        return {"s3"}
     prefix, _, action = _header(scope, b"x-amz-target").partition(b".")
     if _READS.fullmatch(action):
         return set()
@@ -124,14 +128,21 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key.lower() == name), b"")
 
 
-async def _answer(scope: Scope, receive: Receive, send: Send, refusal: _Refusal) -> None:
-    if not _header(scope, b"expect"):  # who sends at once hears nothing before all is sent
-        while (await receive()).get("more_body"):
-            pass
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: _Refusal) -> None:
+    if _header(scope, b"expect"):  # the connection ends, as the body may come or not
+        await _answer(send, refusal, (b"connection", b"close"))
+        return
+    while (await receive()).get("more_body"):
+        pass  # who sends at once hears nothing before all is sent
+    await _answer(send, refusal)
+
+
+async def _answer(send: Send, refusal: _Refusal, *more: tuple[bytes, bytes]) -> None:
     body = refusal.body()
     headers = [
         (b"content-type", b"application/xml"),
         (b"content-length", str(len(body)).encode()),
+        *more,
     ]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
