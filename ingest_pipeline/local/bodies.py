@@ -20,9 +20,8 @@ from mmap import ACCESS_READ, MADV_DONTNEED, mmap
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
-from ingest_pipeline.local.gate import Receive, Send
+from ingest_pipeline.local.gate import LARGE, Receive, Send, is_spooled
 
-LARGE = 1 << 20  # bytes; what is smaller is cheaper in memory
 _PIECE = 256 << 10  # bytes of an answer that are in memory at a time
 
 
@@ -176,14 +175,6 @@ class Bodies:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             body.madvise(MADV_DONTNEED, start, len(piece))
         await send({"type": "http.response.body", "body": b""})
-
-
-def is_spooled(method: str, headers: MutableMapping[str, str]) -> bool:
-    """Whether the body of a request is large and is the object, not wrapped in something else."""
-    encoding = headers.get("content-encoding", "") + headers.get("x-amz-content-sha256", "")
-    is_wrapped = "aws-chunked" in encoding or "STREAMING-" in encoding
-    is_large = int(headers.get("content-length", 0)) >= LARGE
-    return method == "PUT" and is_large and not is_wrapped
 
 
 def read(path: Path) -> "bytes | mmap":

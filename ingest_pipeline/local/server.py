@@ -25,7 +25,7 @@ from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.extras import extra
 from ingest_pipeline.local.bodies import Bodies, Drafts
 from ingest_pipeline.local.durable import DurableObjects
-from ingest_pipeline.local.gate import Gate
+from ingest_pipeline.local.gate import MOST_IN_MEMORY, Gate
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.state import Saver
 from ingest_pipeline.local.waiting import WaitingReceives
@@ -33,6 +33,10 @@ from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
 
 TEMPLATE = PROJECT_ROOT / "infra" / "data.yaml"
 READY = "embedded AWS ready:"  # what `main` prints, with the endpoint
+_IN_MEMORY = (
+    "embedded AWS: objects are on disk; rows and messages are in memory, and so is a form while it "
+    f"is sent, up to {MOST_IN_MEMORY >> 20} MiB"
+)
 _HOST = "127.0.0.1"  # no passwords, and a reset that anyone may ask for: never another interface
 _START_SECONDS = 60  # half a second is usual; it reads every object's sidecar file first
 _LAST_ANSWERS_SECONDS = 5  # for requests that are under way at a stop
@@ -128,6 +132,7 @@ async def _serve(
     try:
         await _until_healthy(config, server)
         await asyncio.to_thread(on_ready)
+        click.echo(_IN_MEMORY)
         repairing = asyncio.create_task(_repair(repair))
         await _save_until(stop, saver)
     finally:

@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,3 +160,28 @@ def test_a_client_that_leaves_amid_an_upload_leaves_nothing(aws: EmbeddedAws) ->
     eventually(lambda: drafts(aws) == [])
     with pytest.raises(ClientError):
         aws.clients.s3.head_object(Bucket=BUCKET, Key="half.wav")
+
+
+def test_forms_which_have_to_be_in_memory_come_one_after_the_other(aws: EmbeddedAws) -> None:
+    def post(number: int) -> int:
+        files, fields = {"file": CONTENT}, {"key": f"form {number}.wav"}
+        url = f"{aws.settings.aws_endpoint}/{BUCKET}"
+        return httpx.post(url, data=fields, files=files, timeout=60, trust_env=False).status_code
+
+    with in_bounds(aws, 650), ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(post, range(4))) == [204] * 4
+    assert body(aws.clients, "form 3.wav") == CONTENT
+
+
+def test_a_form_that_no_memory_holds_is_refused(embedded_aws: EmbeddedAws) -> None:
+    with socket.create_connection(("127.0.0.1", embedded_aws.settings.aws_port), 30) as client:
+        client.sendall(
+            f"POST /{BUCKET} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\n"
+            "Content-Length: 600000000\r\n\r\n".encode()
+        )
+        with client.makefile("rb") as answer:
+            said = answer.read().decode()  # to the end: the connection is closed
+    assert said.startswith("HTTP/1.1 400 ")
+    assert "<Code>EntityTooLarge</Code>" in said
+    assert "600,000,000 bytes" in said
