@@ -78,7 +78,7 @@ class _Events(_OpenFile, ConsolidatedSqliteEventLogStorage):
             yield connection
 
     def dispose(self) -> None:
-        ConsolidatedSqliteEventLogStorage.dispose(self)
+        ConsolidatedSqliteEventLogStorage.dispose(self)  # type: ignore[no-untyped-call] # Dagster's
         super().dispose()
 
 
@@ -91,7 +91,7 @@ class OpenSqliteStorage(DagsterStorage, ConfigurableClass):
         # Two processes that start together would both make the tables, and one would fail.
         with FileLock(folder / "made.lock"):
             self._runs = _Runs.from_local(str(folder / "history"))
-            self._events = _Events(str(folder / "history"))
+            self._events = _Events(str(folder / "history"))  # type: ignore[no-untyped-call] # as above
             self._schedules = _Schedules.from_local(str(folder / "schedules"))
         super().__init__()
 
@@ -130,7 +130,7 @@ class OpenSqliteStorage(DagsterStorage, ConfigurableClass):
         return self._runs
 
     @property
-    def schedule_storage(self) -> _Schedules:
+    def schedule_storage(self) -> SqliteScheduleStorage:
         """Schedules, sensors and their ticks."""
         return self._schedules
 

@@ -1,7 +1,10 @@
 """The gate before the embedded AWS: what it answers before ministack is asked."""
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -20,11 +23,26 @@ UNSAYABLE = (
     "This key holds a character that XML 1.0 has no way to say, such as a control character. The "
     "real S3 takes it; here every listing of the bucket would fail from then on."
 )
+# Of the request that is served: tells when the client is gone, once its body was read.
+client: ContextVar[Receive | None] = ContextVar("client", default=None)
 ANY_SERVICE = "*"  # that one may have changed of which we do not know which
+
+LARGE = 1 << 20  # bytes; a smaller body is cheaper in memory than on disk
+# Of bodies that cannot go to disk as they come, since the object is wrapped in something else:
+# ministack takes four times their size. One that is larger than all comes alone, or not at all.
+_MEMORY = 128 << 20  # bytes of them at a time
+MOST_IN_MEMORY = 512 << 20  # bytes of one
+_PATIENCE = 30  # seconds; clients give up after 60
+_TOO_LARGE = (
+    "This body of {size:,} bytes, a form or signed chunks, would have to be held in memory, which "
+    f"is done up to {MOST_IN_MEMORY:,}. Send it by a plain PUT or in parts."
+)
+_FULL = "Bodies that have to be held in memory fill what there is for them. Send it again later."
 
 # What XML 1.0 can say. Tab, newline and carriage return are in it; a lone surrogate is not.
 _SAYABLE = re.compile("[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
-_READS = re.compile(rb"(Get|BatchGet|TransactGet|Query|Scan|List|Describe|Head)[A-Za-z]*")
+# A received message is changed, which the queues tell themselves: most receives find none.
+_READS = re.compile(rb"(Get|BatchGet|TransactGet|Query|Scan|List|Describe|Head|Receive)[A-Za-z]*")
 _SERVICES = {b"AmazonSQS": "sqs", b"DynamoDB_20120810": "dynamodb"}
 
 
@@ -48,6 +66,34 @@ class _Refusal:
         ).encode()
 
 
+class _Memory:
+    """Lends what there is of memory for bodies."""
+
+    def __init__(self) -> None:
+        self._lent = 0
+        self._returned = asyncio.Condition()
+
+    async def is_lent(self, size: int) -> bool:
+        """Lend so many bytes, once they are there; False where that takes too long."""
+        if not size:
+            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE), self._returned:
+                await self._returned.wait_for(
+                    lambda: not self._lent or self._lent + size <= _MEMORY
+                )
+                self._lent += size
+                return True
+        return False
+
+    async def give_back(self, size: int) -> None:
+        """They are free again."""
+        if size:
+            async with self._returned:
+                self._lent -= size
+                self._returned.notify_all()
+
+
 class Gate:
     """An ASGI application: refuses what ministack should, and notes what it may have changed."""
 
@@ -55,6 +101,7 @@ class Gate:
         self._app = app
         self._config = config
         self._changed: set[str] = set()
+        self._memory = _Memory()
 
     def changed(self) -> set[str]:
         """Services whose state may have changed since this was last asked."""
@@ -67,14 +114,30 @@ class Gate:
             await self._app(scope, receive, send)
             return
         if refusal := self._refusal(scope):
-            await _answer(scope, receive, send, refusal)
+            await _refuse(scope, receive, send, refusal)
+            return
+        size = _in_memory(scope)
+        if not await self._memory.is_lent(size):
+            await _refuse(scope, receive, send, _Refusal(503, "SlowDown", _FULL))
             return
         try:
+            await self._pass_on(scope, receive, send)
+        finally:
+            await self._memory.give_back(size)
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client.set(receive)
+        try:
             await self._app(scope, receive, send)
+        except OSError as error:  # a large body is written as it comes, before it is looked at
+            said = f"The object could not be written: {error.strerror}"
+            await _answer(send, _Refusal(503, "ServiceUnavailable", said))
         finally:  # also where the client went away: by then it may be done
             self._changed |= _changed_by(scope)
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
+        if (size := _in_memory(scope)) > MOST_IN_MEMORY:
+            return _Refusal(400, "EntityTooLarge", _TOO_LARGE.format(size=size))
         if not _stores(scope):
             return None
         if not _is_path_sayable(scope):
@@ -82,6 +145,25 @@ class Gate:
         if said := shortage(self._config, int(_header(scope, b"content-length") or 0)):
             return _Refusal(503, "ServiceUnavailable", said)
         return None
+
+
+def is_spooled(method: str, headers: Mapping[str, str]) -> bool:
+    """Whether the body of a request is large and is the object: it goes to disk as it comes."""
+    encoding = headers.get("content-encoding", "") + headers.get("x-amz-content-sha256", "")
+    is_wrapped = "aws-chunked" in encoding or "STREAMING-" in encoding
+    return method == "PUT" and int(headers.get("content-length", 0)) >= LARGE and not is_wrapped
+
+
+def _in_memory(scope: Scope) -> int:
+    """The size of a large body that has to be held in memory, or nothing."""
+    size = int(_header(scope, b"content-length") or 0)
+    if size < LARGE:
+        return 0
+    sent = [
+        (name.decode("latin-1").lower(), value.decode("latin-1"))
+        for name, value in scope["headers"]
+    ]
+    return 0 if is_spooled(scope["method"], dict(sent)) else size
 
 
 def _stores(scope: Scope) -> bool:
@@ -105,15 +187,11 @@ def _is_path_sayable(scope: Scope) -> bool:
 
 
 def _changed_by(scope: Scope) -> set[str]:
-    """Services that a request may have changed.
-
-    Sensors ask the queues all day, and a message that is received is changed, so it counts as a
-    change of the queues: whether it was one, their content tells.
-    """
+    """Services that a request may have changed."""
     if scope["method"] in {"GET", "HEAD", "OPTIONS"}:
         return set()
     if scope["method"] in {"PUT", "DELETE"} or _stores(scope):
-        return {"s3", "sqs"}  # where arrivals are told
+        return {"s3"}
     prefix, _, action = _header(scope, b"x-amz-target").partition(b".")
     if _READS.fullmatch(action):
         return set()
@@ -124,14 +202,21 @@ def _header(scope: Scope, name: bytes) -> bytes:
     return next((value for key, value in scope["headers"] if key.lower() == name), b"")
 
 
-async def _answer(scope: Scope, receive: Receive, send: Send, refusal: _Refusal) -> None:
-    if not _header(scope, b"expect"):  # who sends at once hears nothing before all is sent
-        while (await receive()).get("more_body"):
-            pass
+async def _refuse(scope: Scope, receive: Receive, send: Send, refusal: _Refusal) -> None:
+    if _header(scope, b"expect"):  # the connection ends, as the body may come or not
+        await _answer(send, refusal, (b"connection", b"close"))
+        return
+    while (await receive()).get("more_body"):
+        pass  # who sends at once hears nothing before all is sent
+    await _answer(send, refusal)
+
+
+async def _answer(send: Send, refusal: _Refusal, *more: tuple[bytes, bytes]) -> None:
     body = refusal.body()
     headers = [
         (b"content-type", b"application/xml"),
         (b"content-length", str(len(body)).encode()),
+        *more,
     ]
     await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

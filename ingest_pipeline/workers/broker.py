@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.workers.lanes import Lane
@@ -95,7 +95,7 @@ def celery_app(broker: Broker) -> Celery:
         folder.mkdir(parents=True, exist_ok=True)
     app = Celery("ingest_pipeline", broker=broker.url, backend=broker.results, set_as_current=False)
     app.conf.update(
-        task_queues=[Queue(lane.queue, Exchange(lane.queue), lane.queue) for lane in Lane],
+        task_queues=[_queue(lane.queue) for lane in Lane],
         task_default_queue=Lane.BACKFILL.queue,
         task_acks_late=True,  # a worker takes no more than it works on: others find the rest
         task_track_started=True,
@@ -116,3 +116,7 @@ def celery_app(broker: Broker) -> Celery:
         worker_send_task_events=False,
     )
     return app
+
+
+def _queue(name: str) -> Queue:
+    return Queue(name, Exchange(name), name)  # type: ignore[no-untyped-call] # kombu has no types

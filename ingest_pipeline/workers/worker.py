@@ -6,7 +6,6 @@ import threading
 from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import version
-from typing import Any
 
 import dagster as dg
 import psutil
@@ -98,8 +97,8 @@ def _add_task(app: Celery, config: Settings) -> None:
     worker_process_init.connect(_warm_up, weak=False)
     ours = version("ingest_pipeline")
 
-    @app.task(bind=True, name=TASK)
-    def execute_run(task: "Task[Any, Any]", run_id: str) -> None:
+    @app.task(bind=True, name=TASK)  # type: ignore[untyped-decorator] # Celery has no types
+    def execute_run(task: Task, run_id: str) -> None:
         beats = 0
 
         def show_life() -> None:

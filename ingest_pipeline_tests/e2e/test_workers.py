@@ -132,6 +132,6 @@ def clip(folder: Path, seconds: int) -> bytes:
     made = folder / f"{seconds}.mp4"
     source = f"testsrc2=size=1280x720:rate=30:duration={seconds}"
     program = choose_ffmpeg(None).path
-    command = [program, "-v", "error", "-f", "lavfi", "-i", source, "-preset", "ultrafast", made]
-    subprocess.run(command, check=True)
+    command = [program, "-v", "error", "-f", "lavfi", "-i", source, "-preset", "ultrafast"]
+    subprocess.run([*command, str(made)], check=True)
     return made.read_bytes()

@@ -46,6 +46,7 @@ def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
     try:
         aws.wait_ready()
         eventually(lambda: "dynamodb.json" in saves(aws))
+        assert "rows and messages are in memory" in aws.log.read_text()
         before = settled_saves(aws)
         poll_for(aws, 11)  # two saves
         assert saves(aws) == before

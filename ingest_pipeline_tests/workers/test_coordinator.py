@@ -1,5 +1,7 @@
 """Which runs are sent at once, and which wait in Dagster's queue."""
 
+from typing import Any
+
 import dagster as dg
 import pytest
 from dagster._core.run_coordinator import SubmitRunContext
@@ -12,12 +14,13 @@ from ingest_pipeline_tests.workers.test_launcher import instance, new_run
 
 __all__ = ["instance"]  # a fixture
 
+NO_WORKSPACE: Any = None  # the workers' launcher asks for none
 STARTING, QUEUED = dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.QUEUED
 
 
 def submitted(instance: dg.DagsterInstance, lane: Lane | None) -> dg.DagsterRun:
     run = new_run(instance, lane, "NOT_STARTED")
-    instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))
+    instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=NO_WORKSPACE))
     found = instance.get_run_by_id(run.run_id)
     assert found is not None
     return found
