@@ -59,7 +59,7 @@ def _stop_sensor(config: Settings) -> None:
     answer = _ask(config, _STOP, id=state["id"])["stopSensor"]
     if answer["__typename"] != "StopSensorMutationResult":
         raise RuntimeError(f"the sensor was not stopped: {answer}")
-    time.sleep(2)  # a tick that is under way ends
+    time.sleep(config.wait_seconds + 2)  # a tick that waits at the queue ends
 
 
 def _start_sensor(config: Settings) -> None:

@@ -2,8 +2,8 @@
 
 "Work" is the steps of a run in a warm process, from the first receive to the last
 acknowledgement. "Through Dagster" is the same with its ticks, events and steps, a fixed cost of
-about half a second a batch. "With run starts" is a running system: from the moment its sensor is
-turned on, all messages waiting, to the queue empty; ticks, queues and processes included.
+about half a second a batch. "Sensor on to queue empty" is a running system with its warm
+workers: from the moment its sensor is turned on, all messages waiting; ticks and queues included.
 The figures but the last are medians of several takes in turn, each on a fresh embedded AWS.
 """
 
@@ -13,6 +13,7 @@ from benchmarks.flood import flood
 from benchmarks.harness import LARGE, SMALL, Figure, Sizes, embedded_aws, in_child, running_api
 
 _GOALS = {SMALL: 3.0, LARGE: 5.0}
+_WHOLE = 2.0
 _NAMES = {SMALL: "29 KB", LARGE: "17 MB"}
 
 
@@ -52,10 +53,12 @@ def _of_size(count: int, size: int, repeats: int) -> list[Figure]:
             dagster / old,
         ),
         Figure(
-            f"{name}: with run starts, times as fast",
+            f"{name}: sensor on to queue empty, times as fast",
             f"{whole:.1f} objects/s",
             f"{old:.1f} objects/s",
             whole / old,
+            f"at least {_WHOLE:g}",
+            whole / old >= _WHOLE,
         ),
     ]
 

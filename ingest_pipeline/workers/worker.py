@@ -10,8 +10,14 @@ from importlib.metadata import version
 import dagster as dg
 import psutil
 from celery import Celery, Task
-from celery.signals import worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutting_down,
+)
 
+from ingest_pipeline.media.image.reader import warm_reader
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.workers.broker import TASK, VERSION_HEADER, Broker, celery_app
 from ingest_pipeline.workers.lanes import Lane
@@ -95,6 +101,8 @@ def _warm_up(**_: object) -> None:
 
 def _add_task(app: Celery, config: Settings) -> None:
     worker_process_init.connect(_warm_up, weak=False)
+    # Celery ends a process without Python's own hooks.
+    worker_process_shutdown.connect(lambda **_: warm_reader().close(), weak=False)
     ours = version("ingest_pipeline")
 
     @app.task(bind=True, name=TASK)  # type: ignore[untyped-decorator] # Celery has no types

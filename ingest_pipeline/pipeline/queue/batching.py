@@ -14,6 +14,7 @@ from ingest_pipeline.records.model import (
 )
 
 _SHRINK = 8
+_WORTH_A_RUN = 50  # messages: a run costs as much as 50 to 100 objects
 _ALONE = 4  # SQS gives up at the fifth delivery
 
 
@@ -47,8 +48,11 @@ def plan_batches(
     max_objects: int,
     group_of: Callable[[ObjectRef], str] = by_day,
     growth: int = 1,
+    slots: int = 1,
 ) -> list[Batch]:
     """Group messages into batches of at most `max_objects` messages, all of one group.
+
+    What comes for the first time is shared among so many `slots`, that a flood keeps them all busy.
 
     A message that comes again had its run fail or die, perhaps by its own doing: it rides with
     others of its fate in batches an eighth as large each time (500, 62, 7, 1), so an object that
@@ -59,10 +63,14 @@ def plan_batches(
 
     A message whose objects are of several groups rides in a batch of each.
     """
+    receipts = list(receipts)
+    shared = max(_WORTH_A_RUN, ceil(len(receipts) / slots))
     return [
         _batch(group, members, group_of)
         for (group, count), fellows in _together(receipts, group_of).items()
-        for members in chunked(fellows, _size(max_objects, count, growth))
+        for members in chunked(
+            fellows, min(shared, max_objects) if count == 1 else _size(max_objects, count, growth)
+        )
     ]
 
 

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import ceil
 
 from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
@@ -16,7 +15,6 @@ from ingest_pipeline.records.model import ObjectRef, Receipt
 from ingest_pipeline.records.tables import RECEIPTS
 
 _log = logging.getLogger(__name__)
-_WORTH_A_RUN = 50  # messages: a run costs as much as 50 to 100 objects
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,10 @@ class Consumer:
                 break
             wait_seconds = 0
             receipts.extend(self._parsed(messages))
-        batches = plan_batches(receipts, self._shared(len(receipts), slots), self.group_of, growth)
+        batches = plan_batches(receipts, self.max_objects, self.group_of, growth, slots)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
         return batches
-
-    def _shared(self, messages: int, slots: int) -> int:
-        """The size of a batch by which a flood keeps all of the slots busy."""
-        return min(self.max_objects, max(_WORTH_A_RUN, ceil(messages / slots)))
 
     def _parsed(self, messages: list[Message]) -> Iterator[Receipt]:
         done: list[str] = []
