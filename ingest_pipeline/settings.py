@@ -83,7 +83,7 @@ class Settings(BaseSettings):
     # amqps:// or `sqs`.
     workers: str = Field("embedded", pattern=r"^(embedded|sqs|(rediss?|amqps?)://.+)$")
     worker_results: SecretStr | None = None  # URL of Celery's result backend
-    worker_processes: int = Field(0, ge=0)  # of a worker, each does a run; 0: the cores and two
+    worker_processes: int = Field(0, ge=0)  # of a worker, each does a run; 0: the cores and three
     worker_runs: int = Field(500, ge=1)  # that a process does before another takes its place
     # Of a process: above it after a run, another takes its place; at twice as much the run ends.
     worker_memory_bytes: int = Field(1024 * 2**20, ge=256 * 2**20)
@@ -271,10 +271,10 @@ class Settings(BaseSettings):
     def processes(self) -> int:
         """How many runs are done at a time.
 
-        Not less than four: one each for videos, backfills and pictures, and one that fresh uploads
-        always find.
+        Not less than five: two for videos, one each for backfills and pictures, and one that fresh
+        uploads always find.
         """
-        return self.worker_processes or max(4, (os.cpu_count() or 1) + 2)
+        return self.worker_processes or max(5, (os.cpu_count() or 1) + 3)
 
     @property
     def aws_endpoint(self) -> str | None:

@@ -163,8 +163,6 @@ TESTED_ELSEWHERE = {
     "sessions/model.py": "sessions/test_ingest.py",
     "workers/daemon.py": "e2e/test_workers.py",
     "workers/reach.py": "workers/test_launcher.py",
-    "workers/run.py": "e2e/test_workers.py",
-    "workers/worker.py": "e2e/test_workers.py",
 }
 
 

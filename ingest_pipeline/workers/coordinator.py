@@ -7,7 +7,7 @@ from dagster._core.storage.dagster_run import IN_PROGRESS_RUN_STATUSES
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 from typing_extensions import override
 
-from ingest_pipeline.workers.lanes import TAG, Lane, lane_of
+from ingest_pipeline.workers.lanes import TAG, lane_of
 from ingest_pipeline.workers.reach import BrokerAwayError, NeedsBroker
 
 _IN_PROGRESS = [*IN_PROGRESS_RUN_STATUSES, dg.DagsterRunStatus.CANCELING]
@@ -30,8 +30,6 @@ class PromptRunCoordinator(QueuedRunCoordinator):
         return super().submit_run(context)
 
     def _has_room(self, run: dg.DagsterRun) -> bool:
-        if lane_of(run.tags) is Lane.TRANSCODE:
-            return False  # its pool is the daemon's to count
         launcher = self._instance.run_launcher
         if isinstance(launcher, NeedsBroker):
             try:

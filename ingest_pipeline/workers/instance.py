@@ -8,7 +8,7 @@ import yaml
 from ingest_pipeline.settings import PROJECT_ROOT, Settings
 from ingest_pipeline.workers.lanes import lane_limits
 
-_TRANSCODES = 1  # at a time: each takes every core it gets
+_TRANSCODES = 2  # at a time: each takes every core it gets, but not while it fetches and stores
 _SENSORS = 8  # that may wait at their queues at a time; there are six
 
 
@@ -39,10 +39,10 @@ def with_workers(config: Settings, plain: dict[str, Any]) -> dict[str, Any]:
             "class": "NoOpComputeLogManager",
         },
         "concurrency": {
-            **plain["concurrency"],
+            "pools": {**plain["concurrency"]["pools"], "default_limit": _transcodes(config)},
             "runs": {
                 "max_concurrent_runs": config.processes,
-                "tag_concurrency_limits": lane_limits(config.processes, _TRANSCODES),
+                "tag_concurrency_limits": lane_limits(config.processes, _transcodes(config)),
             },
         },
         "run_monitoring": {
@@ -56,6 +56,11 @@ def with_workers(config: Settings, plain: dict[str, Any]) -> dict[str, Any]:
         },
         "sensors": {"use_threads": True, "num_workers": _SENSORS, "num_submit_workers": 4},
     }
+
+
+def _transcodes(config: Settings) -> int:
+    """So many that with few processes, too, one is left to each of the other lanes."""
+    return max(1, min(_TRANSCODES, config.processes - 3))
 
 
 def _storage(config: Settings) -> dict[str, Any]:

@@ -5,12 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
+from ingest_pipeline.local import supervisor as module
 from ingest_pipeline.local.supervisor import Part, StartError, Supervisor
 from ingest_pipeline.settings import PROJECT_ROOT, Settings
 from ingest_pipeline_tests.embedded import free_port
@@ -118,6 +120,46 @@ def test_a_part_that_dies_is_started_again_and_the_others_are_left_alone(
         assert is_alive(pids(tmp_path, "first")[1])
         assert len(pids(tmp_path, "second")) == 1
     assert capsys.readouterr().err == "first ended with -9: starting it again\n"
+
+
+def test_a_part_that_hangs_is_started_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SILENT_SECONDS", 1)
+    answers = [True]
+    first = part(tmp_path, "first")
+    hanging = Part("first", first.command, lambda: bool(answers) and first.is_ready())
+    watched = supervisor(tmp_path, hanging)
+    with watched.running():
+        (hung,) = pids(tmp_path, "first")
+        watched.restart_hung()
+        answers.clear()
+        for _ in range(2):
+            watched.restart_hung()
+            time.sleep(1.1)
+        watched.restart_hung()
+        wait_for(lambda: len(pids(tmp_path, "first")) == 2, 5)
+        assert not is_alive(hung)
+        answers.append(True)
+    assert capsys.readouterr().err == "first has not answered for 1 s: starting it again\n"
+
+
+def test_what_a_killed_supervisor_left_is_ended_by_the_next(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", WATCHING, str(tmp_path)],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "running\n"
+    left = [*pids(tmp_path, "first"), *pids(tmp_path, "second")]
+    process.kill()
+    process.communicate(timeout=20)
+    assert all(map(is_alive, left))
+    with supervisor(tmp_path, part(tmp_path, "third")).running():
+        assert not any(map(is_alive, left))
 
 
 def test_what_must_be_done_before_a_start_is_done_before_each(tmp_path: Path) -> None:

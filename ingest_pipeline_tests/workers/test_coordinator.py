@@ -33,9 +33,10 @@ def test_where_there_is_room_a_run_is_sent_at_once(instance: dg.DagsterInstance)
 def test_what_is_fresh_finds_a_process_whatever_else_is_going_on(
     instance: dg.DagsterInstance,
 ) -> None:
-    for lane in (Lane.LATER, Lane.TRANSCODE, Lane.BACKFILL):
+    for lane in (Lane.LATER, Lane.TRANSCODE, Lane.TRANSCODE, Lane.BACKFILL):
         new_run(instance, lane)
     assert submitted(instance, Lane.LATER).status is QUEUED
+    assert submitted(instance, Lane.TRANSCODE).status is QUEUED
     assert submitted(instance, Lane.BACKFILL).status is QUEUED
     assert submitted(instance, Lane.FRESH).status is STARTING
 

@@ -24,7 +24,7 @@ def test_dagster_loads_what_is_written(tmp_path: Path, monkeypatch: pytest.Monke
         queue = instance.get_concurrency_config().run_queue_config
         assert queue is not None
         assert queue.max_concurrent_runs == 6
-        assert [each["limit"] for each in queue.tag_concurrency_limits] == [3, 1, 1]
+        assert [each["limit"] for each in queue.tag_concurrency_limits] == [2, 2, 1]
         assert instance.run_monitoring_max_runtime_seconds == 0
         assert not instance.telemetry_enabled
 
