@@ -143,7 +143,7 @@ def test_a_client_that_is_gone_gets_no_message(embedded_aws: EmbeddedAws, queue:
     asked: dict[str, Any] = {"QueueUrl": queue, "WaitTimeSeconds": 19, "VisibilityTimeout": 600}
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(
-            embedded_aws.settings.aws_endpoint,
+            f"{embedded_aws.settings.aws_endpoint}",
             headers={"x-amz-target": "AmazonSQS.ReceiveMessage"},
             json=asked,
             timeout=1,
