@@ -91,9 +91,9 @@ class OpenSqliteStorage(DagsterStorage, ConfigurableClass):
         # Two processes that start together would both make the tables, and one would fail.
         with FileLock(folder / "made.lock"):
             self._runs = _Runs.from_local(str(folder / "history"))
-            self._events = _Events(str(folder / "history"))  # type: ignore[no-untyped-call] # as above
+            self._events = _Events(str(folder / "history"))
             self._schedules = _Schedules.from_local(str(folder / "schedules"))
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call] # as above
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:

@@ -26,7 +26,7 @@ BROKERS = {
 VALID = riff(fmt(), data())
 
 
-@pytest.fixture(scope="module", params=BROKERS)
+@pytest.fixture(scope="module")
 def running(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningSystem]:
@@ -40,6 +40,11 @@ def running(
         assert not system.processes()
 
 
+every_broker = pytest.mark.parametrize("running", BROKERS, indirect=True)
+embedded = pytest.mark.parametrize("running", ["embedded"], indirect=True)
+
+
+@every_broker
 @pytest.mark.timeout(300)
 def test_uploads_get_their_outcomes_from_warm_processes(running: RunningSystem) -> None:
     workers = set(running.processes("ingest_pipeline.cli.main worker"))
@@ -51,6 +56,7 @@ def test_uploads_get_their_outcomes_from_warm_processes(running: RunningSystem) 
     assert not running.processes("dagster api execute_run"), "no process was started for a run"
 
 
+@every_broker
 @pytest.mark.timeout(300)
 def test_a_run_that_is_terminated_ends_at_once_and_its_message_comes_again(
     running: RunningSystem, tmp_path: Path
@@ -68,6 +74,7 @@ def test_a_run_that_is_terminated_ends_at_once_and_its_message_comes_again(
     wait_for(lambda: stored(running), 200, "the rendition, by another run")
 
 
+@embedded
 @pytest.mark.timeout(300)
 def test_a_worker_that_is_killed_is_told_within_seconds_and_another_stands(
     running: RunningSystem, tmp_path: Path
@@ -83,6 +90,7 @@ def test_a_worker_that_is_killed_is_told_within_seconds_and_another_stands(
     assert running.outcome("after.wav", version).outcome is Outcome.INDEXED
 
 
+@embedded
 @pytest.mark.timeout(300)
 def test_one_process_that_is_killed_is_told_within_seconds(
     running: RunningSystem, tmp_path: Path
