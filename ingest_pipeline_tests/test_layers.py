@@ -148,6 +148,7 @@ TESTS = Path(__file__).parent
 TESTED_ELSEWHERE = {
     "defs/common/ownership.py": "test_definitions.py",
     "local/disk.py": "local/test_durable.py",
+    "local/repair.py": "e2e/test_kills.py",
     "local/stack.py": "local/test_embedded_aws.py",
     "local/state.py": "local/test_server.py",
     "media/files.py": "media/test_probe.py",

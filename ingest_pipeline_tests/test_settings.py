@@ -154,10 +154,10 @@ def test_a_value_is_refused_with_its_variable(
 
 
 def test_every_mistake_is_a_line_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = refusal(monkeypatch, INGEST_AWS_PORT="0", INGEST_TICK_SECONDS="-1")
+    told = refusal(monkeypatch, INGEST_AWS_PORT="0", INGEST_WAIT_SECONDS="-1")
     assert [line.split()[0] for line in told.splitlines()] == [
         "INGEST_AWS_PORT",
-        "INGEST_TICK_SECONDS",
+        "INGEST_WAIT_SECONDS",
     ]
 
 

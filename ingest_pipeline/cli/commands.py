@@ -1,6 +1,7 @@
 """The commands of `ingest-pipeline`. Thin: each calls what does the work."""
 
 import json
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +60,7 @@ from ingest_pipeline.records.tables import (
     BY_DAY,
     REPORTS,
 )
-from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment, settings
 from ingest_pipeline.system import System
 from ingest_pipeline.values import object_uri
 from ingest_pipeline.workers.lanes import Lane
@@ -152,13 +153,8 @@ def aws(system: System) -> None:
         click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
 
     def repair() -> None:
-        reconciler = system.reconciler()
-        found = [
-            difference
-            for bucket in system.sources.buckets
-            for difference in reconciler.differences(bucket, timedelta(0))
-        ]
-        click.echo(f"{reconciler.repair(found)} objects sent through the queue again")
+        command = [sys.executable, "-m", "ingest_pipeline.local.repair"]
+        subprocess.run(command, check=True, env=child_environment(config), cwd=PROJECT_ROOT)  # noqa: S603 - our own
 
     serve(config, on_ready, repair)
 

@@ -18,8 +18,8 @@ _COMMANDS = {
     "restore": "Bring a rejected or deleted object back, and keep it from then on.",
     "sessions": "Driving sessions of voice-annotated events.",
     "status": "Queues, dead letters, and what became of today's objects.",
-    "worker": "Execute runs on warm processes, until stopped.",
     "why": "Tell the whole story of an object, newest version first.",
+    "worker": "Execute runs on warm processes, until stopped.",
 }
 
 

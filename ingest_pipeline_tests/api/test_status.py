@@ -1,3 +1,4 @@
+import json
 import socket
 import threading
 import time
@@ -13,14 +14,25 @@ from ingest_pipeline.system import System
 from ingest_pipeline_tests.api.serving import serving
 from ingest_pipeline_tests.embedded import free_port
 
+WELL = {
+    "version": "1.2.3",
+    "workspaceOrError": {
+        "locationEntries": [{"locationOrLoadError": {"__typename": "RepositoryLocation"}}]
+    },
+    "instance": {"daemonHealth": {"allDaemonStatuses": []}},
+    "sensorsOrError": {"results": []},
+    "runsOrError": {"results": []},
+}
+
 
 class _ServerInfo(BaseHTTPRequestHandler):
-    """What Dagster's webserver answers at /server_info."""
+    """What Dagster's webserver answers where all is well."""
 
-    def do_GET(self) -> None:
-        self.send_response(200 if self.path == "/server_info" else 404)
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        self.send_response(200 if self.path == "/graphql" else 404)
         self.end_headers()
-        self.wfile.write(b'{"dagster_version": "1.2.3"}')
+        self.wfile.write(json.dumps({"data": WELL}).encode())
 
     def log_message(self, *_: object) -> None:
         pass

@@ -27,7 +27,7 @@ from ingest_pipeline_tests.wavs import valid
 from ingest_pipeline_tests.world import World, bodies
 
 COMMANDS = {
-    *("dev", "demo", "aws", "put", "status", "why", "redrive", "restore", "reconcile"),
+    *("dev", "demo", "aws", "put", "status", "why", "redrive", "restore", "reconcile", "worker"),
     *("backfill", "sessions"),
 }
 

@@ -66,13 +66,19 @@ class Requests:
             missing = (ref for _, makers in self._queues() for ref in _missing(makers, reports))
             yield from unique_everseen(missing, key=_identity)
 
-    def request_again(self, days: Iterable[str], grace: timedelta) -> int:
+    def request_again(
+        self, days: Iterable[str], grace: timedelta, *, idle_only: bool = True
+    ) -> int:
         """Ask again for what the indexed objects of these days lack; of how many.
 
         A request, or the run that had it, was lost. What waits in a queue is not: while it is not
-        empty, nothing is asked for.
+        empty, nothing is asked for, unless many are known to be lost.
         """
-        idle = [(queue, makers) for queue, makers in self._queues() if queue.depth() == _EMPTY]
+        idle = [
+            (queue, makers)
+            for queue, makers in self._queues()
+            if not idle_only or queue.depth() == _EMPTY
+        ]
         return sum(
             _request(queue, _missing(makers, reports))
             for reports in self._finished(days, grace)

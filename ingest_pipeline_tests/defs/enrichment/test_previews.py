@@ -55,7 +55,7 @@ def test_a_run_that_indexes_asks_for_previews_and_another_makes_and_shows_them(
     refs = ingested(our_world, instance, sound=wavs.valid(), photo=photo_bytes, bad=b"")
     (request,) = requests(instance, "enrich_objects_sensor")
     assert (request.partition_key, request.tags["ingest/objects"]) == (refs[0].day, "2")
-    assert request.tags["dagster/priority"] == "-1", "no outcome waits for a picture"
+    assert request.tags["ingest/lane"] == "later", "no outcome waits for a picture"
     assert our_world.tables.get(PREVIEWS, report_key(refs[0].uri, refs[0].row_version)) is None
     result = run_as_requested(instance, JOB, request)
     assert result.success

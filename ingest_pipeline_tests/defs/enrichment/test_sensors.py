@@ -18,7 +18,7 @@ def test_both_steps_of_a_run_are_told_its_objects_and_it_gives_way_to_arrivals(
     assert told["previews"] == told["image_labels"]
     assert sorted(each["key"] for each in told["previews"]) == [ref.key for ref in refs]
     assert request.partition_key == refs[0].day
-    assert request.tags["dagster/priority"] == "-1"
+    assert request.tags["ingest/lane"] == "later"
 
 
 def test_arrivals_are_another_queues(our_world: World, instance: dg.DagsterInstance) -> None:

@@ -20,7 +20,7 @@ def test_each_video_has_a_run_of_its_own_which_gives_way_to_arrivals(
     for request in found:
         assert request.run_config["ops"].keys() == {"renditions", "previews"}
         assert request.tags["ingest/objects"] == "1"
-        assert request.tags["dagster/priority"] == "-1"
+        assert request.tags["ingest/lane"] == "transcode"
         assert not request.run_config["resources"], "its messages are where the job looks anyway"
 
 
