@@ -153,8 +153,17 @@ def aws(system: System) -> None:
         click.echo(f"embedded AWS at {config.aws_endpoint}, state in {config.state / 'aws'}")
 
     def repair() -> None:
-        command = [sys.executable, "-m", "ingest_pipeline.local.repair"]
-        subprocess.run(command, check=True, env=child_environment(config), cwd=PROJECT_ROOT)  # noqa: S603 - our own
+        done = subprocess.run(
+            [sys.executable, "-m", "ingest_pipeline.local.repair"],
+            env=child_environment(config),
+            cwd=PROJECT_ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip())
+        click.echo(done.stdout.strip())
 
     serve(config, on_ready, repair)
 

@@ -29,6 +29,7 @@ from ingest_pipeline.workers.instance import write_instance
 
 _START_SECONDS = 120
 _STOP_SECONDS = 15  # then the kill
+_TICK_PATIENCE = 2  # a tick may wait 19 s at its queue; one that is killed is done again
 _RESTART_SECONDS = 1
 _LOOK_EVERY = 5  # of these: whether the parts answer, and the disk has room
 _SILENT_SECONDS = 60  # a start included
@@ -46,6 +47,7 @@ class Part:
     command: Sequence[str]
     is_ready: Callable[[], bool]
     before: Callable[[], None] | None = None  # done before each start
+    patience: int = _STOP_SECONDS  # seconds that it has to end by itself
     stage: int = 0  # those of a stage start together, once those of the earlier ones are ready
 
 
@@ -212,7 +214,7 @@ class Supervisor:
         family = _family(process.pid)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
-        _gone, alive = psutil.wait_procs(family, timeout=_STOP_SECONDS)
+        _gone, alive = psutil.wait_procs(family, timeout=part.patience)
         for straggler in {*alive, *_family(process.pid)}:
             _kill(straggler)
         process.wait()
@@ -284,6 +286,7 @@ def whole_system(config: Settings) -> Supervisor:
             ],
             partial(_serves_code, socket_path),
             partial(socket_path.unlink, missing_ok=True),
+            patience=_TICK_PATIENCE,
             stage=1,
         ),
         Part(
@@ -318,6 +321,7 @@ def whole_system(config: Settings) -> Supervisor:
                 *("--log-level", "warning"),  # every skipped tick is a line otherwise
             ],
             lambda: True,
+            patience=_TICK_PATIENCE,
             stage=2,
         ),
     ]

@@ -112,7 +112,9 @@ def _add_task(app: Celery, config: Settings) -> None:
         def show_life() -> None:
             nonlocal beats
             beats += 1
-            task.update_state(state="STARTED", meta={"beat": beats, "pid": os.getpid()})
+            # By its id: the thread that shows life knows of no request.
+            sign = {"beat": beats, "pid": os.getpid()}
+            task.update_state(task_id=run_id, state="STARTED", meta=sign)
 
         run = WarmRun(_instance(), run_id, 2 * config.worker_memory_bytes, show_life)
         theirs = (task.request.headers or {}).get(VERSION_HEADER)

@@ -194,7 +194,7 @@ def test_a_backfill_killed_in_the_middle_is_completed_by_the_next_run_with_nothi
 
 
 def kill_the_run(running: RunningSystem) -> None:
-    victims = running.processes("multiprocessing.spawn")
+    victims = running.processes("ingest_pipeline.cli.main worker")
     assert victims
     for victim in victims:
         victim.kill()
