@@ -57,10 +57,11 @@ def test_uploads_get_their_outcomes_from_warm_processes(running: RunningSystem) 
 
 
 @every_broker
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_run_that_is_terminated_ends_at_once_and_its_message_comes_again(
     running: RunningSystem, tmp_path: Path
 ) -> None:
+    wait_for(lambda: no_video_waits(running), 240, "the videos before")
     running.put("clip.mp4", clip(tmp_path, seconds=40))
     run_id = started(running, "clip.mp4")
     wait_for(lambda: ffmpegs(running), 30, "ffmpeg")
@@ -75,10 +76,11 @@ def test_a_run_that_is_terminated_ends_at_once_and_its_message_comes_again(
 
 
 @embedded
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_worker_that_is_killed_is_told_within_seconds_and_another_stands(
     running: RunningSystem, tmp_path: Path
 ) -> None:
+    wait_for(lambda: no_video_waits(running), 240, "the videos before")
     running.put("other.mp4", clip(tmp_path, seconds=41))
     run_id = started(running, "other.mp4")
     victims = running.processes("ingest_pipeline.cli.main worker")
@@ -91,10 +93,11 @@ def test_a_worker_that_is_killed_is_told_within_seconds_and_another_stands(
 
 
 @embedded
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_one_process_that_is_killed_is_told_within_seconds(
     running: RunningSystem, tmp_path: Path
 ) -> None:
+    wait_for(lambda: no_video_waits(running), 240, "the videos before")
     running.put("third.mp4", clip(tmp_path, seconds=42))
     run_id = started(running, "third.mp4")
     wait_for(lambda: ffmpegs(running), 30, "ffmpeg")
@@ -103,6 +106,11 @@ def test_one_process_that_is_killed_is_told_within_seconds(
     parent.kill()
     wait_for(lambda: running.status(run_id) == "FAILURE", 45, "Dagster says that the run is lost")
     wait_for(lambda: not ffmpeg.is_running(), 10, "its child is gone, too")
+
+
+def no_video_waits(running: RunningSystem) -> bool:
+    depth = running.system.queues.rendition.queue.depth()
+    return depth.waiting == depth.in_flight == 0
 
 
 def ffmpegs(running: RunningSystem) -> list[psutil.Process]:
