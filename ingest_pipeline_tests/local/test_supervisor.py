@@ -70,7 +70,7 @@ def config(home: Path) -> Settings:
 
 def part(folder: Path, name: str, before: Callable[[], None] | None = None, stage: int = 0) -> Part:
     command = [sys.executable, "-c", CHILD, str(folder), name]
-    return Part(name, command, lambda: bool(pids(folder, name)), before, stage)
+    return Part(name, command, lambda: bool(pids(folder, name)), before, stage=stage)
 
 
 def supervisor(folder: Path, *parts: Part) -> Supervisor:
