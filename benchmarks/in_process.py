@@ -26,13 +26,13 @@ class Pipeline:
     def tick(self) -> list[dg.RunRequest]:
         """What the ingest sensor asks for now."""
         repository = self.definitions.get_repository_def()
-        context = dg.build_sensor_context(
+        sensor = repository.get_sensor_def("ingest_objects_sensor")
+        with dg.build_sensor_context(
             instance=self.instance,
             definitions=self.definitions,
             resources=dict(self.definitions.resources or {}),
-        )
-        sensor = repository.get_sensor_def("ingest_objects_sensor")
-        return list(sensor.evaluate_tick(context).run_requests or [])
+        ) as context:
+            return list(sensor.evaluate_tick(context).run_requests or [])
 
     def run(self, request: dg.RunRequest) -> None:
         """Execute a requested run here."""

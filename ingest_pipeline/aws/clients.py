@@ -18,7 +18,7 @@ _CONNECTIONS = 50  # the API answers in 40 threads
 
 
 class Clients:
-    """The clients, each made when first used; never to be used across a fork."""
+    """The clients, each made when first used; none used before a fork may be used after it."""
 
     def __init__(
         self,

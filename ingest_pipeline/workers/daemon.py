@@ -1,4 +1,4 @@
-"""Dagster's daemon, which looks every second whether a sensor is due, instead of every five.
+"""Dagster's daemon, which looks twice a second whether a sensor is due, not every five seconds.
 
 A sensor that has just found something is not at its queue until the next look: the constant is
 Dagster's private one, and half of it is what every second of two uploads would wait.
@@ -7,7 +7,7 @@ Dagster's private one, and half of it is what every second of two uploads would 
 import dagster._daemon.sensor as sensor_daemon
 from dagster._daemon.cli import main
 
-_LOOP_SECONDS = 1
+_LOOP_SECONDS = 0.5
 
 if __name__ == "__main__":
     sensor_daemon.MIN_INTERVAL_LOOP_TIME = _LOOP_SECONDS
