@@ -10,5 +10,5 @@ from dagster._daemon.cli import main
 _LOOP_SECONDS = 0.5
 
 if __name__ == "__main__":
-    sensor_daemon.MIN_INTERVAL_LOOP_TIME = _LOOP_SECONDS
+    sensor_daemon.MIN_INTERVAL_LOOP_TIME = _LOOP_SECONDS  # type: ignore[assignment] # slept for
     main()
