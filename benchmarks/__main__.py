@@ -25,6 +25,7 @@ SUBJECTS = (
     "reading",
     "cpu",
     "latency",
+    "fleet",
     "sessions",
     "video",
     "labels",

@@ -12,11 +12,7 @@ from ingest_pipeline.system import System
 
 _SECONDS = 900  # at most
 _POLL_SECONDS = 0.1
-_SELECTOR = {
-    "repositoryLocationName": "ingest_pipeline",
-    "repositoryName": "__repository__",
-    "sensorName": "ingest_objects_sensor",
-}
+_INGEST = "ingest_objects_sensor"
 _STATE = """query($selector: SensorSelector!) {
   sensorOrError(sensorSelector: $selector) { ... on Sensor { sensorState { id status } } } }"""
 _STOP = """mutation($id: String) {
@@ -42,30 +38,43 @@ class Flood:
 def flood(count: int, size: int, **overrides: int) -> Flood:
     """Take in `count` objects of `size` bytes with a fresh running system."""
     with running_system(**overrides) as config:
-        system = System(config)
-        _stop_sensor(config)
-        upload(system, "flood", count, size)
-        begun = time.monotonic()
-        _start_sensor(config)
-        wait_until(lambda: remaining(system) < count, _SECONDS, _POLL_SECONDS)
-        first = time.monotonic()
-        wait_until(lambda: remaining(system) == 0, _SECONDS, _POLL_SECONDS)
-        ended = time.monotonic()
+        return flood_of(config, System(config), count, size)
+
+
+def flood_of(config: Settings, system: System, count: int, size: int, name: str = "flood") -> Flood:
+    """The same with the running system at hand, and its AWS."""
+    stop_sensor(config, _INGEST)
+    upload(system, name, count, size)
+    begun = time.monotonic()
+    _start_sensor(config, _INGEST)
+    wait_until(lambda: remaining(system) < count, _SECONDS, _POLL_SECONDS)
+    first = time.monotonic()
+    wait_until(lambda: remaining(system) == 0, _SECONDS, _POLL_SECONDS)
+    ended = time.monotonic()
     return Flood(count, ended - begun, ended - first)
 
 
-def _stop_sensor(config: Settings) -> None:
-    state = _ask(config, _STATE, selector=_SELECTOR)["sensorOrError"]["sensorState"]
+def stop_sensor(config: Settings, name: str) -> None:
+    """Turn a sensor off, and wait for the end of a tick that waits at its queue."""
+    state = _ask(config, _STATE, selector=_selector(name))["sensorOrError"]["sensorState"]
     answer = _ask(config, _STOP, id=state["id"])["stopSensor"]
     if answer["__typename"] != "StopSensorMutationResult":
         raise RuntimeError(f"the sensor was not stopped: {answer}")
-    time.sleep(config.wait_seconds + 2)  # a tick that waits at the queue ends
+    time.sleep(config.wait_seconds + 2)
 
 
-def _start_sensor(config: Settings) -> None:
-    answer = _ask(config, _START, selector=_SELECTOR)["startSensor"]
+def _start_sensor(config: Settings, name: str) -> None:
+    answer = _ask(config, _START, selector=_selector(name))["startSensor"]
     if answer["__typename"] != "Sensor":
         raise RuntimeError(f"the sensor was not started: {answer}")
+
+
+def _selector(name: str) -> dict[str, str]:
+    return {
+        "repositoryLocationName": "ingest_pipeline",
+        "repositoryName": "__repository__",
+        "sensorName": name,
+    }
 
 
 def _ask(config: Settings, query: str, **variables: object) -> Any:  # noqa: ANN401 - GraphQL's JSON

@@ -37,6 +37,7 @@ _START_SECONDS = 120
 _STOP_SECONDS = 30
 _FRAME = 6  # bytes: stereo, 24 bits
 _UPLOADERS = 4
+_FAR = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
 _FOREIGN = ("AWS_", "INGEST_", "DAGSTER_")
 
 
@@ -45,6 +46,9 @@ class Sizes:
     """How much is measured."""
 
     small: int = 500  # objects
+    flood: int = 5_000  # objects
+    distant: int = 2_000  # objects
+    near: int = 300  # objects of the plain loop there
     large: int = 20  # objects
     runs: int = 15  # of one object each
     singles: int = 20  # files one after another
@@ -61,6 +65,9 @@ class Sizes:
 
 QUICK = Sizes(
     small=30,
+    flood=100,
+    distant=60,
+    near=20,
     large=2,
     runs=3,
     singles=3,
@@ -134,6 +141,51 @@ def running_system(**overrides: int) -> Iterator[Settings]:
             yield config
 
 
+@dataclass(frozen=True)
+class Distant:
+    """A system, and the embedded AWS that it reaches through a proxy."""
+
+    config: Settings  # of the system: its AWS is "real", and far away
+    near: Settings  # of the embedded AWS itself
+    _counts: Path
+
+    def calls(self) -> Counter[str]:
+        """How many requests of each service went through the proxy, to the last half second."""
+        return Counter(json.loads(self._counts.read_text()))
+
+
+@contextmanager
+def distant_aws(*, waits: bool = True, **overrides: int) -> Iterator[Distant]:
+    """A fresh embedded AWS behind a proxy: `waits` as the real one does, or counts only."""
+    with embedded_aws() as near, _home(overrides) as far:
+        (port,) = _free_ports(1)
+        config = far.model_copy(update={"aws": "real", "endpoint_url": f"http://127.0.0.1:{port}"})
+        counts = near.state / "calls.json"
+        command = ["-m", "benchmarks.distance", str(port), str(near.aws_port), str(counts)]
+        command += [] if waits else ["--no-wait"]
+        with _process(config, "distance", command, lambda _log: counts.exists()):
+            yield Distant(config, near, counts)
+
+
+@contextmanager
+def distant_system(*, waits: bool = True, **overrides: int) -> Iterator[Distant]:
+    """A fresh `ingest-pipeline dev` whose AWS is behind a proxy."""
+    with distant_aws(waits=waits, **overrides) as distant:
+        command = ["-m", "ingest_pipeline.cli.main", "dev"]
+        with _process(distant.config, "dev", command, lambda log: "Ctrl-C" in log.read_text()):
+            yield distant
+
+
+@contextmanager
+def another_worker(config: Settings) -> Iterator[None]:
+    """One more worker of a running system."""
+    ready = config.state / "workers" / "ready"
+    ready.unlink()
+    command = ["-m", "ingest_pipeline.cli.main", "worker", "--grace", "2"]
+    with _process(config, "worker", command, lambda _log: ready.exists()):
+        yield
+
+
 @contextmanager
 def _home(overrides: dict[str, int]) -> Iterator[Settings]:
     folder = Path(tempfile.mkdtemp(prefix="ingest-bench-"))
@@ -197,6 +249,10 @@ def environment(config: Settings) -> dict[str, str]:
     return child_environment(config) | {
         "INGEST_MAX_OBJECTS_PER_RUN": str(config.max_objects_per_run),
         "INGEST_MAX_QUEUED_RUNS": str(config.max_queued_runs),
+        "INGEST_WORKER_PROCESSES": str(config.processes),
+        "INGEST_MAX_CONCURRENT_RUNS": str(config.max_concurrent_runs),
+        **(_FAR if config.aws == "real" else {}),
+        **({"AWS_ENDPOINT_URL": config.endpoint_url} if config.endpoint_url else {}),
     }
 
 

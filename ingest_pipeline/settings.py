@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     workers: str = Field("embedded", pattern=r"^(embedded|sqs|(rediss?|amqps?)://.+)$")
     worker_results: SecretStr | None = None  # URL of Celery's result backend
     worker_processes: int = Field(0, ge=0)  # of a worker, each does a run; 0: the cores and three
+    max_concurrent_runs: int = Field(0, ge=0)  # of all workers; 0: what one has processes
     worker_runs: int = Field(500, ge=1)  # that a process does before another takes its place
     # Of a process: above it after a run, another takes its place; at twice as much the run ends.
     worker_memory_bytes: int = Field(1024 * 2**20, ge=256 * 2**20)
@@ -268,8 +269,13 @@ class Settings(BaseSettings):
         return self.dagster_db.get_secret_value() if self.dagster_db else None
 
     @property
+    def concurrent_runs(self) -> int:
+        """How many runs are done at a time by all workers together."""
+        return self.max_concurrent_runs or self.processes
+
+    @property
     def processes(self) -> int:
-        """How many runs are done at a time.
+        """How many runs a worker does at a time.
 
         Not less than five: two for videos, one each for backfills and pictures, and one that fresh
         uploads always find.

@@ -41,8 +41,8 @@ def with_workers(config: Settings, plain: dict[str, Any]) -> dict[str, Any]:
         "concurrency": {
             "pools": {**plain["concurrency"]["pools"], "default_limit": _transcodes(config)},
             "runs": {
-                "max_concurrent_runs": config.processes,
-                "tag_concurrency_limits": lane_limits(config.processes, _transcodes(config)),
+                "max_concurrent_runs": config.concurrent_runs,
+                "tag_concurrency_limits": lane_limits(config.concurrent_runs, _transcodes(config)),
             },
         },
         "run_monitoring": {
@@ -60,7 +60,7 @@ def with_workers(config: Settings, plain: dict[str, Any]) -> dict[str, Any]:
 
 def _transcodes(config: Settings) -> int:
     """So many that with few processes, too, one is left to each of the other lanes."""
-    return max(1, min(_TRANSCODES, config.processes - 3))
+    return max(1, min(_TRANSCODES, config.concurrent_runs - 3))
 
 
 def _storage(config: Settings) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from ingest_pipeline.pipeline.queue.queues import ConsumedQueue
 from ingest_pipeline.records.model import ObjectRef, Receipt
 from ingest_pipeline.records.tables import RECEIPTS
 
+_A_FLOOD = 5  # messages received at once
 _log = logging.getLogger(__name__)
 
 
@@ -34,15 +35,16 @@ class Consumer:
     def poll(self, slots: int, growth: int = 1, wait_seconds: int = 0) -> list[Batch]:
         """Batches for about so many runs, their receipts on record; the first may be waited for."""
         receipts: list[Receipt] = []
-        while (
-            len(receipts) < slots * self.max_objects
-            and runs_needed(receipts, self.max_objects, self.group_of, growth) <= slots
-        ):
-            messages = self.source.queue.receive(self.source.visibility_seconds, wait_seconds)
-            if not messages:
-                break
-            wait_seconds = 0
+        queue, hidden = self.source.queue, self.source.visibility_seconds
+        messages = queue.receive(hidden, wait_seconds)
+        while messages:
             receipts.extend(self._parsed(messages))
+            room = slots * self.max_objects - len(receipts)
+            if room <= 0 or runs_needed(receipts, self.max_objects, self.group_of, growth) > slots:
+                break
+            # Half of what a call may bring is a flood: 2,000 messages one call after another would
+            # wait 4 s for SQS alone.
+            messages = queue.receive_many(hidden, room if len(messages) >= _A_FLOOD else 1)
         batches = plan_batches(receipts, self.max_objects, self.group_of, growth, slots)
         for batch in batches:
             self.tables.put(RECEIPTS, receipt_rows(batch.id, batch.receipts))
