@@ -1,41 +1,24 @@
-"""CPU seconds: Dagster's own part of a batch run, its start included, against the work's.
+"""CPU seconds: Dagster's own part of a batch run in a warm process, against the work's.
 
-The whole run is a process, as `dagster job execute` starts it; its user and system seconds and
-its children's are counted. The work is the same steps called without Dagster in a warm process,
-receiving included. Whatever the run costs beyond is counted as Dagster's: starting Python, loading
-the code, connecting, events. The embedded AWS is a process of its own and counts in neither.
+The whole is a tick and its run in a process that has done such a run before, as a worker's has. The
+work is the same steps called without Dagster in such a process, receiving included. Whatever the
+run costs beyond is counted as Dagster's: ticks, events, the plan. The embedded AWS is a process of
+its own and counts in neither.
 """
 
-import json
-import os
-import subprocess
-import sys
 from statistics import median
 
-import dagster as dg
-
-from benchmarks.harness import (
-    SMALL,
-    Figure,
-    Sizes,
-    cpu_seconds,
-    embedded_aws,
-    environment,
-    in_child,
-    remaining,
-    upload,
-)
-from benchmarks.in_process import Pipeline, ingest_waiting
-from ingest_pipeline.definitions import defs
-from ingest_pipeline.settings import PROJECT_ROOT, Settings, settings
+from benchmarks.harness import SMALL, Figure, Sizes, cpu_seconds, embedded_aws, in_child, upload
+from benchmarks.in_process import ingest_waiting, warm_pipeline
+from ingest_pipeline.settings import settings
 from ingest_pipeline.system import System
 
 
 def measure(sizes: Sizes) -> list[Figure]:
     batch = sizes.batches[0]
-    with embedded_aws(max_objects_per_run=batch) as config:
-        whole = _whole_run(config, batch, sizes.repeats)
-        one = _whole_run(config, 1, sizes.repeats)
+    with embedded_aws(max_objects_per_run=batch, max_queued_runs=1) as config:
+        whole = float(in_child(config, "cpu:through_dagster", batch, sizes.repeats))
+        one = float(in_child(config, "cpu:through_dagster", 1, sizes.repeats))
         work = float(in_child(config, "cpu:work", batch, sizes.repeats))
     own = whole - work
     return [
@@ -56,44 +39,16 @@ def measure(sizes: Sizes) -> list[Figure]:
     ]
 
 
-def _whole_run(config: Settings, count: int, repeats: int) -> float:
-    """The median of the CPU seconds of whole runs."""
-    names = [f"run-{count}-{number}" for number in range(repeats)]
-    return median(_run_process(config, name, count) for name in names)
-
-
-def _run_process(config: Settings, name: str, count: int) -> float:
-    """CPU seconds of a process that executes one run, and of its children."""
-    request = in_child(config, "cpu:request_run", name, count)
-    run_config = config.state / f"{name}.json"
-    run_config.write_text(json.dumps(request["config"]))
-    log = config.state / f"{name}.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "dagster", "job", "execute"),
-                *("-m", "ingest_pipeline.definitions", "-j", "ingest_objects"),
-                *("-c", str(run_config), "--tags", json.dumps(request["tags"])),
-            ],
-            cwd=PROJECT_ROOT,
-            env=environment(config),
-            stdout=output,
-            stderr=output,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    left = remaining(System(config))
-    if process.returncode or left:
-        raise RuntimeError(f"the run left {left} messages:\n{log.read_text()[-5000:]}")
-    return usage.ru_utime + usage.ru_stime
-
-
-def request_run(name: str, count: int) -> dict[str, object]:
-    """Upload objects, and let the sensor ask for their run."""
-    upload(System(settings()), name, count, SMALL)
-    [request] = Pipeline(dg.DagsterInstance.get(), defs()).tick()
-    tags = {**request.tags, "dagster/partition": request.partition_key}
-    return {"config": request.run_config, "tags": tags}
+def through_dagster(count: int, repeats: int) -> float:
+    """The median of the CPU seconds of a tick and its run; the first time warms up."""
+    system, pipeline = warm_pipeline()
+    seconds = []
+    for number in range(repeats + 1):
+        upload(system, f"run-{count}-{number}", count, SMALL)
+        before = cpu_seconds()
+        pipeline.drain()
+        seconds.append(cpu_seconds() - before)
+    return median(seconds[1:])
 
 
 def work(count: int, repeats: int) -> float:

@@ -28,6 +28,7 @@ from ingest_pipeline.aws.clients import Clients, Connection, open_clients, share
 from ingest_pipeline.local.server import READY
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 from ingest_pipeline.system import System
+from ingest_pipeline.workers.instance import write_instance
 
 BUCKET = "ingest"
 SMALL = 29_000  # bytes of a small WAV, about
@@ -49,6 +50,10 @@ class Sizes:
     flood: int = 5_000  # objects
     distant: int = 2_000  # objects
     near: int = 300  # objects of the plain loop there
+    posts: int = 12  # photos one after another
+    clips: int = 8
+    settling: int = 30  # seconds before it counts as idle
+    idle: int = 120  # seconds that are counted
     large: int = 20  # objects
     runs: int = 15  # of one object each
     singles: int = 20  # files one after another
@@ -60,7 +65,7 @@ class Sizes:
     large_video: int = 1_000_000_000  # bytes
     photos: int = 200  # of one run
     catalogue: int = 100_000  # objects
-    days: tuple[int, ...] = (10_000, 20_000, 40_000)  # objects that arrived on one
+    days: tuple[int, ...] = (10_000, 40_000)  # objects that arrived on one
 
 
 QUICK = Sizes(
@@ -68,6 +73,10 @@ QUICK = Sizes(
     flood=100,
     distant=60,
     near=20,
+    posts=3,
+    clips=2,
+    settling=5,
+    idle=20,
     large=2,
     runs=3,
     singles=3,
@@ -201,7 +210,7 @@ def _home(overrides: dict[str, int]) -> Iterator[Settings]:
         ).model_copy(update=overrides)
         dagster_home = config.state / "dagster"
         dagster_home.mkdir()
-        shutil.copy(PROJECT_ROOT / "dagster.yaml", dagster_home)
+        write_instance(config, dagster_home)
         yield config
     finally:
         _end_all(folder)

