@@ -68,7 +68,7 @@ def _measured(name: str, sizes: Sizes) -> list[Figure]:
     """The figures of a subject; none where it failed, for 40 minutes of others are not lost."""
     try:
         figures: list[Figure] = import_module(f"benchmarks.{name}").measure(sizes)
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it was, it is shown
         _console.print_exception()
         return []
     table = Table(*_COLUMNS, title=name, title_justify="left")

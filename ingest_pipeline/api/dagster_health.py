@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from ingest_pipeline.api.models import Part
+from ingest_pipeline.workers.reach import BROKER
 
 _SILENT_SECONDS = 90  # a daemon tells every 30 s that it lives
 _WAITING_SECONDS = 30  # a worker takes a run within a tenth of a second
@@ -20,7 +21,7 @@ _QUERY = """
   sensorsOrError(repositorySelector: {
     repositoryLocationName: "ingest_pipeline", repositoryName: "__repository__"
   }) { ... on Sensors { results { sensorState {
-    ticks(limit: 1, statuses: [SUCCESS, SKIPPED, FAILURE]) { status error { message } }
+    ticks(limit: 1, statuses: [SUCCESS, SKIPPED, FAILURE]) { status skipReason error { message } }
   } } } }
   runsOrError(filter: {statuses: [STARTING]}, limit: 100) { ... on Runs { results { updateTime } } }
 }
@@ -77,6 +78,8 @@ def _sensor_faults(sensors: list[dict[str, Any]]) -> Iterator[str]:
     if failed and len(failed) == len(ticks):
         why = str((failed[0]["error"] or {}).get("message", "")).strip().partition("\n")[0]
         yield f"every sensor fails, so that messages wait in SQS: {why}"
+    reasons = [str(tick["skipReason"] or "") for tick in ticks]
+    yield from (reason for reason in reasons if reason.startswith(BROKER))
 
 
 def _worker_faults(starting: list[dict[str, Any]]) -> Iterator[str]:

@@ -48,14 +48,23 @@ def with_workers(config: Settings, plain: dict[str, Any]) -> dict[str, Any]:
         "run_monitoring": {
             "enabled": True,
             "poll_interval_seconds": 2,
-            # A run waits in the broker while no worker is there; its messages stay hidden.
-            "start_timeout_seconds": 600,
+            "start_timeout_seconds": _start_seconds(config),
             "cancel_timeout_seconds": 20,
             # None: a run that shows signs of life goes on, and one without them is failed.
             "max_runtime_seconds": 0,
         },
         "sensors": {"use_threads": True, "num_workers": _SENSORS, "num_submit_workers": 4},
     }
+
+
+def _start_seconds(config: Settings) -> int:
+    """How long a run may wait in the broker; its messages stay hidden meanwhile.
+
+    On a laptop a place is free for each, and its worker stands again within seconds: a run that has
+    waited longer was lost with the broker's folder.
+    """
+    has_places = config.workers == "embedded" and config.concurrent_runs <= config.processes
+    return 60 if has_places else 600
 
 
 def _transcodes(config: Settings) -> int:

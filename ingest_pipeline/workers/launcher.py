@@ -15,7 +15,7 @@ from typing_extensions import override
 from ingest_pipeline.settings import settings
 from ingest_pipeline.workers.broker import TASK, VERSION_HEADER, Broker, celery_app
 from ingest_pipeline.workers.lanes import lane_of
-from ingest_pipeline.workers.reach import BrokerAwayError
+from ingest_pipeline.workers.reach import BROKER, BrokerAwayError
 
 SILENT_SECONDS = 15  # without a sign of life, after which a run's worker counts as gone
 _KNOWN_FOR = 5  # seconds that an answer of the broker is good for
@@ -67,7 +67,7 @@ class WorkerRunLauncher(CeleryRunLauncher):
                 connection.ensure_connection(max_retries=1, interval_start=0, timeout=2)
         except Exception as error:  # each broker's library has errors of its own
             raise BrokerAwayError(
-                f"the workers' broker, {self._ours.name}, does not answer: {error}"
+                f"{BROKER}, {self._ours.name}, does not answer: {error}"
             ) from error
         self._reached_at = now
 

@@ -4,6 +4,8 @@ from typing import Protocol, runtime_checkable
 
 from ingest_pipeline.errors import TransientError
 
+BROKER = "the workers' broker"  # how each message of its absence begins
+
 
 class BrokerAwayError(TransientError):
     """The broker does not answer: what was to be sent stays where it is."""

@@ -445,7 +445,7 @@ def test_what_waits_and_what_was_given_up_is_counted(pages: httpx.Client, world:
     page = pages.get("/").text
     name = world.settings.ingest_queue
     assert f'<th scope="row">{name}</th><td>2</td><td>0</td><td>1</td>' in page
-    assert "Dagster does not answer" in page
+    assert "New files wait until Dagster takes them: ConnectError" in page
 
 
 # --- uploads --------------------------------------------------------------------------------------

@@ -1,10 +1,12 @@
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -26,13 +28,15 @@ WELL = {
 
 
 class _ServerInfo(BaseHTTPRequestHandler):
-    """What Dagster's webserver answers where all is well."""
+    """What Dagster's webserver answers; where nothing is said, all is well."""
+
+    told: ClassVar[dict[str, Any]] = WELL
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         self.send_response(200 if self.path == "/graphql" else 404)
         self.end_headers()
-        self.wfile.write(json.dumps({"data": WELL}).encode())
+        self.wfile.write(json.dumps({"data": self.told}).encode())
 
     def log_message(self, *_: object) -> None:
         pass
@@ -97,6 +101,77 @@ def test_what_ffmpeg_lacks_is_told_and_is_no_outage(
         "detail": f"ffmpeg unknown at {broken} (INGEST_FFMPEG), "
         "without an answer to -version (ffmpeg ended with 3)",
     }
+
+
+def tick(status: str, skipped: str | None = None, error: str | None = None) -> dict[str, Any]:
+    """The last tick of a sensor."""
+    told = {"status": status, "skipReason": skipped, "error": error and {"message": error}}
+    return {"sensorState": {"ticks": [told]}}
+
+
+def daemon(heard: float | None) -> dict[str, Any]:
+    status = {"daemonType": "SENSOR", "required": True, "lastHeartbeatTime": heard}
+    return {"daemonHealth": {"allDaemonStatuses": [status]}}
+
+
+AWAY = tick(
+    "SKIPPED", "the workers' broker, redis://x, does not answer: messages stay in SQS meanwhile"
+)
+BROKEN_CODE = {"__typename": "PythonError", "message": "No module named x\nlines"}
+
+
+@pytest.mark.parametrize(
+    ("told", "detail"),
+    [
+        (
+            {"workspaceOrError": {"locationEntries": []}},
+            "no code location is loaded: nothing is ingested",
+        ),
+        (
+            {"workspaceOrError": {"locationEntries": [{"locationOrLoadError": BROKEN_CODE}]}},
+            "the code location is not loaded, so that nothing is ingested: No module named x",
+        ),
+        ({"instance": daemon(None)}, "the daemon's SENSOR has not begun yet"),
+        (
+            {"instance": daemon(time.time() - 1000)},
+            r"the daemon's SENSOR has not been heard of for 10\d\d s",
+        ),
+        (
+            {"sensorsOrError": {"results": [tick("FAILURE", error="gone\nlines")]}},
+            "every sensor fails, so that messages wait in SQS: gone",
+        ),
+        (
+            {"sensorsOrError": {"results": [tick("SKIPPED", "no messages"), AWAY]}},
+            "the workers' broker, redis://x, does not answer: messages stay in SQS meanwhile",
+        ),
+        (
+            {"runsOrError": {"results": [{"updateTime": time.time() - 100}]}},
+            r"1 runs wait for a worker, the first for 1\d\d s",
+        ),
+    ],
+)
+def test_what_is_wrong_with_dagster(
+    system: System,
+    dagster_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    told: dict[str, Any],
+    detail: str,
+) -> None:
+    monkeypatch.setattr(_ServerInfo, "told", WELL | told)
+    with serving(with_ports(system, ui_port=dagster_port)) as api:
+        response = api.get("/health")
+    assert response.status_code == 503
+    assert re.fullmatch(detail, response.json()["dagster"]["detail"])
+
+
+def test_ticks_that_are_well_or_fail_here_and_there_are_no_outage(
+    system: System, dagster_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = [tick("SUCCESS"), tick("SKIPPED", "no messages"), tick("FAILURE", error="once")]
+    told = {"sensorsOrError": {"results": ticks}, "instance": daemon(time.time())}
+    monkeypatch.setattr(_ServerInfo, "told", WELL | told)
+    with serving(with_ports(system, ui_port=dagster_port)) as api:
+        assert api.get("/health").json()["dagster"]["ok"]
 
 
 def test_without_dagster(api: httpx.Client) -> None:

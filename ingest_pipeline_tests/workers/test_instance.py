@@ -1,6 +1,7 @@
 """The instance of a system with workers, made by Dagster itself from the file that is written."""
 
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -35,3 +36,27 @@ def test_postgresql_is_named_without_its_password(tmp_path: Path) -> None:
     written = with_workers(config, {"concurrency": {"pools": {}}})
     assert written["storage"] == {"postgres": {"postgres_url": {"env": "INGEST_DAGSTER_DB_URL"}}}
     assert "secret" not in str(written)
+
+
+def test_more_workers_than_this_machine_s_do_more_runs_at_a_time(tmp_path: Path) -> None:
+    config = Settings(home=tmp_path, worker_processes=4, max_concurrent_runs=12)
+    written = with_workers(config, {"concurrency": {"pools": {}}})
+    runs = written["concurrency"]["runs"]
+    assert runs["max_concurrent_runs"] == 12
+    assert [each["limit"] for each in runs["tag_concurrency_limits"]] == [8, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"),
+    [
+        ({}, 60),
+        ({"worker_processes": 4, "max_concurrent_runs": 5}, 600),
+        ({"workers": "redis://127.0.0.1:6379/7"}, 600),
+    ],
+)
+def test_a_run_that_no_worker_takes_is_given_up_sooner_where_each_has_a_place(
+    tmp_path: Path, settings: dict[str, Any], seconds: int
+) -> None:
+    config = Settings(home=tmp_path, **settings)
+    written = with_workers(config, {"concurrency": {"pools": {}}})
+    assert written["run_monitoring"]["start_timeout_seconds"] == seconds

@@ -44,7 +44,7 @@ class Strip(Frozen):
     dead: int
     queues: tuple[QueueLine, ...]
     today: tuple[Tally, ...]
-    is_dagster_up: bool
+    dagster_trouble: str
     aws_trouble: str  # what is wrong with AWS, such as a full disk; empty where nothing is
     is_busy: bool
 
@@ -95,7 +95,7 @@ def _strip(system: System, health: Health, today: Today) -> Strip:
         dead=sum(line.dead for line in lines),
         queues=lines,
         today=tuple(_tally(outcome, today) for outcome in _SHOWN),
-        is_dagster_up=health.dagster.ok,
+        dagster_trouble="" if health.dagster.ok else health.dagster.detail,
         aws_trouble="" if health.aws.ok else health.aws.detail,
         is_busy=bool(backlog or unsettled),
     )
