@@ -22,7 +22,7 @@ LAYERS = {
     "media": {"errors", "extras", "values"},
     "records": {"media", "values"},
     "aws": {"errors", "media", "records", "settings", "values"},
-    "workers": {"definitions", "errors", "media", "settings"},
+    "workers": {"aws", "definitions", "errors", "media", "settings"},
     "sessions": {"aws", "errors", "extras", "media", "records", "values"},
     "catalogue": {"aws", "errors", "media", "records", "values"},
     "pipeline": {

@@ -7,10 +7,11 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 from xml.sax.saxutils import escape
 
 from ingest_pipeline.local.disk import shortage
+from ingest_pipeline.local.visitors import headers_of, stranger
 from ingest_pipeline.settings import Settings
 
 Scope = MutableMapping[str, Any]
@@ -19,6 +20,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+HEALTH = "/_ministack/health"  # which the start asks; all else of ministack's own is closed
+_CLOSED = "Whoever could ask for this could wipe everything; stop the system and remove its home."
+_OF_A_LINK = {"GET", "HEAD", "PUT", "OPTIONS"}
+_LINK_QUERY = re.compile(
+    "X-Amz-.*|Signature|AWSAccessKeyId|Expires|versionId|response-.*|x-id|partNumber|uploadId"
+)
 UNSAYABLE = (
     "This key holds a character that XML 1.0 has no way to say, such as a control character. The "
     "real S3 takes it; here every listing of the bucket would fail from then on."
@@ -136,6 +143,9 @@ class Gate:
             self._changed |= _changed_by(scope)
 
     def _refusal(self, scope: Scope) -> _Refusal | None:
+        return _denial(scope) or self._unfit(scope)
+
+    def _unfit(self, scope: Scope) -> _Refusal | None:
         if (size := _in_memory(scope)) > MOST_IN_MEMORY:
             return _Refusal(400, "EntityTooLarge", _TOO_LARGE.format(size=size))
         if not _stores(scope):
@@ -145,6 +155,41 @@ class Gate:
         if said := shortage(self._config, int(_header(scope, b"content-length") or 0)):
             return _Refusal(503, "ServiceUnavailable", said)
         return None
+
+
+def _denial(scope: Scope) -> _Refusal | None:
+    if scope["path"].startswith("/_") and scope["path"] != HEALTH:
+        return _Refusal(403, "AccessDenied", _CLOSED)
+    if why := _stranger(scope):
+        return _Refusal(403, "AccessDenied", f"Only this machine is answered: {why}.")
+    return None
+
+
+def _stranger(scope: Scope) -> str | None:
+    """What is foreign about a request; a foreign page may use links and forms that it was given.
+
+    The photo clients upload by such links. Whether one is signed well is not asked: the credentials
+    are known to everybody. So a link may do no more than get and put an object.
+    """
+    headers = headers_of(scope)
+    if _is_presigned(scope) or _is_upload_form(scope, headers):
+        headers = {"host": headers.get("host", "")}
+    return stranger(headers)
+
+
+def _is_presigned(scope: Scope) -> bool:
+    names = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    is_of_object = scope["method"] in _OF_A_LINK and "/" in scope["path"].strip("/")
+    is_signed = "X-Amz-Signature" in names or "Signature" in names
+    return is_of_object and is_signed and all(map(_LINK_QUERY.fullmatch, names))
+
+
+def _is_upload_form(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """A form by a POST policy goes to its bucket."""
+    is_form = headers.get("content-type", "").startswith("multipart/form-data")
+    bucket = scope["path"].strip("/")
+    is_to_bucket = bool(bucket) and "/" not in bucket and not scope["query_string"]
+    return scope["method"] == "POST" and is_form and is_to_bucket
 
 
 def is_spooled(method: str, headers: Mapping[str, str]) -> bool:
@@ -159,11 +204,7 @@ def _in_memory(scope: Scope) -> int:
     size = int(_header(scope, b"content-length") or 0)
     if size < LARGE:
         return 0
-    sent = [
-        (name.decode("latin-1").lower(), value.decode("latin-1"))
-        for name, value in scope["headers"]
-    ]
-    return 0 if is_spooled(scope["method"], dict(sent)) else size
+    return 0 if is_spooled(scope["method"], headers_of(scope)) else size
 
 
 def _stores(scope: Scope) -> bool:

@@ -25,7 +25,7 @@ from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.extras import extra
 from ingest_pipeline.local.bodies import Bodies, Drafts
 from ingest_pipeline.local.durable import DurableObjects
-from ingest_pipeline.local.gate import MOST_IN_MEMORY, Gate
+from ingest_pipeline.local.gate import HEALTH, MOST_IN_MEMORY, Gate
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.state import Saver
 from ingest_pipeline.local.waiting import WaitingReceives
@@ -237,7 +237,7 @@ async def _until_healthy(config: Settings, server: "asyncio.Task[None]") -> None
         TimeoutError: none came in time, or the server ended.
 
     """
-    url = f"http://{_HOST}:{config.aws_port}/_ministack/health"
+    url = f"http://{_HOST}:{config.aws_port}{HEALTH}"
     deadline = time.monotonic() + _START_SECONDS
     async with httpx.AsyncClient(trust_env=False) as client:  # no proxy on the way to ourselves
         while time.monotonic() < deadline and not server.done():

@@ -312,7 +312,7 @@ def whole_system(config: Settings) -> Supervisor:
             "dagster",
             [
                 *python,
-                *("dagster_webserver", "--workspace", str(workspace)),
+                *("ingest_pipeline.local.webserver", "--workspace", str(workspace)),
                 *("--host", "127.0.0.1", "--port", str(config.ui_port)),
                 *("--log-level", "warning"),
             ],

@@ -363,3 +363,14 @@ def test_an_audit_finds_nothing_lost_nothing_twice_and_nothing_left_over(
         for (key, version), outcome in outcomes.items()
     ]
     wait_until_well(running.system, puts, below="audited/", given_up_before=before)
+
+
+def test_a_foreign_page_stops_no_sensor(running: RunningSystem) -> None:
+    url = f"{running.settings.ui_url}/graphql"
+    stop = {"query": 'mutation { stopSensor(id: "x") { __typename } }'}
+    evil = {"Origin": "https://evil.example"}
+    assert httpx.get(url, params=stop).status_code == 405
+    assert httpx.post(url, json=stop, headers=evil).status_code == 403
+    assert httpx.post(url, json=stop, headers={"Host": "evil.example"}).status_code == 403
+    own = {"Origin": running.settings.ui_url}
+    assert httpx.post(url, json={"query": "{ version }"}, headers=own).json()["data"]["version"]

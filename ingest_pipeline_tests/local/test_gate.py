@@ -92,3 +92,61 @@ def test_deleting_what_cannot_be_there_leaves_no_marker(embedded_aws: EmbeddedAw
     put(clients, f"{prefix}/neighbour.wav")
     clients.s3.delete_object(Bucket=BUCKET, Key=f"{prefix}/ctrl\x01.wav")
     assert keys(clients, prefix) == {f"{prefix}/neighbour.wav"}
+
+
+EVIL = {"Origin": "https://evil.example"}
+IMAGE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+FORM = "application/x-www-form-urlencoded"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("POST", "/_ministack/reset", {}),
+        ("POST", "/_ministack/config", {}),
+        ("GET", "/_ministack/sqs/messages", {}),
+        ("GET", "/_localstack/state", {}),
+        ("GET", f"/{BUCKET}", EVIL),
+        ("GET", f"/{BUCKET}", IMAGE),
+        ("GET", f"/{BUCKET}", {"Host": "evil.example:4566"}),
+        ("GET", "/?Action=PurgeQueue&QueueUrl=x", IMAGE),
+        ("POST", "/", EVIL | {"Content-Type": FORM}),
+        ("POST", "/", EVIL | {"Content-Type": "multipart/form-data; boundary=x"}),
+        ("POST", f"/{BUCKET}?delete", EVIL | {"Content-Type": "multipart/form-data; boundary=x"}),
+        ("DELETE", f"/{BUCKET}/a.wav?X-Amz-Signature=x", EVIL),
+        ("PUT", f"/{BUCKET}?X-Amz-Signature=x&policy", EVIL),
+        ("PUT", f"/{BUCKET}/a.wav?acl&X-Amz-Signature=x", EVIL),
+        ("GET", f"/{BUCKET}?X-Amz-Signature=x", EVIL),
+        ("OPTIONS", f"/{BUCKET}/a.wav", EVIL),
+        ("POST", "/_ministack/reset", EVIL | {"Origin": "null"}),
+    ],
+)
+def test_foreign_pages_and_the_doors_behind_are_refused(
+    embedded_aws: EmbeddedAws, method: str, path: str, headers: dict[str, str]
+) -> None:
+    key = f"{uuid.uuid4().hex}.wav"
+    put(embedded_aws.clients, key)
+    url = f"{embedded_aws.settings.aws_endpoint}{path}"
+    answer = httpx.request(method, url, headers=headers, trust_env=False)
+    assert answer.status_code == 403
+    assert "<Code>AccessDenied</Code>" in answer.text
+    assert keys(embedded_aws.clients, key) == {key}
+
+
+def test_a_foreign_page_may_use_links_and_forms_that_it_was_given(
+    embedded_aws: EmbeddedAws,
+) -> None:
+    s3, key = embedded_aws.clients.s3, f"{uuid.uuid4().hex}.wav"
+    target = {"Bucket": BUCKET, "Key": key}
+    link = s3.generate_presigned_url("put_object", Params=target)
+    asked = {"Access-Control-Request-Method": "PUT"}
+    assert httpx.options(link, headers=EVIL | asked, trust_env=False).status_code == 200
+    assert httpx.put(link, content=b"by link", headers=EVIL, trust_env=False).status_code == 200
+    link = s3.generate_presigned_url("get_object", Params=target)
+    assert httpx.get(link, headers=EVIL | IMAGE, trust_env=False).content == b"by link"
+    form = s3.generate_presigned_post(BUCKET, key)
+    sent = httpx.post(
+        form["url"], data=form["fields"], files={"file": b"by form"}, headers=EVIL, trust_env=False
+    )
+    assert sent.status_code == 204
+    assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == b"by form"
