@@ -12,7 +12,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest_pipeline.local.visitors import headers_of, stranger
 
-
 _FACTORY = "create_app_from_workspace_process_context"  # of the application that is served
 
 
