@@ -16,7 +16,7 @@ from ingest_pipeline.system import System
 
 def measure(sizes: Sizes) -> list[Figure]:
     batch = sizes.batches[0]
-    with embedded_aws(max_objects_per_run=batch, max_queued_runs=1) as config:
+    with embedded_aws(max_objects_per_run=batch, max_queued_runs=1, wait_seconds=0) as config:
         whole = float(in_child(config, "cpu:through_dagster", batch, sizes.repeats))
         one = float(in_child(config, "cpu:through_dagster", 1, sizes.repeats))
         work = float(in_child(config, "cpu:work", batch, sizes.repeats))

@@ -258,6 +258,7 @@ def environment(config: Settings) -> dict[str, str]:
     return child_environment(config) | {
         "INGEST_MAX_OBJECTS_PER_RUN": str(config.max_objects_per_run),
         "INGEST_MAX_QUEUED_RUNS": str(config.max_queued_runs),
+        "INGEST_WAIT_SECONDS": str(config.wait_seconds),
         "INGEST_WORKER_PROCESSES": str(config.processes),
         "INGEST_MAX_CONCURRENT_RUNS": str(config.max_concurrent_runs),
         **(_FAR if config.aws == "real" else {}),

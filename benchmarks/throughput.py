@@ -83,5 +83,5 @@ def _old_seconds(count: int, size: int) -> float:
 
 
 def _our_seconds(drain: str, count: int, size: int) -> float:
-    with embedded_aws() as config:
+    with embedded_aws(wait_seconds=0) as config:  # the last tick finds nothing, and need not wait
         return float(in_child(config, drain, count, size))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     BeforeValidator,
     Field,
@@ -30,6 +31,17 @@ def _no_closed_service(name: object) -> object:
             "mediaconvert, the service that succeeds it, or ffmpeg"
         )
     return name
+
+
+def _no_bare_name(url: str) -> str:
+    """Without a slash at the end: paths are put behind it."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError(f"found {url!r}, wanted an address as https://name/path")
+    return url.rstrip("/")
+
+
+Address = Annotated[str, AfterValidator(_no_bare_name)]
 
 
 class QueueNames(NamedTuple):
@@ -71,6 +83,11 @@ class Settings(BaseSettings):
     api_host: str = "127.0.0.1"  # the address that the API listens on
     # Further names that it is called by, with commas between: `api.example.org, *.example.net`.
     api_hosts: str = Field("", pattern=r"^( *(\*\.)?[A-Za-z0-9.-]+ *(,|$))*$")
+    # Where people find the catalogue and Dagster's UI, and where our processes ask that UI; without
+    # them all are at this machine.
+    public_url: Address | None = None
+    dagster_public_url: Address | None = None
+    dagster_url: Address | None = None
     sources: Path = Path(__file__).resolve().parent / "sources.toml"
 
     wait_seconds: int = Field(19, ge=0, le=20)  # that a sensor waits at its empty queue
@@ -291,8 +308,18 @@ class Settings(BaseSettings):
 
     @property
     def ui_url(self) -> str:
-        """The Dagster UI."""
-        return f"http://localhost:{self.ui_port}"
+        """Dagster's web server, where we ask it."""
+        return self.dagster_url or f"http://localhost:{self.ui_port}"
+
+    @property
+    def dagster_link(self) -> str:
+        """Dagster's UI, where people find it."""
+        return self.dagster_public_url or self.ui_url
+
+    @property
+    def catalogue_link(self) -> str:
+        """The catalogue, where people find it."""
+        return self.public_url or self.api_url
 
     @property
     def api_url(self) -> str:

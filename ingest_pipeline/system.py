@@ -68,7 +68,7 @@ class System:
             self.clients.s3,
             self.tables,
             self.queues.ingest.queue,
-            self.config.ui_url,
+            self.config.dagster_link,
             bucket=bucket,
             key=key,
         )

@@ -223,3 +223,26 @@ def test_children_find_the_state_from_any_folder(
 )
 def test_loopback_is_this_machine_alone(host: str, *, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+@pytest.mark.parametrize(
+    "url", ["dagster.example", "ftp://dagster.example", "https://", "https://x/?a=b"]
+)
+def test_an_address_is_a_whole_one(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("INGEST_DAGSTER_URL", url)
+    with pytest.raises(SettingsError, match="wanted an address as https://name/path"):
+        settings()
+
+
+def test_where_people_look_is_told_apart_from_where_we_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings().dagster_link == "http://localhost:3000"
+    assert settings().catalogue_link == "http://localhost:8000"
+    monkeypatch.setenv("INGEST_DAGSTER_URL", "http://webserver:3000/")
+    settings.cache_clear()
+    assert settings().ui_url == settings().dagster_link == "http://webserver:3000"
+    monkeypatch.setenv("INGEST_DAGSTER_PUBLIC_URL", "https://dagster.example/")
+    monkeypatch.setenv("INGEST_PUBLIC_URL", "https://media.example/catalogue/")
+    settings.cache_clear()
+    assert settings().ui_url == "http://webserver:3000"
+    assert settings().dagster_link == "https://dagster.example"
+    assert settings().catalogue_link == "https://media.example/catalogue"

@@ -5,6 +5,7 @@ import socket
 import sys
 from contextlib import suppress
 from errno import EADDRINUSE
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import Depends, FastAPI, HTTPException, Request
@@ -78,7 +79,7 @@ def create_app(system: System) -> FastAPI:
     handle_errors(app)
     app.add_middleware(OpenRoutes, paths=status.OPEN_PATHS + videos.OPEN_PATHS)
     app.add_middleware(OpenRoutes, paths=posts.OPEN_PATHS, methods=posts.OPEN_METHODS)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=_names(config), www_redirect=False)
+    app.add_middleware(_KnownNames, allowed_hosts=_names(config), www_redirect=False)
     app.add_middleware(_SecurityHeaders)
     for routes in (assets, objects):
         app.include_router(routes.router, dependencies=[Operator])
@@ -86,6 +87,16 @@ def create_app(system: System) -> FastAPI:
         app.include_router(routes.router)
     app.include_router(pages)
     return app
+
+
+class _KnownNames(TrustedHostMiddleware):
+    """But for signs of life, which a balancer asks by an address that is no name of ours."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] in status.SIGNS_OF_LIFE:
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _no_newline_behind(request: Request) -> None:
@@ -102,6 +113,8 @@ def _names(config: Settings) -> list[str]:
     A page could have its own name lead to 127.0.0.1, and would then be of our origin.
     """
     others = [name.strip() for name in config.api_hosts.split(",") if name.strip()]
+    if config.public_url:
+        others.append(str(urlsplit(config.public_url).hostname))
     if config.is_loopback:
         return ["localhost", "127.0.0.1", "[::1]", config.api_host, *others]
     return others or ["*"]

@@ -15,6 +15,7 @@ from ingest_pipeline.records.tables import ASSETS
 from ingest_pipeline.system import System
 
 _SECONDS = 2.0  # that an answer may take
+_KNOWN_FOR = 3.0  # seconds
 Answer = TypeVar("Answer")
 
 
@@ -26,6 +27,9 @@ class Monitor:
         self._aws = _Question(self._ask_aws)
         self._dagster = _Question(self._ask_dagster)
         self._ffmpeg = _Question(self._ask_ffmpeg)
+        self._lock = Lock()
+        self._ready_at = float("-inf")
+        self._is_ready = False
 
     def health(self) -> Health:
         """Ask now; an answer that takes longer than two seconds is none."""
@@ -44,6 +48,18 @@ class Monitor:
             ffmpeg=_part(ffmpeg, deadline),
             queues=queues,
         )
+
+    def is_ready(self) -> bool:
+        """Whether AWS answers; anybody may ask, so it is asked once in three seconds at most."""
+        with self._lock:
+            if time.monotonic() - self._ready_at > _KNOWN_FOR:
+                try:
+                    self._aws.ask().result(_SECONDS)
+                    self._is_ready = True
+                except Exception:  # noqa: BLE001 - whatever it is, nothing can be served
+                    self._is_ready = False
+                self._ready_at = time.monotonic()
+            return self._is_ready
 
     def _ask_aws(self) -> dict[str, QueueDepth]:
         system = self._system

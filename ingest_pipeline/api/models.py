@@ -194,6 +194,12 @@ class Part(BaseModel):
     detail: str
 
 
+class Alive(BaseModel):
+    """Whether the API lives, or is ready, for who starts and stops it."""
+
+    ok: bool
+
+
 class Health(BaseModel):
     """What answers, and how much there is to do."""
 

@@ -38,7 +38,7 @@ def list_rejections(
     page = system.tables.page(
         REPORTS, REJECTIONS, bucket, limit=limit, cursor=cursor, newest_first=True
     )
-    ui_url = system.config.ui_url
+    ui_url = system.config.dagster_link
     return Rejections(
         rejections=[Rejection.of(report, ui_url) for report in page.rows], cursor=page.cursor
     )

@@ -5,9 +5,10 @@ from fastapi import APIRouter, Response
 from ingest_pipeline.api.auth import TheUser
 from ingest_pipeline.api.dependencies import TheMonitor
 from ingest_pipeline.api.identity import Operator
-from ingest_pipeline.api.models import Health, Hello, Message
+from ingest_pipeline.api.models import Alive, Health, Hello, Message
 
 OPEN_PATHS = ("/", "/hello", "/hello/")  # to pages of any origin
+SIGNS_OF_LIFE = ("/livez", "/readyz")  # which tell nothing that could be of use to anybody
 router = APIRouter(tags=["status"])
 
 
@@ -16,6 +17,21 @@ router = APIRouter(tags=["status"])
 def hello_user(user: TheUser) -> Hello:
     """Greet who asks: whether a password is right, without asking for anything else."""
     return Hello(hello=user)
+
+
+@router.get("/livez")
+def get_life() -> Alive:
+    """Whether this process answers: nothing else is asked, and nobody needs a password."""
+    return Alive(ok=True)
+
+
+@router.get("/readyz", responses={503: {"model": Alive}})
+def get_readiness(monitor: TheMonitor, response: Response) -> Alive:
+    """Whether requests can be served: AWS answered within the last seconds. Dagster may be away."""
+    ready = Alive(ok=monitor.is_ready())
+    if not ready.ok:
+        response.status_code = 503
+    return ready
 
 
 @router.get("/health", responses={503: {"model": Health}}, dependencies=[Operator])

@@ -356,7 +356,7 @@ def backfill(
         last.date(),
         run_config if list_buckets else None,
     )
-    click.echo(f"{ui_url}/runs/b/{started}")
+    click.echo(f"{system.config.dagster_link}/runs/b/{started}")
     for status in watch_backfill(ui_url, started):
         runs = ", ".join(f"{n} {name}" for name, n in Counter(status.runs.values()).items())
         click.echo(f"{status.status}: {runs or 'no run yet'}")
@@ -401,8 +401,8 @@ def _announce() -> None:
 
 
 def _print_addresses(config: Settings) -> None:
-    click.echo(f"Dagster  {config.ui_url}")
-    click.echo(f"API      {config.api_url}/docs")
+    click.echo(f"Dagster  {config.dagster_link}")
+    click.echo(f"API      {config.catalogue_link}/docs")
     click.echo(f"AWS      {config.aws_endpoint or 'the real one'}")
     click.echo("Drop a file with any S3 client, or:  .venv/bin/ingest-pipeline put FILE")
     click.echo("Ctrl-C stops everything.")

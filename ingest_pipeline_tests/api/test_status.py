@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from ingest_pipeline.media.video.program import choose_ffmpeg
 from ingest_pipeline.system import System
@@ -67,6 +68,39 @@ def with_ports(system: System, **ports: int) -> System:
 
 def test_hello(api: httpx.Client) -> None:
     assert api.get("/").json() == {"hello": "world"}
+
+
+def test_signs_of_life_are_open_to_all_and_by_any_name(system: System) -> None:
+    tokens = {"auth": "jwt", "jwt_key": SecretStr("k" * 32)}
+    locked = System(system.config.model_copy(update=tokens))
+    with serving(locked) as api:
+        for path in ("/livez", "/readyz"):
+            answer = api.get(path, headers={"Host": "10.0.0.7:8000"})
+            assert (answer.status_code, answer.json()) == (200, {"ok": True})
+        assert api.get("/health", headers={"Host": "10.0.0.7:8000"}).status_code == 400
+
+
+def test_without_aws_it_lives_and_is_not_ready(system: System, silent_port: int) -> None:
+    with serving(with_ports(system, aws_port=silent_port)) as api:
+        assert api.get("/livez").status_code == 200
+        begun = time.monotonic()
+        answer = api.get("/readyz")
+        assert (answer.status_code, answer.json()) == (503, {"ok": False})
+        assert api.get("/readyz").status_code == 503
+        assert time.monotonic() - begun < 4, "asked once, for two seconds"
+
+
+def test_dagster_is_asked_where_the_settings_say(system: System, dagster_port: int) -> None:
+    elsewhere = {
+        "ui_port": free_port(),
+        "dagster_url": f"http://127.0.0.1:{dagster_port}",
+        "dagster_public_url": "https://dagster.example",
+        "public_url": "https://media.example",
+    }
+    with serving(System(system.config.model_copy(update=elsewhere))) as api:
+        assert api.get("/health").json()["dagster"] == {"ok": True, "detail": "Dagster 1.2.3"}
+        by_name = {"Accept": "text/html", "Host": "media.example"}
+        assert 'href="https://dagster.example"' in api.get("/", headers=by_name).text
 
 
 def test_all_is_well(system: System, dagster_port: int) -> None:

@@ -33,7 +33,7 @@ _STATIC_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+x
 def page(request: Request, template: str, *, status: int = 200, **shown: object) -> HTMLResponse:
     """Render a template as a whole page."""
     system: System = request.app.state.system
-    html = _TEMPLATES.get_template(template).render(ui_url=system.config.ui_url, **shown)
+    html = _TEMPLATES.get_template(template).render(ui_url=system.config.dagster_link, **shown)
     return HTMLResponse(html, status, _headers(system))
 
 

@@ -161,7 +161,7 @@ def resources(config: Settings) -> Resources:
 
     return Resources(
         aws=aws,
-        catalogue=CatalogueResource(url=config.api_url),
+        catalogue=CatalogueResource(url=config.catalogue_link),
         rules=rules,
         validator=ValidatorResource(aws=aws, rules=rules, threads=config.probe_threads),
         rejector=RejectorResource(
