@@ -1,6 +1,7 @@
 """Every setting, from the environment; the defaults run the whole system on a laptop."""
 
 import os
+import re
 from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -281,9 +282,11 @@ class Settings(BaseSettings):
     @property
     def dagster_db_url(self) -> str | None:
         """Dagster's PostgreSQL, if it has one; may hold a password: never log it."""
+        url = self.dagster_db.get_secret_value() if self.dagster_db else None
         if self.dagster_db_file:
-            return self.dagster_db_file.read_text(encoding="utf-8").strip()
-        return self.dagster_db.get_secret_value() if self.dagster_db else None
+            url = self.dagster_db_file.read_text(encoding="utf-8").strip()
+        # Dagster has psycopg2; SQLAlchemy 2.1 takes another driver where none is named.
+        return url and re.sub(r"^postgres(ql)?://", "postgresql+psycopg2://", url)
 
     @property
     def concurrent_runs(self) -> int:

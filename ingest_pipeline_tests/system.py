@@ -103,6 +103,12 @@ class RunningSystem:
         self._process = None
         return code
 
+    def kill(self) -> None:
+        """Kill -9 of the supervisor: what it started goes on."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def processes(self, *words: str) -> list[psutil.Process]:
         """Those of this system whose command line has all these words."""
         return [process for process in self._all() if all(w in _command(process) for w in words)]

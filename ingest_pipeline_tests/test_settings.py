@@ -246,3 +246,17 @@ def test_where_people_look_is_told_apart_from_where_we_ask(monkeypatch: pytest.M
     assert settings().ui_url == "http://webserver:3000"
     assert settings().dagster_link == "https://dagster.example"
     assert settings().catalogue_link == "https://media.example/catalogue"
+
+
+def test_dagster_s_database_gets_the_driver_that_dagster_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("INGEST_DAGSTER_DB", "postgresql://dagster:secret@db.example/dagster")
+    expected = "postgresql+psycopg2://dagster:secret@db.example/dagster"
+    assert settings().dagster_db_url == expected
+    file = tmp_path / "url"
+    file.write_text(f"{expected}\n")
+    monkeypatch.delenv("INGEST_DAGSTER_DB")
+    monkeypatch.setenv("INGEST_DAGSTER_DB_FILE", str(file))
+    settings.cache_clear()
+    assert settings().dagster_db_url == expected

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
-import psutil
 import pytest
 
 from ingest_pipeline.records.model import Outcome
@@ -103,9 +102,8 @@ def test_a_second_daemon_by_mistake_makes_no_outcome_twice(embedded: RunningSyst
 def test_the_supervisor_is_killed_in_the_middle_of_200_objects(embedded: RunningSystem) -> None:
     before = given_up(embedded.system)
     versions = put_all(embedded, names("supervisor", 200))
-    (supervisor,) = embedded.processes("ingest_pipeline.cli.main dev")
-    supervisor.kill()
-    psutil.wait_procs([supervisor], timeout=10)
+    embedded.kill()
+    assert embedded.processes("ingest_pipeline.cli.main worker"), "what it started goes on"
     embedded.start()
     assert_ingested(embedded, versions, "supervisor/", before)
 
@@ -128,7 +126,7 @@ def test_a_broker_that_is_away_is_told_and_nothing_is_lost(
     versions = put_all(served, names("away", 20))
     wait_for(lambda: "broker" in dagster_told(served), 60, "/health")
     assert f"127.0.0.1:{redis.port}" in dagster_told(served)
-    assert "does not answer: messages stay in SQS meanwhile" in dagster_told(served)
+    assert "messages stay in SQS meanwhile" in dagster_told(served)
     page = httpx.get(served.settings.api_url, headers={"Accept": "text/html"}).text
     assert "the workers&#39; broker" in page
     redis.open()
