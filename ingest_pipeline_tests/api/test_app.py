@@ -78,6 +78,8 @@ def test_every_route_is_described(api: httpx.Client) -> None:
     assert schema["paths"].keys() == {
         "/",
         "/hello",
+        "/livez",
+        "/readyz",
         "/health",
         "/assets",
         "/asset",

@@ -167,8 +167,8 @@ BROKEN_CODE = {"__typename": "PythonError", "message": "No module named x\nlines
         ),
         ({"instance": daemon(None)}, "the daemon's SENSOR has not begun yet"),
         (
-            {"instance": daemon(time.time() - 1000)},
-            r"the daemon's SENSOR has not been heard of for 10\d\d s",
+            {"instance": daemon(1_000_000_000)},
+            r"the daemon's SENSOR has not been heard of for \d+ s",
         ),
         (
             {"sensorsOrError": {"results": [tick("FAILURE", error="gone\nlines")]}},
@@ -179,8 +179,8 @@ BROKEN_CODE = {"__typename": "PythonError", "message": "No module named x\nlines
             "the workers' broker, redis://x, does not answer: messages stay in SQS meanwhile",
         ),
         (
-            {"runsOrError": {"results": [{"updateTime": time.time() - 100}]}},
-            r"1 runs wait for a worker, the first for 1\d\d s",
+            {"runsOrError": {"results": [{"updateTime": 1_000_000_000}]}},
+            r"1 runs wait for a worker, the first for \d+ s",
         ),
     ],
 )
