@@ -104,7 +104,8 @@ _FORM_BYTES = 12  # the outer chunk's header and its form type
 _OPEN_SIZE = 0xFFFFFFFF  # "unknown", and in RF64 "see ds64"
 
 
-# What writers leave in the header when their output is a pipe, where they cannot come back.
+# What writers leave in the header when their output is a pipe, where they cannot come back: the
+# most that they would write, some rounded down to whole frames.
 _PIPE_DATA_SIZES = frozenset(
     (
         0x7FFFF000,  # sox and espeak, with a RIFF size of 0x7FFFF024
@@ -134,6 +135,11 @@ class _Layout:
     @property
     def riff_end(self) -> int:
         return _HEADER_BYTES + self.riff_size
+
+    @property
+    def block_align(self) -> int:
+        """Bytes of a frame or block; 1 where no fmt chunk has told them yet."""
+        return _uint16(self.fmt or b"", _BLOCK_ALIGN_AT) or 1
 
     def fault(self, rule: str, found: int | str, wanted: int | str) -> None:
         self.faults.append(Reason(rule=rule, found=found, wanted=wanted))
@@ -168,7 +174,7 @@ def _chunks(file: SeekableFile, layout: _Layout) -> Iterator[Chunk]:
         if count > MAX_CHUNKS:
             layout.fault("chunks", f"more than {MAX_CHUNKS}", f"at most {MAX_CHUNKS}")
             return
-        chunk = _resolved(header, at, layout)
+        chunk = _resolved(file, header, at, layout)
         yield chunk
         at = _next_chunk(file, layout, chunk)
 
@@ -179,21 +185,21 @@ def _is_at_end(layout: _Layout, at: int) -> bool:
     return at >= layout.size or (has_all and at >= layout.riff_end)
 
 
-def _resolved(header: bytes, at: int, layout: _Layout) -> Chunk:
+def _resolved(file: SeekableFile, header: bytes, at: int, layout: _Layout) -> Chunk:
     ident, declared = header[:4], int.from_bytes(header[4:], "little")
     chunk = Chunk(ident, at + _HEADER_BYTES, declared)
     if ident != b"data" or layout.data is not None:
         return chunk
     if declared == _OPEN_SIZE and layout.ds64_data_size is not None:
         chunk = Chunk(ident, chunk.offset, layout.ds64_data_size)
-    if not _is_open_ended(chunk, layout):
+    if not _is_open_ended(file, chunk, layout):
         return chunk
     layout.warn(f"the data size {chunk.size} is a placeholder: the audio runs to the object's end")
     layout.is_open_ended = True
     return Chunk(ident, chunk.offset, max(0, layout.size - chunk.offset))
 
 
-def _is_open_ended(data: Chunk, layout: _Layout) -> bool:
+def _is_open_ended(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
     """Tell whether the writer never came back to write the size of its audio.
 
     A size of 0 is that only where the RIFF size was not written either: an unset value, or one
@@ -201,10 +207,25 @@ def _is_open_ended(data: Chunk, layout: _Layout) -> bool:
     """
     if data.size == _OPEN_SIZE and layout.ds64_data_size is None:
         return True
-    if data.size in _PIPE_DATA_SIZES:
-        return data.end > layout.size and layout.riff_size >= data.size
+    if _is_pipe_size(data.size, layout.block_align) and layout.riff_size >= data.size:
+        return not _ends_well(file, data, layout)
     is_riff_open = layout.riff_size in (0, _OPEN_SIZE) or layout.riff_end <= data.offset
     return data.size == 0 and is_riff_open and layout.size > data.offset
+
+
+def _is_pipe_size(size: int, block_align: int) -> bool:
+    """Tell whether a data size is one that is never taken back, as it is or in whole blocks."""
+    whole = (most - most % block_align for most in _PIPE_DATA_SIZES)
+    # sox makes it even for GSM, whose blocks have 65 bytes
+    return size in _PIPE_DATA_SIZES or any(size in (most, most + most % 2) for most in whole)
+
+
+def _ends_well(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
+    """Tell whether the object ends where the data does, or goes on there with a known chunk."""
+    if data.end > layout.size:
+        return False
+    after = _read_at(file, data.end, _HEADER_BYTES + 1)  # a pad byte may come first
+    return len(after) <= 1 or any(after[at : at + 4] in _KNOWN_IDS for at in (0, 1))
 
 
 def _next_chunk(file: SeekableFile, layout: _Layout, chunk: Chunk) -> int:
@@ -309,6 +330,7 @@ def _check_complete(data: Chunk, layout: _Layout) -> None:
 
 
 _FMT_PCM = struct.Struct("<HHIIHH")  # WAVEFORMAT: tag, channels, rate, byte rate, block, bits
+_BLOCK_ALIGN_AT = 12
 _FMT_EXTENSION = struct.Struct("<HI16s")  # valid bits, channel mask, sub-format
 _FMT_EXTENSION_AT = 18
 _FMT_EXTENSIBLE_BYTES = 40
@@ -340,6 +362,7 @@ class _Fmt:
     sample_rate: int
     block_align: int
     bits: int
+    block_frames: int = 1  # more in a compressed block
     is_extension_cut: bool = False
     valid_bits: int | None = None
     speakers: tuple[str, ...] = ()
@@ -352,7 +375,9 @@ class _Fmt:
         tag, channels, rate, _byte_rate, block_align, bits = _FMT_PCM.unpack_from(body)
         codec = CODECS.get(tag, f"unknown (0x{tag:04x})")
         if tag != _EXTENSIBLE:
-            return cls(codec, channels, rate, block_align, bits)
+            is_told = codec in _BLOCK_FRAMES_ARE_TOLD
+            block_frames = (is_told and _uint16(body, _FMT_EXTENSION_AT)) or 1
+            return cls(codec, channels, rate, block_align, bits, block_frames)
         if len(body) < _FMT_EXTENSIBLE_BYTES:
             return cls(codec, channels, rate, block_align, bits, is_extension_cut=True)
         valid_bits, mask, subformat = _FMT_EXTENSION.unpack_from(body, _FMT_EXTENSION_AT)
@@ -369,6 +394,11 @@ class _Fmt:
     @property
     def sample_bytes(self) -> int:
         return -(-self.bits // 8)
+
+
+def _uint16(body: bytes, at: int) -> int:
+    """Two bytes of a fmt chunk; 0 where it is too short."""
+    return int.from_bytes(body[at : at + 2], "little")
 
 
 def _subformat_codec(subformat: bytes) -> str:
@@ -422,17 +452,23 @@ def _audio_info(fmt: _Fmt, layout: _Layout) -> AudioInfo:
 
 
 def _frame_count(fmt: _Fmt, data_bytes: int, layout: _Layout) -> int:
-    """Whole frames of audio; a compressed block holds many, which the fact chunk counts."""
+    """Whole frames of audio; a compressed block holds many, which the fact chunk counts.
+
+    Where the data's size was never written, the count is a placeholder, too.
+    """
     if layout.data is not None and data_bytes == 0:
         layout.warn("the audio is empty")
     if fmt.block_align == 0:
         return 0
-    if fmt.codec not in _FRAME_IS_BLOCK and layout.fact_frames not in (0, _OPEN_SIZE):
+    is_better_known = layout.is_open_ended and fmt.block_frames > 1
+    is_counted = layout.fact_frames not in (0, _OPEN_SIZE) and not is_better_known
+    if fmt.codec not in _FRAME_IS_BLOCK and is_counted:
         return layout.fact_frames
     blocks, rest = divmod(data_bytes, fmt.block_align)
     if rest:
         layout.warn(f"{rest} bytes after the last whole frame")
-    return blocks
+    return blocks * fmt.block_frames
 
 
 _FRAME_IS_BLOCK = frozenset(("pcm", "pcm_float", "alaw", "ulaw"))
+_BLOCK_FRAMES_ARE_TOLD = frozenset(("adpcm", "ima_adpcm", "gsm"))  # first in their fmt's extension

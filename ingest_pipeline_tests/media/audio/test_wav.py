@@ -45,6 +45,31 @@ class CountingFile(io.BytesIO):
         return content
 
 
+class SparseFile(io.BytesIO):
+    """A file of any size: some pieces at their places, zeros elsewhere."""
+
+    def __init__(self, size: int, pieces: dict[int, bytes]) -> None:
+        super().__init__()
+        self.size, self.pieces, self.at = size, pieces, 0
+
+    def seek(self, offset: int, _whence: int = 0, /) -> int:
+        self.at = offset
+        return offset
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        count = min(size or 0, self.size - self.at)
+        content = bytearray(max(0, count))
+        for start, piece in self.pieces.items():
+            for place, byte in enumerate(piece, start - self.at):
+                if 0 <= place < count:
+                    content[place] = byte
+        return bytes(content)
+
+
+def walked_sparse(size: int, pieces: dict[int, bytes]) -> WavFile:
+    return walk(SparseFile(size, pieces), size)
+
+
 # --- libsndfile as the oracle ---------------------------------------------------------------------
 
 
@@ -295,6 +320,60 @@ def test_a_placeholder_means_all_that_follows(riff_size: int, data_size: int, ex
     assert wav.audio is not None
     assert (wav.audio.frame_count, wav.audio.data_bytes) == (100, 600)
     assert any("placeholder" in text for text in wav.warnings)
+
+
+SOX = 0x7FFFF000  # bytes of audio that it announces to a pipe, in whole frames
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "claimed"),
+    [
+        (1, 24, 0x7FFFEFFF),
+        (2, 24, 0x7FFFEFFC),
+        (6, 24, 0x7FFFEFF6),
+        (2, 16, SOX),
+        (5, 32, SOX - SOX % 20),
+    ],
+)
+def test_what_sox_writes_to_a_pipe_is_all_that_follows(
+    channels: int, bits: int, claimed: int
+) -> None:
+    form = extensible(channels=channels, bits=bits, valid_bits=bits)
+    fact = chunk(b"fact", (claimed // channels).to_bytes(4, "little"))
+    audio = chunk(b"data", bytes(100 * channels * bits // 8), claimed)
+    wav = walked(riff(form, fact, audio, size=len(form) + claimed + 24))
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert wav.audio.frame_count == 100
+
+
+def test_sox_pipes_longer_than_their_placeholder_are_counted_whole() -> None:
+    head = riff(fmt(), chunk(b"data", b"", 0x7FFFEFFC), size=0x7FFFEFFC + 36)
+    frames = 500_000_000
+    wav = walked_sparse(44 + 6 * frames, {0: head})
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert wav.audio.frame_count == frames
+
+
+def test_a_size_that_was_written_and_is_a_placeholders_by_chance_counts() -> None:
+    head = riff(fmt(), chunk(b"data", b"", 0x7FFFEFFC), size=0x7FFFEFFC + 36 + 22)
+    end = 44 + 0x7FFFEFFC
+    wav = walked_sparse(end + 22, {0: head, end: info(INAM="x")})
+    assert (wav.faults, wav.warnings, len(wav.metadata)) == ((), (), 1)
+    assert wav.audio is not None
+    assert wav.audio.data_bytes == 0x7FFFEFFC
+
+
+def test_blocks_of_a_compressed_pipe_are_counted_by_what_each_holds() -> None:
+    """The fact chunk of sox counts the placeholder."""
+    plain = fmt(0x11, channels=1, bits=4, block_align=256)[8:]
+    form = chunk(b"fmt ", plain + b"\x02\x00\xf9\x01")  # 505 frames a block
+    fact = chunk(b"fact", (SOX // 256 * 505 % 2**32).to_bytes(4, "little"))
+    wav = walked(riff(form, fact, chunk(b"data", bytes(2560), SOX), size=SOX + 52))
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert wav.audio.frame_count == 5050
 
 
 def test_a_placeholder_in_ds64_means_all_that_follows() -> None:
