@@ -124,9 +124,10 @@ class _Layout:
     magic: bytes = b""
     riff_size: int = 0
     fmt: bytes | None = None
-    ds64_data_size: int | None = None
+    ds64: bytes | None = None  # as far as it is read
     fact_frames: int = 0  # 0 where nobody counted them
     data: Chunk | None = None
+    is_unsized: bool = False  # the data's size is 0, whatever follows
     is_open_ended: bool = False  # the data's size was never written: it runs to the object's end
     metadata: list[Chunk] = field(default_factory=list)
     faults: list[Reason] = field(default_factory=list)
@@ -140,6 +141,17 @@ class _Layout:
     def block_align(self) -> int:
         """Bytes of a frame or block; 1 where no fmt chunk has told them yet."""
         return _uint16(self.fmt or b"", _BLOCK_ALIGN_AT) or 1
+
+    @property
+    def has_audio(self) -> bool:
+        return self.data is not None and self.data.size > 0
+
+    @property
+    def ds64_sizes(self) -> tuple[int, int] | None:
+        """Sizes of the RIFF and the data; None without a ds64 chunk that has them."""
+        if self.ds64 is None or len(self.ds64) < _DS64_SIZES.size:
+            return None
+        return _DS64_SIZES.unpack(self.ds64)
 
     def fault(self, rule: str, found: int | str, wanted: int | str) -> None:
         self.faults.append(Reason(rule=rule, found=found, wanted=wanted))
@@ -181,17 +193,18 @@ def _chunks(file: SeekableFile, layout: _Layout) -> Iterator[Chunk]:
 
 def _is_at_end(layout: _Layout, at: int) -> bool:
     """Tell whether the walk is over; a RIFF size is believed once the audio has been found."""
-    has_all = layout.data is not None and layout.fmt is not None and layout.riff_size != 0
+    has_all = layout.has_audio and layout.fmt is not None and layout.riff_size != 0
     return at >= layout.size or (has_all and at >= layout.riff_end)
 
 
 def _resolved(file: SeekableFile, header: bytes, at: int, layout: _Layout) -> Chunk:
+    """Make a chunk of its header; the size of the audio may stand elsewhere, or nowhere."""
     ident, declared = header[:4], int.from_bytes(header[4:], "little")
     chunk = Chunk(ident, at + _HEADER_BYTES, declared)
-    if ident != b"data" or layout.data is not None:
+    if ident != b"data" or layout.has_audio:
         return chunk
-    if declared == _OPEN_SIZE and layout.ds64_data_size is not None:
-        chunk = Chunk(ident, chunk.offset, layout.ds64_data_size)
+    chunk = _by_ds64(chunk, layout)
+    layout.is_unsized = chunk.size == 0
     if not _is_open_ended(file, chunk, layout):
         return chunk
     layout.warn(f"the data size {chunk.size} is a placeholder: the audio runs to the object's end")
@@ -199,18 +212,29 @@ def _resolved(file: SeekableFile, header: bytes, at: int, layout: _Layout) -> Ch
     return Chunk(ident, chunk.offset, max(0, layout.size - chunk.offset))
 
 
-def _is_open_ended(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
-    """Tell whether the writer never came back to write the size of its audio.
+def _by_ds64(data: Chunk, layout: _Layout) -> Chunk:
+    """Take the data's size from ds64 where that names one, whatever the chunk itself says."""
+    if layout.ds64_sizes is None:
+        return data
+    _, size = layout.ds64_sizes
+    if size == 0 and data.size != _OPEN_SIZE:
+        return data
+    if data.size not in (_OPEN_SIZE, size):
+        layout.warn(f"the data chunk says {data.size} bytes, ds64 {size}: ds64 counts")
+    return Chunk(data.id, data.offset, size)
 
-    A size of 0 is that only where the RIFF size was not written either: an unset value, or one
-    that ends with the header though more bytes follow.
-    """
-    if data.size == _OPEN_SIZE and layout.ds64_data_size is None:
-        return True
-    if _is_pipe_size(data.size, layout.block_align) and layout.riff_size >= data.size:
+
+def _is_open_ended(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
+    """Tell whether the writer never came back to write the size of its audio."""
+    if data.size == 0:  # and what follows is no chunk, so it is audio
         return not _ends_well(file, data, layout)
-    is_riff_open = layout.riff_size in (0, _OPEN_SIZE) or layout.riff_end <= data.offset
-    return data.size == 0 and is_riff_open and layout.size > data.offset
+    if layout.ds64_sizes is not None:
+        return False
+    if data.size == _OPEN_SIZE:
+        return True
+    is_placeholder = _is_pipe_size(data.size, layout.block_align)
+    is_placeholder = is_placeholder and layout.riff_size >= data.size
+    return is_placeholder and not _ends_well(file, data, layout)
 
 
 def _is_pipe_size(size: int, block_align: int) -> bool:
@@ -221,11 +245,20 @@ def _is_pipe_size(size: int, block_align: int) -> bool:
 
 
 def _ends_well(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
-    """Tell whether the object ends where the data does, or goes on there with a known chunk."""
-    if data.end > layout.size:
+    """Tell whether the object ends where the data does, or goes on there with a chunk."""
+    if data.end >= layout.size - 1:
+        return data.end <= layout.size
+    starts = (data.end, data.end + 1)  # a pad byte may come first
+    return any(_is_chunk(file, at, layout) for at in starts)
+
+
+def _is_chunk(file: SeekableFile, at: int, layout: _Layout) -> bool:
+    """Tell a chunk's header from audio: its id is a known one, or its body within the object."""
+    header = _read_at(file, at, _HEADER_BYTES)
+    if len(header) < _HEADER_BYTES or not _is_id(header[:4]):
         return False
-    after = _read_at(file, data.end, _HEADER_BYTES + 1)  # a pad byte may come first
-    return len(after) <= 1 or any(after[at : at + 4] in _KNOWN_IDS for at in (0, 1))
+    end = at + _HEADER_BYTES + int.from_bytes(header[4:], "little")
+    return header[:4] in _KNOWN_IDS or end <= layout.size
 
 
 def _next_chunk(file: SeekableFile, layout: _Layout, chunk: Chunk) -> int:
@@ -246,12 +279,16 @@ def _take(file: SeekableFile, layout: _Layout, chunk: Chunk) -> None:
             layout.fmt = _read_at(file, chunk.offset, min(chunk.size, _FMT_EXTENSIBLE_BYTES))
             if layout.data is not None:
                 layout.fault("fmt", "after the data", "before the data")
-        case b"data" if layout.data is None:
+        case b"data" if not layout.has_audio:
+            if layout.data is not None:
+                layout.warn(f"an empty data chunk before the one at byte {chunk.offset}, ignored")
             layout.data = chunk
         case b"fmt " | b"data":
             layout.warn(f"a second {printable(chunk.id)} chunk at byte {chunk.offset}, ignored")
-        case b"ds64" if layout.magic != b"RIFF" and layout.ds64_data_size is None:
-            layout.ds64_data_size = _read_ds64(file, layout, chunk)
+        case b"ds64" if layout.magic != b"RIFF" and layout.ds64 is None and layout.data is None:
+            layout.ds64 = _read_at(file, chunk.offset, min(chunk.size, _DS64_SIZES.size))
+            if layout.ds64_sizes is not None:
+                layout.riff_size, _ = layout.ds64_sizes
         case b"fact":
             raw = _read_at(file, chunk.offset, min(chunk.size, _FACT_BYTES))
             layout.fact_frames = int.from_bytes(raw, "little")
@@ -268,15 +305,6 @@ def _take_metadata(layout: _Layout, chunk: Chunk) -> None:
 
 _FACT_BYTES = 4  # frames of the audio, for codecs whose blocks are not frames
 _DS64_SIZES = struct.Struct("<QQ")  # RIFF size, data size
-
-
-def _read_ds64(file: SeekableFile, layout: _Layout, chunk: Chunk) -> int | None:
-    raw = _read_at(file, chunk.offset, min(chunk.size, _DS64_SIZES.size))
-    if len(raw) < _DS64_SIZES.size:
-        layout.warn(f"a ds64 chunk of {len(raw)} bytes, ignored")
-        return None
-    layout.riff_size, data_size = _DS64_SIZES.unpack(raw)
-    return int(data_size)
 
 
 def _read_at(file: SeekableFile, at: int, count: int) -> bytes:
@@ -296,8 +324,6 @@ def _check_presence(layout: _Layout) -> None:
         layout.fault("fmt", "missing", "a fmt chunk")
     if layout.data is None:
         layout.fault("data", "missing", "a data chunk")
-    if layout.magic != b"RIFF" and layout.ds64_data_size is None:
-        layout.warn("no ds64 chunk, which the 64-bit forms require")
     is_odd_one_out = layout.size - layout.riff_end not in (0, 1)  # 1: the last pad byte
     if is_odd_one_out and layout.riff_size not in (0, _OPEN_SIZE):
         layout.warn(f"the RIFF ends at byte {layout.riff_end}, the object at {layout.size}")
@@ -312,6 +338,7 @@ def _describe(layout: _Layout) -> WavFile:
         _check_fmt(fmt, layout)
         audio = _audio_info(fmt, layout)
     if layout.data is not None:
+        _check_ds64(layout)
         _check_complete(layout.data, layout)
     return WavFile(
         container=CONTAINERS.get(layout.magic),
@@ -323,10 +350,26 @@ def _describe(layout: _Layout) -> WavFile:
     )
 
 
+def _check_ds64(layout: _Layout) -> None:
+    """Refuse a 64-bit form whose sizes stand nowhere: all that it says of its length is missing."""
+    if layout.magic == b"RIFF":
+        return
+    if layout.ds64 is None:
+        layout.fault("ds64", "missing", "a ds64 chunk before the data")
+    elif layout.ds64_sizes is None:
+        layout.fault("ds64", f"{len(layout.ds64)} bytes", f"at least {_DS64_SIZES.size} bytes")
+
+
 def _check_complete(data: Chunk, layout: _Layout) -> None:
+    """Refuse what ends before its header says; where the data says nothing, the RIFF does."""
     if data.end > layout.size:
         found = f"data ends at byte {data.end}, the object at {layout.size}"
         layout.fault("complete", found, f"an object of at least {data.end} bytes")
+    is_riff_written = layout.riff_size not in (0, _OPEN_SIZE)
+    most_end = layout.size + _HEADER_BYTES  # some writers count the RIFF's own header
+    if layout.is_unsized and is_riff_written and layout.riff_end > most_end:
+        found = f"the RIFF ends at byte {layout.riff_end}, the object at {layout.size}"
+        layout.fault("complete", found, f"an object of at least {layout.riff_end} bytes")
 
 
 _FMT_PCM = struct.Struct("<HHIIHH")  # WAVEFORMAT: tag, channels, rate, byte rate, block, bits

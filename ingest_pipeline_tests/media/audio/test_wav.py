@@ -390,16 +390,56 @@ def test_a_placeholder_in_ds64_means_all_that_follows() -> None:
     assert (wav.audio.frame_count, wav.faults) == (100, ())
 
 
-def test_a_64_bit_form_without_ds64_means_all_that_follows() -> None:
-    wav = walked(riff(fmt(), data(size=OPEN), magic=b"RF64", size=OPEN))
+@pytest.mark.parametrize("riff_size", [None, 600 + 36 - 8, 600 + 36 + 8])
+def test_a_data_size_of_0_before_audio_means_all_that_follows(riff_size: int | None) -> None:
+    """The RIFF size alone was written, with or without the RIFF's own header."""
+    wav = walked(riff(fmt(), data(size=0), size=riff_size))
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert (wav.audio.frame_count, wav.audio.data_bytes) == (100, 600)
+    assert any("placeholder" in text for text in wav.warnings)
+
+
+def test_loud_audio_of_8_bits_is_no_chunk() -> None:
+    """Its bytes are letters."""
+    wav = walked(riff(fmt(channels=1, bits=8), chunk(b"data", b"kT~}zp2a" * 75, 0)))
+    assert wav.audio is not None
+    assert (wav.audio.frame_count, wav.faults) == (600, ())
+
+
+@pytest.mark.parametrize("riff_size", [None, 36, 0])
+def test_an_empty_data_chunk_before_the_audios_is_passed_over(riff_size: int | None) -> None:
+    wav = walked(riff(fmt(), data(0), data(100), size=riff_size))
     assert wav.audio is not None
     assert (wav.audio.frame_count, wav.faults) == (100, ())
-    assert "no ds64 chunk, which the 64-bit forms require" in wav.warnings
+    assert "an empty data chunk before the one at byte 52, ignored" in wav.warnings
+
+
+@pytest.mark.parametrize("declared", [0x00FFFFFF, 0, 6, 0x7FFFF000])
+@pytest.mark.parametrize("trailer", [b"", info(INAM="x")])
+def test_ds64_counts_whatever_the_data_chunk_says(declared: int, trailer: bytes) -> None:
+    sizes = ds64(672 + len(trailer), 600)
+    content = riff(sizes, fmt(), data(size=declared), trailer, magic=b"RF64", size=OPEN)
+    wav = walked(content)
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert (wav.audio.frame_count, len(wav.metadata)) == (100, bool(trailer))
+    assert wav.warnings == (f"the data chunk says {declared} bytes, ds64 600: ds64 counts",)
+
+
+def test_a_ds64_without_a_data_size_leaves_it_to_the_data_chunk() -> None:
+    wav = walked(riff(ds64(672, 0), fmt(), data(), magic=b"RF64", size=OPEN))
+    assert wav.audio is not None
+    assert (wav.audio.frame_count, wav.faults, wav.warnings) == (100, (), ())
 
 
 # --- what is broken -------------------------------------------------------------------------------
 
 NO_FMT, NO_DATA = "fmt missing, wanted a fmt chunk", "data missing, wanted a data chunk"
+NO_DS64 = "ds64 missing, wanted a ds64 chunk before the data"
+RIFF_IS_CUT = (
+    "complete the RIFF ends at byte {0}, the object at {1}, wanted an object of at least {0} bytes"
+)
 FORM = "wanted RIFF, RF64 or BW64 of WAVE"
 
 
@@ -435,6 +475,28 @@ FORM = "wanted RIFF, RF64 or BW64 of WAVE"
             riff(ds64(2**63, 2**63), fmt(), data(size=OPEN), magic=b"RF64", size=OPEN),
             [(f"complete data ends at byte {2**63 + 80}, the object at 680, "
              f"wanted an object of at least {2**63 + 80} bytes")],
+        ),
+        (
+            riff(ds64(672, 1200), fmt(), data(), magic=b"RF64", size=OPEN),
+            [("complete data ends at byte 1280, the object at 680, "
+             "wanted an object of at least 1280 bytes")],
+        ),
+        (riff(fmt(), data(size=OPEN), magic=b"RF64", size=OPEN), [NO_DS64]),
+        (riff(fmt(), data(), magic=b"BW64"), [NO_DS64]),
+        (riff(fmt(), data(), ds64(672, 600), magic=b"BW64"), [NO_DS64]),
+        (
+            riff(chunk(b"ds64", bytes(15)), fmt(), data(), magic=b"RF64"),
+            ["ds64 15 bytes, wanted at least 16 bytes"],
+        ),
+        (riff(fmt(), data(0), size=28_500_000), [RIFF_IS_CUT.format(28_500_008, 44)]),
+        (riff(fmt(), data(size=0), size=28_500_000), [RIFF_IS_CUT.format(28_500_008, 644)]),
+        (
+            riff(fmt(), data(0), info(INAM="x"), size=28_500_000),
+            [RIFF_IS_CUT.format(28_500_008, 66)],
+        ),
+        (
+            riff(ds64(10**10, 0), fmt(), data(size=OPEN), magic=b"RF64", size=OPEN),
+            [RIFF_IS_CUT.format(10**10 + 8, 680)],
         ),
         (
             riff(fmt(channels=0, bits=0, block_align=3), data(size=700)),
