@@ -102,6 +102,7 @@ _KNOWN_IDS = _METADATA_IDS | {
 _HEADER_BYTES = 8  # a chunk's id and size
 _FORM_BYTES = 12  # the outer chunk's header and its form type
 _OPEN_SIZE = 0xFFFFFFFF  # "unknown", and in RF64 "see ds64"
+_SIZES = 2**32  # a size of 32 bits begins at 0 again beyond it
 
 
 # What writers leave in the header when their output is a pipe, where they cannot come back: the
@@ -141,6 +142,11 @@ class _Layout:
     def block_align(self) -> int:
         """Bytes of a frame or block; 1 where no fmt chunk has told them yet."""
         return _uint16(self.fmt or b"", _BLOCK_ALIGN_AT) or 1
+
+    @property
+    def is_beyond_riff(self) -> bool:
+        """Whether there is more than sizes of 32 bits can tell."""
+        return self.magic == b"RIFF" and self.size - _HEADER_BYTES >= _SIZES
 
     @property
     def has_audio(self) -> bool:
@@ -203,13 +209,28 @@ def _resolved(file: SeekableFile, header: bytes, at: int, layout: _Layout) -> Ch
     chunk = Chunk(ident, at + _HEADER_BYTES, declared)
     if ident != b"data" or layout.has_audio:
         return chunk
-    chunk = _by_ds64(chunk, layout)
-    layout.is_unsized = chunk.size == 0
-    if not _is_open_ended(file, chunk, layout):
-        return chunk
-    layout.warn(f"the data size {chunk.size} is a placeholder: the audio runs to the object's end")
-    layout.is_open_ended = True
-    return Chunk(ident, chunk.offset, max(0, layout.size - chunk.offset))
+    return _resolved_data(file, _by_ds64(chunk, layout), layout)
+
+
+def _resolved_data(file: SeekableFile, data: Chunk, layout: _Layout) -> Chunk:
+    """Find where the audio ends: where its size says, beyond what 32 bits can say, or nowhere."""
+    whole = _unwrapped(data, layout)
+    if layout.is_beyond_riff and _ends_well(file, whole, layout):
+        if whole != data:
+            layout.warn(f"the data size {data.size} began at 0 again: it is {whole.size}")
+        layout.riff_size = layout.size - _HEADER_BYTES
+        return whole
+    layout.is_unsized = data.size == 0
+    if _is_open_ended(file, data, layout):
+        layout.warn(
+            f"the data size {data.size} is a placeholder: the audio runs to the object's end"
+        )
+        layout.is_open_ended = True
+        return Chunk(data.id, data.offset, max(0, layout.size - data.offset))
+    if layout.is_beyond_riff:
+        found = f"RIFF of {layout.size} bytes with a data size of {data.size}"
+        layout.fault("form", found, "RF64 or BW64 beyond 4 GiB")
+    return data
 
 
 def _by_ds64(data: Chunk, layout: _Layout) -> Chunk:
@@ -224,17 +245,23 @@ def _by_ds64(data: Chunk, layout: _Layout) -> Chunk:
     return Chunk(data.id, data.offset, size)
 
 
+def _unwrapped(data: Chunk, layout: _Layout) -> Chunk:
+    """Read a size as one that began at 0 again: the largest that the object has room for."""
+    wraps = max(0, layout.size - data.end) // _SIZES
+    return Chunk(data.id, data.offset, data.size + wraps * _SIZES)
+
+
 def _is_open_ended(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
     """Tell whether the writer never came back to write the size of its audio."""
     if data.size == 0:  # and what follows is no chunk, so it is audio
         return not _ends_well(file, data, layout)
     if layout.ds64_sizes is not None:
         return False
-    if data.size == _OPEN_SIZE:
+    least = _OPEN_SIZE - (data.offset if layout.riff_size == _OPEN_SIZE else 0)
+    if data.size >= least:  # the most there may be, or what of that is left behind the header
         return True
-    is_placeholder = _is_pipe_size(data.size, layout.block_align)
-    is_placeholder = is_placeholder and layout.riff_size >= data.size
-    return is_placeholder and not _ends_well(file, data, layout)
+    is_pipe = _is_pipe_size(data.size, layout.block_align) and layout.riff_size >= data.size
+    return is_pipe and not _ends_well(file, data, layout)
 
 
 def _is_pipe_size(size: int, block_align: int) -> bool:
@@ -249,16 +276,25 @@ def _ends_well(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
     if data.end >= layout.size - 1:
         return data.end <= layout.size
     starts = (data.end, data.end + 1)  # a pad byte may come first
-    return any(_is_chunk(file, at, layout) for at in starts)
+    return any(_are_chunks(file, at, layout) for at in starts)
 
 
-def _is_chunk(file: SeekableFile, at: int, layout: _Layout) -> bool:
-    """Tell a chunk's header from audio: its id is a known one, or its body within the object."""
-    header = _read_at(file, at, _HEADER_BYTES)
-    if len(header) < _HEADER_BYTES or not _is_id(header[:4]):
-        return False
-    end = at + _HEADER_BYTES + int.from_bytes(header[4:], "little")
-    return header[:4] in _KNOWN_IDS or end <= layout.size
+_FOREIGN_CHUNKS = 10  # in a row that are looked at
+
+
+def _are_chunks(file: SeekableFile, at: int, layout: _Layout) -> bool:
+    """Tell chunks from audio: some of foreign ids may come, then a known one or the end."""
+    for _ in range(_FOREIGN_CHUNKS):
+        header = _read_at(file, at, _HEADER_BYTES)
+        if header[:4] in _KNOWN_IDS:
+            return True
+        if len(header) < _HEADER_BYTES or not _is_id(header[:4]):
+            return False
+        size = int.from_bytes(header[4:], "little")
+        at += _HEADER_BYTES + size + size % 2
+        if at >= layout.size:
+            return at <= layout.size + 1  # the last pad byte may be missing
+    return False
 
 
 def _next_chunk(file: SeekableFile, layout: _Layout, chunk: Chunk) -> int:

@@ -384,6 +384,56 @@ def test_blocks_of_a_compressed_pipe_are_counted_by_what_each_holds() -> None:
     assert wav.audio.frame_count == 5050
 
 
+@pytest.mark.parametrize(
+    ("riff_size", "data_size"),
+    [(OPEN, OPEN - 36), (OPEN, OPEN), (0, 0), (36, 0), (0x7FFFF020, 0x7FFFEFFC)],
+)
+@pytest.mark.parametrize("frames", [100, 833_333_333])
+def test_placeholders_before_audio_of_any_length_count_it_whole(
+    riff_size: int, data_size: int, frames: int
+) -> None:
+    head = riff(fmt(), chunk(b"data", b"", data_size), size=riff_size)
+    wav = walked_sparse(44 + 6 * frames, {0: head})
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert (wav.audio.frame_count, wav.audio.data_bytes) == (frames, 6 * frames)
+
+
+@pytest.mark.parametrize("trailer", [b"", info(INAM="title"), chunk(b"abcd", b"x")])
+@pytest.mark.parametrize("audio", [5_000_000_000, 20_000_000_001, 2**32, 2**33 - 20])
+@pytest.mark.parametrize("riff_size", [None, 0, OPEN])
+def test_sizes_beyond_4_gib_that_began_at_0_again_are_unwound(
+    audio: int, trailer: bytes, riff_size: int | None
+) -> None:
+    end = 44 + audio + audio % 2
+    size = end + len(trailer)
+    claimed = (size - 8) % 2**32 if riff_size is None else riff_size
+    head = riff(fmt(), chunk(b"data", b"", audio % 2**32), size=claimed)
+    wav = walked_sparse(size, {0: head, end: trailer})
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert (wav.audio.data_bytes, wav.audio.frame_count) == (audio, audio // 6)
+    assert len(wav.metadata) == (trailer[:4] == b"LIST")
+    assert f"the data size {audio % 2**32} began at 0 again: it is {audio}" in wav.warnings
+
+
+def test_a_riff_whose_chunks_behind_the_audio_go_beyond_4_gib_is_whole() -> None:
+    audio = 2**32 - 100
+    head = riff(fmt(), chunk(b"data", b"", audio), size=186)
+    trailer = info(INAM="title", ICMT="x" * 200)
+    wav = walked_sparse(44 + audio + len(trailer), {0: head, 44 + audio: trailer})
+    assert (wav.faults, wav.warnings, len(wav.metadata)) == ((), (), 1)
+
+
+def test_half_of_a_riff_beyond_4_gib_is_refused() -> None:
+    claimed = 8_000_000_000 % 2**32
+    head = riff(fmt(), chunk(b"data", b"", claimed), size=claimed + 36)
+    (fault,) = walked_sparse(5_000_000_044, {0: head}).faults
+    assert fault.rule == "form"
+    assert fault.found == f"RIFF of 5000000044 bytes with a data size of {claimed}"
+    assert fault.wanted == "RF64 or BW64 beyond 4 GiB"
+
+
 def test_a_placeholder_in_ds64_means_all_that_follows() -> None:
     wav = walked(riff(ds64(0, 0), fmt(), data(size=OPEN), magic=b"RF64", size=OPEN))
     assert wav.audio is not None
