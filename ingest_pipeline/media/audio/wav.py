@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ingest_pipeline.media.files import ReadBudgetError, SeekableFile
 from ingest_pipeline.media.model import AudioInfo, Reason
-from ingest_pipeline.media.sniff import printable
+from ingest_pipeline.media.sniff import ID3_HEADER_BYTES, id3_bytes, printable
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,22 @@ def walk(file: SeekableFile, size: int) -> WavFile:
     return _describe(layout)
 
 
+def riff_start(file: SeekableFile) -> int:
+    """Find where a WAV begins that has ID3v2 tags before it, as some programs put them.
+
+    0 where none has, or no WAV stands behind them.
+    """
+    start = 0
+    for _ in range(_MOST_TAGS):
+        tag_bytes = id3_bytes(_read_at(file, start, ID3_HEADER_BYTES))
+        if not tag_bytes:
+            break
+        start += tag_bytes
+    head = _read_at(file, start, _FORM_BYTES)
+    return start if head[:4] in CONTAINERS and head[8:] == b"WAVE" else 0
+
+
+_MOST_TAGS = 4
 MAX_CHUNKS = 1_000  # sound files have some 10; one of 300,000 would cost minutes
 CONTAINERS = {b"RIFF": "wav", b"RF64": "rf64", b"BW64": "bw64"}
 
@@ -466,12 +482,16 @@ class _Fmt:
             block_align=block_align,
             bits=bits,
             valid_bits=valid_bits,
-            speakers=tuple(name for bit, name in enumerate(_SPEAKERS) if mask >> bit & 1),
+            speakers=_speakers(mask)[:channels],  # the mask may name more than there are
         )
 
     @property
     def sample_bytes(self) -> int:
         return -(-self.bits // 8)
+
+
+def _speakers(mask: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate(_SPEAKERS) if mask >> bit & 1)
 
 
 def _uint16(body: bytes, at: int) -> int:

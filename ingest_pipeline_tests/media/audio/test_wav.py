@@ -212,6 +212,26 @@ def test_a_codec_has_a_name_and_is_no_fault(format_chunk: bytes, codec: str) -> 
     assert (wav.codec, wav.faults) == (codec, ())
 
 
+@pytest.mark.parametrize(
+    ("channels", "mask", "layout"),
+    [
+        (1, 0b11, ("FL",)),
+        (2, 0x3F, ("FL", "FR")),
+        (2, 0b1000_0000_0001, ("FL", "TC")),
+        (6, 0x3F, ("FL", "FR", "FC", "LFE", "BL", "BR")),
+        (2, 0b1, ("FL",)),
+        (2, 0, None),
+    ],
+)
+def test_a_mask_names_no_more_speakers_than_there_are_channels(
+    channels: int, mask: int, layout: tuple[str, ...] | None
+) -> None:
+    wav = walked(riff(extensible(channels=channels, mask=mask), data(2, 3 * channels)))
+    assert wav.faults == ()
+    assert wav.audio is not None
+    assert wav.audio.channel_layout == layout
+
+
 @pytest.mark.parametrize("channels", [65, 128, 1024, 21_845])
 def test_any_number_of_channels_is_sound(channels: int) -> None:
     wav = walked(riff(fmt(channels=channels), data(10, 3 * channels)))
