@@ -137,6 +137,8 @@ _SENTENCES: dict[str, _Sentence] = {
     "form": _broken("The file says it is a WAV and is none"),
     "fmt": _broken("The description of the audio is damaged"),
     "data": _broken("There is no sound in it"),
+    "ds64": _broken("The file does not say how long it is"),
+    "sizes": _broken("The sizes in the file fit nowhere"),
     "chunks": _broken("The file is in too many pieces"),
     "block_align": _broken("The description of the audio contradicts itself"),
     "streams": lambda _found, _wanted: "There is neither picture nor sound in it.",

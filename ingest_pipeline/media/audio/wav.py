@@ -245,7 +245,7 @@ def _resolved_data(file: SeekableFile, data: Chunk, layout: _Layout) -> Chunk:
         return Chunk(data.id, data.offset, max(0, layout.size - data.offset))
     if layout.is_beyond_riff:
         found = f"RIFF of {layout.size} bytes with a data size of {data.size}"
-        layout.fault("form", found, "RF64 or BW64 beyond 4 GiB")
+        layout.fault("sizes", found, "RF64 or BW64 beyond 4 GiB")
     return data
 
 

@@ -449,7 +449,7 @@ def test_half_of_a_riff_beyond_4_gib_is_refused() -> None:
     claimed = 8_000_000_000 % 2**32
     head = riff(fmt(), chunk(b"data", b"", claimed), size=claimed + 36)
     (fault,) = walked_sparse(5_000_000_044, {0: head}).faults
-    assert fault.rule == "form"
+    assert fault.rule == "sizes"
     assert fault.found == f"RIFF of 5000000044 bytes with a data size of {claimed}"
     assert fault.wanted == "RF64 or BW64 beyond 4 GiB"
 
