@@ -17,6 +17,24 @@ class SeekableFile(Protocol):
         ...
 
 
+class FilePart:
+    """A file from one of its bytes on, as a file of its own."""
+
+    def __init__(self, file: SeekableFile, start: int) -> None:
+        """The part begins at byte `start` of `file`, whose position is moved."""
+        self._file = file
+        self._start = start
+        self.seek(0)
+
+    def read(self, size: int, /) -> bytes:
+        """Read as the file does."""
+        return self._file.read(size)
+
+    def seek(self, offset: int, /) -> int:
+        """Move the position to a byte counted from the part's start."""
+        return self._file.seek(self._start + offset) - self._start
+
+
 class ReadBudgetError(RefusedError):
     """A file object refuses to fetch more: a sound header needs 3 blocks, a hostile one any."""
 

@@ -6,15 +6,16 @@ from ingest_pipeline.media.audio.metadata import (
 )
 from ingest_pipeline.media.audio.wav import (
     CONTAINERS,
+    riff_start,
     walk,
 )
-from ingest_pipeline.media.files import SeekableFile
+from ingest_pipeline.media.files import FilePart, SeekableFile
 from ingest_pipeline.media.image.reader import (
     FORMATS,
     ImageReader,
 )
 from ingest_pipeline.media.model import Kind, Probe
-from ingest_pipeline.media.sniff import sniff
+from ingest_pipeline.media.sniff import id3_bytes, sniff
 from ingest_pipeline.media.video.probe import (
     DEMUXERS,
     probe_video,
@@ -49,7 +50,10 @@ def probe(
         Errors of the file object pass through.
     """
     file.seek(0)
-    sniffed = sniff(file.read(HEAD_BYTES), size)
+    head = file.read(HEAD_BYTES)
+    if id3_bytes(head) and (start := riff_start(file)):
+        return _probe_tagged_wav(file, size, start, metadata)
+    sniffed = sniff(head, size)
     if sniffed.kind is Kind.AUDIO and sniffed.container in CONTAINERS.values():
         return _probe_wav(file, size, metadata)
     if sniffed.kind is Kind.VIDEO and sniffed.container in DEMUXERS:
@@ -72,6 +76,14 @@ def _probe_wav(file: SeekableFile, size: int, reader: MetadataReader | None) -> 
         faults=wav.faults,
         warnings=(wav.warnings + metadata.warnings)[:MAX_WARNINGS],
     )
+
+
+def _probe_tagged_wav(
+    file: SeekableFile, size: int, start: int, reader: MetadataReader | None
+) -> Probe:
+    found = _probe_wav(FilePart(file, start), size - start, reader)
+    warnings = (f"an ID3v2 tag of {start} bytes before the RIFF", *found.warnings)
+    return found.model_copy(update={"warnings": warnings[:MAX_WARNINGS]})
 
 
 def _probe_image(

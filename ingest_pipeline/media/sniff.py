@@ -188,20 +188,33 @@ def _bmp(head: bytes, size: int) -> Sniffed | None:
     return Sniffed(Kind.IMAGE, "bmp") if fits else None
 
 
-_ID3_HEADER_BYTES = 10
+ID3_HEADER_BYTES = 10
+_ID3_FOOTER = 0x10  # a flag: the header stands behind the tag once more
 _ID3_LONGEST_SYNCHSAFE = 0x7F  # the four size bytes of an ID3 tag have their top bits clear
 
 
 def _id3(head: bytes, _size: int) -> Sniffed | None:
-    """Look behind an ID3 tag: it stands before MP3 mostly, before FLAC and AAC at times."""
-    sizes = head[6:_ID3_HEADER_BYTES]
-    if head[:3] != b"ID3" or len(sizes) < len(b"size") or max(sizes) > _ID3_LONGEST_SYNCHSAFE:
+    """Look behind an ID3 tag: it stands before MP3 mostly, before FLAC, AAC and WAV at times."""
+    tag_bytes = id3_bytes(head)
+    if not tag_bytes:
         return None
-    tag_bytes = sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
-    after = head[_ID3_HEADER_BYTES + tag_bytes :]
+    after = head[tag_bytes:]
     if after.startswith(b"fLaC"):
         return Sniffed(Kind.AUDIO, "flac")
+    inner = _riff(after, len(after))
+    if inner and inner.kind is Kind.AUDIO:
+        return inner
     return Sniffed(Kind.AUDIO, "aac" if _adts_frame_bytes(after[:7]) else "mp3")
+
+
+def id3_bytes(head: bytes) -> int:
+    """Bytes of the ID3v2 tag that a file begins with; 0 without one."""
+    sizes = head[6:ID3_HEADER_BYTES]
+    if head[:3] != b"ID3" or len(sizes) < len(b"size") or max(sizes) > _ID3_LONGEST_SYNCHSAFE:
+        return 0
+    tag_bytes = sum(byte << shift for byte, shift in zip(sizes, (21, 14, 7, 0), strict=True))
+    footer_bytes = ID3_HEADER_BYTES if head[5] & _ID3_FOOTER else 0
+    return ID3_HEADER_BYTES + tag_bytes + footer_bytes
 
 
 def _mpeg_audio(head: bytes, size: int) -> Sniffed | None:

@@ -55,7 +55,7 @@ class Outcome(StrEnum):
     PENDING = "pending"  # judged, not yet acted on: a run is at work, or died and will be repeated
     INDEXED = "indexed"  # valid and in `assets`
     REJECTED = "rejected"  # invalid; deleted or quarantined, recoverably
-    KEPT = "kept"  # left alone: a kind not probed yet, a source that keeps, a restored object
+    KEPT = "kept"  # left alone: not probed yet, archived, of a source that keeps, or restored
     SUPERSEDED = "superseded"  # a newer version stands at its key
     DELETING = "deleting"  # a client asked for its deletion, which a run is to carry out
     DELETED = "deleted"  # removed on request or by its owner
@@ -82,6 +82,16 @@ class ObjectRef(Frozen):
     def row_version(self) -> str:
         """The version under which a report of this object stands."""
         return self.version or self.etag or "unknown"
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it only marks a folder, as S3's own console makes them."""
+        return self.size == 0 and self.key.endswith("/")
+
+    @property
+    def is_name_alone(self) -> bool:
+        """Whether neither an event nor a listing told of it, but somebody who knows its key."""
+        return self.version is None and self.etag is None and self.sequencer is None
 
     @property
     def day(self) -> str:

@@ -40,6 +40,12 @@ def riff(
     return chunk(magic, form + b"".join(chunks), size)
 
 
+def id3(size: int) -> bytes:
+    """An ID3v2 tag of `size` bytes, all of them padding."""
+    body = size - 10
+    return b"ID3\x03\x00\x00" + bytes(body >> n & 0x7F for n in (21, 14, 7, 0)) + bytes(body)
+
+
 def ds64(riff_size: int, data_size: int) -> bytes:
     """The sizes of an RF64."""
     return chunk(b"ds64", struct.pack("<QQQI", riff_size, data_size, 0, 0))

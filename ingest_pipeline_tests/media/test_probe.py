@@ -11,7 +11,7 @@ from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.probe import HEAD_BYTES, MAX_WARNINGS, PROBED, probe
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media.pictures import corner, encoded
-from ingest_pipeline_tests.media.riff import chunk, data, fmt, info, riff
+from ingest_pipeline_tests.media.riff import chunk, data, fmt, id3, info, riff
 
 HEIC = wavs.HEIC
 SAMPLES = Path(__file__).parents[2] / "media"
@@ -57,6 +57,22 @@ def test_metadata_of_the_samples_is_read() -> None:
     bext = fifth.metadata["bext"]
     assert isinstance(bext, dict)
     assert (bext["description"], bext["originator"]) == ("D minor", "make_samples.py")
+
+
+@pytest.mark.parametrize("tags", [id3(15), id3(70_000), id3(10) * 2])
+def test_an_id3_tag_before_a_wav_is_a_warning(tags: bytes) -> None:
+    wav = riff(fmt(), data(), info(INAM="title"))
+    with MetadataReader() as reader:
+        found = probed(tags + wav, reader)
+        assert found.audio == probed(wav).audio
+    assert (found.kind, found.container, found.probed) == (Kind.AUDIO, "wav", True)
+    assert (found.faults, found.metadata) == ((), {"info": {"title": "title"}})
+    assert found.warnings == (f"an ID3v2 tag of {len(tags)} bytes before the RIFF",)
+
+
+def test_half_a_wav_behind_an_id3_tag_is_no_whole_one() -> None:
+    found = probed(id3(1000) + riff(fmt(), data())[:-1])
+    assert [fault.rule for fault in found.faults] == ["complete"]
 
 
 def test_without_a_reader_no_metadata_is_read() -> None:

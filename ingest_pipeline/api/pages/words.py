@@ -137,10 +137,15 @@ _SENTENCES: dict[str, _Sentence] = {
     "form": _broken("The file says it is a WAV and is none"),
     "fmt": _broken("The description of the audio is damaged"),
     "data": _broken("There is no sound in it"),
+    "ds64": _broken("The file does not say how long it is"),
+    "sizes": _broken("The sizes in the file fit nowhere"),
     "chunks": _broken("The file is in too many pieces"),
     "block_align": _broken("The description of the audio contradicts itself"),
     "streams": lambda _found, _wanted: "There is neither picture nor sound in it.",
     "source": lambda found, _wanted: f"No rules are written for the bucket {found}.",
+    "storage_class": lambda found, _wanted: (
+        f"It lies in an archive ({found}), which S3 opens only hours after it was asked to."
+    ),
     "probe": lambda found, _wanted: f"Files of this kind ({found}) are not looked into yet.",
     "readable": lambda found, _wanted: f"It could not be read: {found}",
     "deletable": lambda found, _wanted: f"It could not be taken out of its bucket: {found}",

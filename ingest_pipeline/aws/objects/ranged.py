@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from ingest_pipeline.aws.objects.state import (
+    ObjectArchivedError,
     ObjectReplacedError,
     ObjectState,
+    archive_of,
     error_code,
     state_of,
     translated,
@@ -33,6 +35,7 @@ class RangedObject(io.RawIOBase):
 
     Raises on opening:
         ObjectGoneError, ObjectReplacedError: the object is not there as the reference says.
+        ObjectArchivedError: it is in an archive; the message is its storage class.
     Raises on reading:
         ReadBudgetError: more than `max_blocks` were asked for, other than by reading all.
         ObjectGoneError, ObjectReplacedError: it was deleted or overwritten meanwhile.
@@ -94,6 +97,8 @@ class RangedObject(io.RawIOBase):
         try:
             return operation(**self._where, **request)
         except ClientError as error:
+            if archive := archive_of(error):
+                raise ObjectArchivedError(archive) from error
             raise translated(error) from error
 
     def _block(self, number: int) -> bytes:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from ingest_pipeline.errors import ChangedError
+from ingest_pipeline.errors import ChangedError, RefusedError
 from ingest_pipeline.records.model import Report
 
 if TYPE_CHECKING:
@@ -19,6 +19,10 @@ class ObjectGoneError(ChangedError):
 
 class ObjectReplacedError(ChangedError):
     """Another version than the expected one stands at the key."""
+
+
+class ObjectArchivedError(RefusedError):
+    """An object is in an archive, and S3 gives it only hours after it was asked to fetch it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,14 @@ def translated(error: ClientError) -> Exception:
 def error_code(error: ClientError) -> str:
     """S3's own word for an error."""
     return error.response["Error"]["Code"]
+
+
+def archive_of(error: ClientError) -> str | None:
+    """The storage class of an object that S3 does not give because of it."""
+    if error_code(error) != "InvalidObjectState":
+        return None
+    told: Any = error.response  # boto3's shapes know nothing of an error's own fields
+    return str(told.get("StorageClass") or "archived")
 
 
 def object_state(s3: "S3Client", bucket: str, key: str) -> ObjectState:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from wavinfo import WavInfoReader
 
-from ingest_pipeline.media.sandbox.worker_child import Answer, Request, serve
+from ingest_pipeline.media.sandbox.worker_child import Answer, Request, in_words, serve
 
 STRING_CHARS = 4_096
 LIST_ITEMS = 500
@@ -29,7 +29,7 @@ def read_section(request: Request) -> Answer:
     try:
         return Answer({"value": _plain(SECTIONS[request.facts["section"]](request.body))})
     except Exception as error:  # noqa: BLE001 - wavinfo raises anything: assertions, struct errors, ...
-        return Answer({"error": f"{type(error).__name__}: {error}"[:200]})
+        return Answer({"error": in_words(error)[:200]})
 
 
 def _open(wav: bytes) -> WavInfoReader:

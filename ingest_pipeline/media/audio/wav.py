@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ingest_pipeline.media.files import ReadBudgetError, SeekableFile
 from ingest_pipeline.media.model import AudioInfo, Reason
-from ingest_pipeline.media.sniff import printable
+from ingest_pipeline.media.sniff import ID3_HEADER_BYTES, id3_bytes, printable
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,22 @@ def walk(file: SeekableFile, size: int) -> WavFile:
     return _describe(layout)
 
 
+def riff_start(file: SeekableFile) -> int:
+    """Find where a WAV begins that has ID3v2 tags before it, as some programs put them.
+
+    0 where none has, or no WAV stands behind them.
+    """
+    start = 0
+    for _ in range(_MOST_TAGS):
+        tag_bytes = id3_bytes(_read_at(file, start, ID3_HEADER_BYTES))
+        if not tag_bytes:
+            break
+        start += tag_bytes
+    head = _read_at(file, start, _FORM_BYTES)
+    return start if head[:4] in CONTAINERS and head[8:] == b"WAVE" else 0
+
+
+_MOST_TAGS = 4
 MAX_CHUNKS = 1_000  # sound files have some 10; one of 300,000 would cost minutes
 CONTAINERS = {b"RIFF": "wav", b"RF64": "rf64", b"BW64": "bw64"}
 
@@ -102,9 +118,11 @@ _KNOWN_IDS = _METADATA_IDS | {
 _HEADER_BYTES = 8  # a chunk's id and size
 _FORM_BYTES = 12  # the outer chunk's header and its form type
 _OPEN_SIZE = 0xFFFFFFFF  # "unknown", and in RF64 "see ds64"
+_SIZES = 2**32  # a size of 32 bits begins at 0 again beyond it
 
 
-# What writers leave in the header when their output is a pipe, where they cannot come back.
+# What writers leave in the header when their output is a pipe, where they cannot come back: the
+# most that they would write, some rounded down to whole frames.
 _PIPE_DATA_SIZES = frozenset(
     (
         0x7FFFF000,  # sox and espeak, with a RIFF size of 0x7FFFF024
@@ -123,9 +141,10 @@ class _Layout:
     magic: bytes = b""
     riff_size: int = 0
     fmt: bytes | None = None
-    ds64_data_size: int | None = None
+    ds64: bytes | None = None  # as far as it is read
     fact_frames: int = 0  # 0 where nobody counted them
     data: Chunk | None = None
+    is_unsized: bool = False  # the data's size is 0, whatever follows
     is_open_ended: bool = False  # the data's size was never written: it runs to the object's end
     metadata: list[Chunk] = field(default_factory=list)
     faults: list[Reason] = field(default_factory=list)
@@ -134,6 +153,27 @@ class _Layout:
     @property
     def riff_end(self) -> int:
         return _HEADER_BYTES + self.riff_size
+
+    @property
+    def block_align(self) -> int:
+        """Bytes of a frame or block; 1 where no fmt chunk has told them yet."""
+        return _uint16(self.fmt or b"", _BLOCK_ALIGN_AT) or 1
+
+    @property
+    def is_beyond_riff(self) -> bool:
+        """Whether there is more than sizes of 32 bits can tell."""
+        return self.magic == b"RIFF" and self.size - _HEADER_BYTES >= _SIZES
+
+    @property
+    def has_audio(self) -> bool:
+        return self.data is not None and self.data.size > 0
+
+    @property
+    def ds64_sizes(self) -> tuple[int, int] | None:
+        """Sizes of the RIFF and the data; None without a ds64 chunk that has them."""
+        if self.ds64 is None or len(self.ds64) < _DS64_SIZES.size:
+            return None
+        return _DS64_SIZES.unpack(self.ds64)
 
     def fault(self, rule: str, found: int | str, wanted: int | str) -> None:
         self.faults.append(Reason(rule=rule, found=found, wanted=wanted))
@@ -168,43 +208,109 @@ def _chunks(file: SeekableFile, layout: _Layout) -> Iterator[Chunk]:
         if count > MAX_CHUNKS:
             layout.fault("chunks", f"more than {MAX_CHUNKS}", f"at most {MAX_CHUNKS}")
             return
-        chunk = _resolved(header, at, layout)
+        chunk = _resolved(file, header, at, layout)
         yield chunk
         at = _next_chunk(file, layout, chunk)
 
 
 def _is_at_end(layout: _Layout, at: int) -> bool:
     """Tell whether the walk is over; a RIFF size is believed once the audio has been found."""
-    has_all = layout.data is not None and layout.fmt is not None and layout.riff_size != 0
+    has_all = layout.has_audio and layout.fmt is not None and layout.riff_size != 0
     return at >= layout.size or (has_all and at >= layout.riff_end)
 
 
-def _resolved(header: bytes, at: int, layout: _Layout) -> Chunk:
+def _resolved(file: SeekableFile, header: bytes, at: int, layout: _Layout) -> Chunk:
+    """Make a chunk of its header; the size of the audio may stand elsewhere, or nowhere."""
     ident, declared = header[:4], int.from_bytes(header[4:], "little")
     chunk = Chunk(ident, at + _HEADER_BYTES, declared)
-    if ident != b"data" or layout.data is not None:
+    if ident != b"data" or layout.has_audio:
         return chunk
-    if declared == _OPEN_SIZE and layout.ds64_data_size is not None:
-        chunk = Chunk(ident, chunk.offset, layout.ds64_data_size)
-    if not _is_open_ended(chunk, layout):
-        return chunk
-    layout.warn(f"the data size {chunk.size} is a placeholder: the audio runs to the object's end")
-    layout.is_open_ended = True
-    return Chunk(ident, chunk.offset, max(0, layout.size - chunk.offset))
+    return _resolved_data(file, _by_ds64(chunk, layout), layout)
 
 
-def _is_open_ended(data: Chunk, layout: _Layout) -> bool:
-    """Tell whether the writer never came back to write the size of its audio.
+def _resolved_data(file: SeekableFile, data: Chunk, layout: _Layout) -> Chunk:
+    """Find where the audio ends: where its size says, beyond what 32 bits can say, or nowhere."""
+    whole = _unwrapped(data, layout)
+    if layout.is_beyond_riff and _ends_well(file, whole, layout):
+        if whole != data:
+            layout.warn(f"the data size {data.size} began at 0 again: it is {whole.size}")
+        layout.riff_size = layout.size - _HEADER_BYTES
+        return whole
+    layout.is_unsized = data.size == 0
+    if _is_open_ended(file, data, layout):
+        layout.warn(
+            f"the data size {data.size} is a placeholder: the audio runs to the object's end"
+        )
+        layout.is_open_ended = True
+        return Chunk(data.id, data.offset, max(0, layout.size - data.offset))
+    if layout.is_beyond_riff:
+        found = f"RIFF of {layout.size} bytes with a data size of {data.size}"
+        layout.fault("sizes", found, "RF64 or BW64 beyond 4 GiB")
+    return data
 
-    A size of 0 is that only where the RIFF size was not written either: an unset value, or one
-    that ends with the header though more bytes follow.
-    """
-    if data.size == _OPEN_SIZE and layout.ds64_data_size is None:
+
+def _by_ds64(data: Chunk, layout: _Layout) -> Chunk:
+    """Take the data's size from ds64 where that names one, whatever the chunk itself says."""
+    if layout.ds64_sizes is None:
+        return data
+    _, size = layout.ds64_sizes
+    if size == 0 and data.size != _OPEN_SIZE:
+        return data
+    if data.size not in (_OPEN_SIZE, size):
+        layout.warn(f"the data chunk says {data.size} bytes, ds64 {size}: ds64 counts")
+    return Chunk(data.id, data.offset, size)
+
+
+def _unwrapped(data: Chunk, layout: _Layout) -> Chunk:
+    """Read a size as one that began at 0 again: the largest that the object has room for."""
+    wraps = max(0, layout.size - data.end) // _SIZES
+    return Chunk(data.id, data.offset, data.size + wraps * _SIZES)
+
+
+def _is_open_ended(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
+    """Tell whether the writer never came back to write the size of its audio."""
+    if data.size == 0:  # and what follows is no chunk, so it is audio
+        return not _ends_well(file, data, layout)
+    if layout.ds64_sizes is not None:
+        return False
+    least = _OPEN_SIZE - (data.offset if layout.riff_size == _OPEN_SIZE else 0)
+    if data.size >= least:  # the most there may be, or what of that is left behind the header
         return True
-    if data.size in _PIPE_DATA_SIZES:
-        return data.end > layout.size and layout.riff_size >= data.size
-    is_riff_open = layout.riff_size in (0, _OPEN_SIZE) or layout.riff_end <= data.offset
-    return data.size == 0 and is_riff_open and layout.size > data.offset
+    is_pipe = _is_pipe_size(data.size, layout.block_align) and layout.riff_size >= data.size
+    return is_pipe and not _ends_well(file, data, layout)
+
+
+def _is_pipe_size(size: int, block_align: int) -> bool:
+    """Tell whether a data size is one that is never taken back, as it is or in whole blocks."""
+    whole = (most - most % block_align for most in _PIPE_DATA_SIZES)
+    # sox makes it even for GSM, whose blocks have 65 bytes
+    return size in _PIPE_DATA_SIZES or any(size in (most, most + most % 2) for most in whole)
+
+
+def _ends_well(file: SeekableFile, data: Chunk, layout: _Layout) -> bool:
+    """Tell whether the object ends where the data does, or goes on there with a chunk."""
+    if data.end >= layout.size - 1:
+        return data.end <= layout.size
+    starts = (data.end, data.end + 1)  # a pad byte may come first
+    return any(_are_chunks(file, at, layout) for at in starts)
+
+
+_FOREIGN_CHUNKS = 10  # in a row that are looked at
+
+
+def _are_chunks(file: SeekableFile, at: int, layout: _Layout) -> bool:
+    """Tell chunks from audio: some of foreign ids may come, then a known one or the end."""
+    for _ in range(_FOREIGN_CHUNKS):
+        header = _read_at(file, at, _HEADER_BYTES)
+        if header[:4] in _KNOWN_IDS:
+            return True
+        if len(header) < _HEADER_BYTES or not _is_id(header[:4]):
+            return False
+        size = int.from_bytes(header[4:], "little")
+        at += _HEADER_BYTES + size + size % 2
+        if at >= layout.size:
+            return at <= layout.size + 1  # the last pad byte may be missing
+    return False
 
 
 def _next_chunk(file: SeekableFile, layout: _Layout, chunk: Chunk) -> int:
@@ -225,12 +331,16 @@ def _take(file: SeekableFile, layout: _Layout, chunk: Chunk) -> None:
             layout.fmt = _read_at(file, chunk.offset, min(chunk.size, _FMT_EXTENSIBLE_BYTES))
             if layout.data is not None:
                 layout.fault("fmt", "after the data", "before the data")
-        case b"data" if layout.data is None:
+        case b"data" if not layout.has_audio:
+            if layout.data is not None:
+                layout.warn(f"an empty data chunk before the one at byte {chunk.offset}, ignored")
             layout.data = chunk
         case b"fmt " | b"data":
             layout.warn(f"a second {printable(chunk.id)} chunk at byte {chunk.offset}, ignored")
-        case b"ds64" if layout.magic != b"RIFF" and layout.ds64_data_size is None:
-            layout.ds64_data_size = _read_ds64(file, layout, chunk)
+        case b"ds64" if layout.magic != b"RIFF" and layout.ds64 is None and layout.data is None:
+            layout.ds64 = _read_at(file, chunk.offset, min(chunk.size, _DS64_SIZES.size))
+            if layout.ds64_sizes is not None:
+                layout.riff_size, _ = layout.ds64_sizes
         case b"fact":
             raw = _read_at(file, chunk.offset, min(chunk.size, _FACT_BYTES))
             layout.fact_frames = int.from_bytes(raw, "little")
@@ -247,15 +357,6 @@ def _take_metadata(layout: _Layout, chunk: Chunk) -> None:
 
 _FACT_BYTES = 4  # frames of the audio, for codecs whose blocks are not frames
 _DS64_SIZES = struct.Struct("<QQ")  # RIFF size, data size
-
-
-def _read_ds64(file: SeekableFile, layout: _Layout, chunk: Chunk) -> int | None:
-    raw = _read_at(file, chunk.offset, min(chunk.size, _DS64_SIZES.size))
-    if len(raw) < _DS64_SIZES.size:
-        layout.warn(f"a ds64 chunk of {len(raw)} bytes, ignored")
-        return None
-    layout.riff_size, data_size = _DS64_SIZES.unpack(raw)
-    return int(data_size)
 
 
 def _read_at(file: SeekableFile, at: int, count: int) -> bytes:
@@ -275,8 +376,6 @@ def _check_presence(layout: _Layout) -> None:
         layout.fault("fmt", "missing", "a fmt chunk")
     if layout.data is None:
         layout.fault("data", "missing", "a data chunk")
-    if layout.magic != b"RIFF" and layout.ds64_data_size is None:
-        layout.warn("no ds64 chunk, which the 64-bit forms require")
     is_odd_one_out = layout.size - layout.riff_end not in (0, 1)  # 1: the last pad byte
     if is_odd_one_out and layout.riff_size not in (0, _OPEN_SIZE):
         layout.warn(f"the RIFF ends at byte {layout.riff_end}, the object at {layout.size}")
@@ -291,6 +390,7 @@ def _describe(layout: _Layout) -> WavFile:
         _check_fmt(fmt, layout)
         audio = _audio_info(fmt, layout)
     if layout.data is not None:
+        _check_ds64(layout)
         _check_complete(layout.data, layout)
     return WavFile(
         container=CONTAINERS.get(layout.magic),
@@ -302,13 +402,30 @@ def _describe(layout: _Layout) -> WavFile:
     )
 
 
+def _check_ds64(layout: _Layout) -> None:
+    """Refuse a 64-bit form whose sizes stand nowhere: all that it says of its length is missing."""
+    if layout.magic == b"RIFF":
+        return
+    if layout.ds64 is None:
+        layout.fault("ds64", "missing", "a ds64 chunk before the data")
+    elif layout.ds64_sizes is None:
+        layout.fault("ds64", f"{len(layout.ds64)} bytes", f"at least {_DS64_SIZES.size} bytes")
+
+
 def _check_complete(data: Chunk, layout: _Layout) -> None:
+    """Refuse what ends before its header says; where the data says nothing, the RIFF does."""
     if data.end > layout.size:
         found = f"data ends at byte {data.end}, the object at {layout.size}"
         layout.fault("complete", found, f"an object of at least {data.end} bytes")
+    is_riff_written = layout.riff_size not in (0, _OPEN_SIZE)
+    most_end = layout.size + _HEADER_BYTES  # some writers count the RIFF's own header
+    if layout.is_unsized and is_riff_written and layout.riff_end > most_end:
+        found = f"the RIFF ends at byte {layout.riff_end}, the object at {layout.size}"
+        layout.fault("complete", found, f"an object of at least {layout.riff_end} bytes")
 
 
 _FMT_PCM = struct.Struct("<HHIIHH")  # WAVEFORMAT: tag, channels, rate, byte rate, block, bits
+_BLOCK_ALIGN_AT = 12
 _FMT_EXTENSION = struct.Struct("<HI16s")  # valid bits, channel mask, sub-format
 _FMT_EXTENSION_AT = 18
 _FMT_EXTENSIBLE_BYTES = 40
@@ -321,7 +438,6 @@ _SUBFORMAT_TAILS = (
     bytes.fromhex("00002107d3118644c8c1ca000000"),
 )
 
-_MAX_CHANNELS = 64
 _MAX_BITS = 64  # of one sample
 _UNCOMPRESSED = {"pcm": "int", "pcm_float": "float"}  # sample formats by codec
 
@@ -340,6 +456,7 @@ class _Fmt:
     sample_rate: int
     block_align: int
     bits: int
+    block_frames: int = 1  # more in a compressed block
     is_extension_cut: bool = False
     valid_bits: int | None = None
     speakers: tuple[str, ...] = ()
@@ -352,7 +469,9 @@ class _Fmt:
         tag, channels, rate, _byte_rate, block_align, bits = _FMT_PCM.unpack_from(body)
         codec = CODECS.get(tag, f"unknown (0x{tag:04x})")
         if tag != _EXTENSIBLE:
-            return cls(codec, channels, rate, block_align, bits)
+            is_told = codec in _BLOCK_FRAMES_ARE_TOLD
+            block_frames = (is_told and _uint16(body, _FMT_EXTENSION_AT)) or 1
+            return cls(codec, channels, rate, block_align, bits, block_frames)
         if len(body) < _FMT_EXTENSIBLE_BYTES:
             return cls(codec, channels, rate, block_align, bits, is_extension_cut=True)
         valid_bits, mask, subformat = _FMT_EXTENSION.unpack_from(body, _FMT_EXTENSION_AT)
@@ -363,12 +482,21 @@ class _Fmt:
             block_align=block_align,
             bits=bits,
             valid_bits=valid_bits,
-            speakers=tuple(name for bit, name in enumerate(_SPEAKERS) if mask >> bit & 1),
+            speakers=_speakers(mask)[:channels],  # the mask may name more than there are
         )
 
     @property
     def sample_bytes(self) -> int:
         return -(-self.bits // 8)
+
+
+def _speakers(mask: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate(_SPEAKERS) if mask >> bit & 1)
+
+
+def _uint16(body: bytes, at: int) -> int:
+    """Two bytes of a fmt chunk; 0 where it is too short."""
+    return int.from_bytes(body[at : at + 2], "little")
 
 
 def _subformat_codec(subformat: bytes) -> str:
@@ -382,8 +510,8 @@ def _check_fmt(fmt: _Fmt, layout: _Layout) -> None:
     if fmt.is_extension_cut:
         found = f"an extensible format of {len(layout.fmt or b'')} bytes"
         layout.fault("fmt", found, f"at least {_FMT_EXTENSIBLE_BYTES} bytes")
-    if not 1 <= fmt.channels <= _MAX_CHANNELS:
-        layout.fault("channel_count", fmt.channels, f"1 to {_MAX_CHANNELS}")
+    if fmt.channels == 0:  # how many there may be is the source's business
+        layout.fault("channel_count", 0, "at least 1")
     if fmt.codec in _UNCOMPRESSED:
         _check_samples(fmt, layout)
     elif fmt.block_align == 0:
@@ -422,17 +550,23 @@ def _audio_info(fmt: _Fmt, layout: _Layout) -> AudioInfo:
 
 
 def _frame_count(fmt: _Fmt, data_bytes: int, layout: _Layout) -> int:
-    """Whole frames of audio; a compressed block holds many, which the fact chunk counts."""
+    """Whole frames of audio; a compressed block holds many, which the fact chunk counts.
+
+    Where the data's size was never written, the count is a placeholder, too.
+    """
     if layout.data is not None and data_bytes == 0:
         layout.warn("the audio is empty")
     if fmt.block_align == 0:
         return 0
-    if fmt.codec not in _FRAME_IS_BLOCK and layout.fact_frames not in (0, _OPEN_SIZE):
+    is_better_known = layout.is_open_ended and fmt.block_frames > 1
+    is_counted = layout.fact_frames not in (0, _OPEN_SIZE) and not is_better_known
+    if fmt.codec not in _FRAME_IS_BLOCK and is_counted:
         return layout.fact_frames
     blocks, rest = divmod(data_bytes, fmt.block_align)
     if rest:
         layout.warn(f"{rest} bytes after the last whole frame")
-    return blocks
+    return blocks * fmt.block_frames
 
 
 _FRAME_IS_BLOCK = frozenset(("pcm", "pcm_float", "alaw", "ulaw"))
+_BLOCK_FRAMES_ARE_TOLD = frozenset(("adpcm", "ima_adpcm", "gsm"))  # first in their fmt's extension

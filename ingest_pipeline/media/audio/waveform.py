@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from ingest_pipeline.errors import RefusedError, TransientError
+from ingest_pipeline.media.audio.wav import riff_start
+from ingest_pipeline.media.files import FilePart
 from ingest_pipeline.media.image.reader import Picture
 from ingest_pipeline.media.sandbox.child import Closing, Limits
 from ingest_pipeline.media.sandbox.worker import Served, Worker, WorkerLostError, WorkerStartError
@@ -55,13 +57,14 @@ class WaveformDrawer(Closing):
         size = path.stat().st_size
         cpu_seconds = BASE_CPU_SECONDS + size // BYTES_A_CPU_SECOND
         with path.open("rb", buffering=0) as file:
+            start = riff_start(file)  # libsndfile fails on a tag before it in a file of a pipe
             try:
                 answer, picture = self._worker.ask(
                     _Answer,
                     {"width": width, "height": height},
                     seconds=cpu_seconds * WALL_FACTOR,
                     cpu_seconds=cpu_seconds,
-                    served=Served(file, size),
+                    served=Served(FilePart(file, start), size - start),
                 )
             except WorkerStartError as error:
                 raise WaveformDrawerError(f"the drawer could not start: {error}") from error

@@ -18,7 +18,7 @@ import soundfile
 from PIL import Image, ImageDraw
 
 from ingest_pipeline.media.sandbox.wire import MOST_READ_BYTES
-from ingest_pipeline.media.sandbox.worker_child import Answer, Request, ServedFile, serve
+from ingest_pipeline.media.sandbox.worker_child import Answer, Request, ServedFile, in_words, serve
 
 ERROR_CHARS = 200
 LANES = 2  # of more channels the first are drawn, and a note says so
@@ -57,7 +57,7 @@ def answer(request: Request) -> Answer:
             lanes = measure(file, width)
             note = f"channels 1 and 2 of {file.channels}" if file.channels > LANES else ""
     except (soundfile.SoundFileError, EOFError, MemoryError) as error:
-        words = f"{type(error).__name__}: {error}".replace(repr(source), "'the file'")
+        words = in_words(error).replace(repr(source), "'the file'")
         return Answer({"error": words[:ERROR_CHARS]})
     return Answer({}, webp(draw(lanes, width, height), note))
 

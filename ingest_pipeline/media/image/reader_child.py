@@ -214,7 +214,7 @@ def frames_of(image: ImageFile.ImageFile) -> int:
     try:
         return int(getattr(image, "n_frames", 1))
     except Exception as error:  # noqa: BLE001 - whatever a broken second frame raises
-        warnings.warn(f"frames not counted: {said(error)}", stacklevel=1)
+        warnings.warn(f"frames not counted: {said(error) or type(error).__name__}", stacklevel=1)
         return 1
 
 

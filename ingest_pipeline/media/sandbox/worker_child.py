@@ -25,6 +25,11 @@ class Answer(NamedTuple):
     body: bytes = b""
 
 
+def in_words(error: Exception) -> str:
+    """Say what was raised; of an exception without words, its name alone."""
+    return f"{type(error).__name__}: {error}".strip().removesuffix(":")
+
+
 class ServedFile(io.RawIOBase):
     """A file of the parent's: what is read of it is asked for over the pipe."""
 

@@ -50,7 +50,7 @@ def answer(request: worker_child.Request) -> worker_child.Answer:
     try:
         found = look_at(file, facts["demuxer"], facts["formats"], facts["most_pixels"])
     except Exception as error:  # noqa: BLE001 - a fault of ours or PyAV's, not of the file
-        found = {"failure": f"{type(error).__name__}: {error}"[:TEXT_CHARS]}
+        found = {"failure": worker_child.in_words(error)[:TEXT_CHARS]}
     return worker_child.Answer(found)
 
 

@@ -46,16 +46,17 @@ def ingest(
     The index comes before the rejection: what is told as rejected, and gone, is no longer in it.
     `follow_up` is told the outcomes that are on record.
     """
-    judged = values(validator.validate(refs))
+    validated = validator.validate(refs)
+    judged = values(validated)
+    without_report = [each for each in validated if each.value is None]
     judged_rows = tables.put(REPORTS, judged)
     keys = [{"bucket": report.bucket, "file": report.key} for report in judged]
     indexed = values(index(judged, tables.get_many(ASSETS, keys)))
     indexed_rows = tables.put(ASSETS, indexed)
     standing = tables.get_many(ASSETS, keys)
     rejected = values(rejector.reject(judged))
-    done = Ingested(
-        judged, judged_rows, indexed, indexed_rows, rejected, finalize(judged, standing, rejected)
-    )
+    results = [*without_report, *finalize(judged, standing, rejected)]
+    done = Ingested(judged, judged_rows, indexed, indexed_rows, rejected, results)
     tables.put(REPORTS, done.outcomes)
     supersede(tables, derived, standing)
     follow_up(done.outcomes)

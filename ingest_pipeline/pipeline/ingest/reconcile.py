@@ -81,7 +81,8 @@ class Reconciler:
 
     def _side_by_side(self, bucket: str) -> Iterator["_Pair"]:
         """A merge of the bucket's listing and the index: both come in the order of UTF-8 bytes."""
-        standing = ((s.ref.key.encode(), s) for s in list_newest_versions(self.s3, bucket))
+        listed = (s for s in list_newest_versions(self.s3, bucket) if not s.ref.is_folder)
+        standing = ((s.ref.key.encode(), s) for s in listed)
         assets = (
             (asset.file.encode(), asset)
             for asset in self.tables.query(ASSETS, ASSETS_BY_BUCKET, bucket)

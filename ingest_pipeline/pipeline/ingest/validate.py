@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.aws.objects.ranged import RangedObject
 from ingest_pipeline.aws.objects.state import (
+    ObjectArchivedError,
     ObjectGoneError,
     ObjectReplacedError,
+    object_state,
 )
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.errors import TransientError
@@ -18,7 +20,7 @@ from ingest_pipeline.media.audio.metadata import MetadataReader
 from ingest_pipeline.media.image.reader import (
     ImageReader,
 )
-from ingest_pipeline.media.model import Reason
+from ingest_pipeline.media.model import Kind, Probe, Reason
 from ingest_pipeline.media.probe import probe
 from ingest_pipeline.media.rules.judge import judge
 from ingest_pipeline.media.rules.sources import (
@@ -33,7 +35,9 @@ from ingest_pipeline.records.model import (
     Verdict,
 )
 from ingest_pipeline.records.tables import (
+    ASSETS,
     REPORTS,
+    REPORTS_BY_OBJECT,
     report_key,
 )
 
@@ -57,26 +61,32 @@ class Validator:
         """The report of each, judged and not yet acted on.
 
         Done is what is valid, kept, or no longer there; refused what breaks a rule; to be tried
-        again what could not be read for a passing reason, its report `failed`.
+        again what could not be read for a passing reason, its report `failed`. No report has what
+        marks a folder, and what somebody named that nobody ever saw: to be tried again, as a name
+        may be misspelt.
         """
         with self._metadata, self._images, ThreadPoolExecutor(self.threads) as pool:
-            reports = list(pool.map(self._validated, refs))
-        reports = self._as_decided(reports)
-        return [_answer(ref, report) for ref, report in zip(refs, reports, strict=True)]
+            found = list(pool.map(self._validated, refs))
+        reports = iter(self._as_decided([each for each in found if isinstance(each, Report)]))
+        return [
+            _answer(ref, next(reports)) if isinstance(each, Report) else each
+            for ref, each in zip(refs, found, strict=True)
+        ]
 
-    def _validated(self, ref: ObjectRef) -> Report:
+    def _validated(self, ref: ObjectRef) -> "_Found":
         source = self.sources.for_object(ref.bucket, ref.key)
         if source is None:
             wanted = "a bucket and prefix of sources.toml"
-            return self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
+            foreign = self._unread(ref, Outcome.KEPT, "source", ref.bucket, wanted)
+            return RetryLater(ref, foreign.why) if ref.is_name_alone else foreign
         try:
             return self._validate_current(ref, source)
         except (TransientError, *AWS_ERRORS, OSError) as error:
             return self._unread(ref, Outcome.FAILED, "readable", str(error), "an answer from S3")
 
-    def _validate_current(self, ref: ObjectRef, source: Source) -> Report:
+    def _validate_current(self, ref: ObjectRef, source: Source) -> "_Found":
         try:
-            return self._judge(ref, source)
+            return self._judge_or_keep(ref, source)
         except ObjectGoneError:
             return self._validate_deleted(ref, source)
         except ObjectReplacedError as error:
@@ -84,7 +94,7 @@ class Validator:
                 ref, Outcome.SUPERSEDED, "present", f"overwritten: {error}", "the version at hand"
             )
 
-    def _validate_deleted(self, ref: ObjectRef, source: Source) -> Report:
+    def _validate_deleted(self, ref: ObjectRef, source: Source) -> "_Found":
         """The report of an object that was deleted before its turn came.
 
         A repeated message finds the outcome on record. One that was never read is read from
@@ -98,22 +108,71 @@ class Validator:
             return known
         report = known if known and known.probe else self._judge_noncurrent(ref, source)
         if report is None:
-            return gone
+            return self._without_report(ref, gone) or gone
+        if not isinstance(report, Report):
+            return report
         if report.verdict is Verdict.REJECTED and report.outcome is Outcome.PENDING:
             return report  # the run that judged it died before it wrote what it had done
         return _deleted(report, gone)
 
-    def _judge_noncurrent(self, ref: ObjectRef, source: Source) -> Report | None:
+    def _without_report(self, ref: ObjectRef, gone: Report) -> Result[Report] | None:
+        """The answer for what does not stand and never did, as far as anybody knows."""
+        is_folder = ref.key.endswith("/")
+        if not (is_folder or ref.is_name_alone) or self._is_known(ref):
+            return None
+        return Done(ref) if is_folder else RetryLater(ref, gone.why)
+
+    def _is_known(self, ref: ObjectRef) -> bool:
+        row = self.tables.get(ASSETS, {"bucket": ref.bucket, "file": ref.key})
+        return row is not None or any(self.tables.query(REPORTS, REPORTS_BY_OBJECT, ref.uri))
+
+    def _judge_noncurrent(self, ref: ObjectRef, source: Source) -> "_Found | None":
         if ref.version is None:
             return None
         try:
             return self._judge(ref, source, noncurrent=True)
-        except (ObjectGoneError, ObjectReplacedError):
+        except (ObjectArchivedError, ObjectGoneError, ObjectReplacedError):
             return None
 
-    def _judge(self, ref: ObjectRef, source: Source, *, noncurrent: bool = False) -> Report:
+    def _judge_or_keep(self, ref: ObjectRef, source: Source) -> "_Found":
+        try:
+            return self._judge(ref, source)
+        except ObjectArchivedError as error:
+            return self._archived(ref, str(error))
+
+    def _archived(self, ref: ObjectRef, storage_class: str) -> Report:
+        """The report of an object that cannot be read; what was found before still holds."""
+        asked_at = datetime.now(UTC)
+        state = object_state(self.s3, ref.bucket, ref.key)
+        if ref.version and state.version != ref.version:
+            raise ObjectReplacedError(f"version {state.version} stands there")
+        known = self.tables.get(REPORTS, report_key(ref.uri, state.row_version))
+        if known and known.probe:
+            return known
+        reason = Reason(rule="storage_class", found=storage_class, wanted="one that can be read")
+        return Report(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=state.row_version,
+            day=ref.day,
+            etag=state.etag,
+            size=state.size,
+            last_modified=state.last_modified,
+            sequencer=ref.sequencer,
+            probe=Probe(kind=Kind.OTHER, probed=False, faults=(reason,)),
+            verdict=Verdict.UNJUDGED,
+            reasons=(reason,),
+            outcome=Outcome.KEPT,
+            calls=2,
+            judged_at=asked_at,
+            run_id=self.run_id,
+        )
+
+    def _judge(self, ref: ObjectRef, source: Source, *, noncurrent: bool = False) -> "_Found":
         asked_at = datetime.now(UTC)
         file = RangedObject(self.s3, ref, noncurrent=noncurrent)
+        if ref.model_copy(update={"size": file.state.size}).is_folder:
+            return Done(ref)
         found = probe(file, file.state.size, self._metadata, self._images)
         judgement = judge(found, source)
         state = file.state
@@ -167,6 +226,9 @@ class Validator:
         keys = [report_key(report.uri, report.version) for report in reports]
         known = {(row.uri, row.version): row for row in self.tables.get_many(REPORTS, keys)}
         return [_decided(report, known.get((report.uri, report.version))) for report in reports]
+
+
+_Found = Report | Result[Report]  # a report, or the answer for what has none
 
 
 def _answer(ref: ObjectRef, report: Report) -> Result[Report]:

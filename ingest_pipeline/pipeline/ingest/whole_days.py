@@ -104,7 +104,8 @@ class WholeDays:
         days = {day.day for day in self.days}
         for bucket in self.sources.buckets:
             for standing in list_newest_versions(self.s3, bucket):
-                is_of_days = not standing.deleted and standing.ref.day in days
+                is_meant = not standing.deleted and not standing.ref.is_folder
+                is_of_days = is_meant and standing.ref.day in days
                 if is_of_days and self.sources.for_object(bucket, standing.ref.key):
                     yield standing.ref
 

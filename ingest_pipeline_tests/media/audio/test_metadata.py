@@ -189,6 +189,7 @@ def test_a_broken_chunk_loses_itself_alone(
     (warning,) = metadata.warnings
     assert warning.startswith(f"metadata {section} not read: ")
     assert error in warning
+    assert not warning.endswith((" ", ":"))
 
 
 def test_what_is_long_is_cut_and_what_is_too_long_left_out(reader: MetadataReader) -> None:

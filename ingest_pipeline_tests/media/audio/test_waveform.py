@@ -18,7 +18,7 @@ from ingest_pipeline.media.audio.waveform import (
     WaveformDrawerError,
     WaveformError,
 )
-from ingest_pipeline_tests.media.riff import chunk, data, ds64, extensible, fmt, riff
+from ingest_pipeline_tests.media.riff import chunk, data, ds64, extensible, fmt, id3, riff
 
 RATE = 48_000
 LANE = HEIGHT // 2
@@ -125,6 +125,7 @@ def test_one_loud_sample_of_an_hour_is_seen(drawer: WaveformDrawer, tmp_path: Pa
         pytest.param(riff(fmt(), data(1)), id="one frame"),
         pytest.param(riff(fmt(channels=64), data(1000, 192)), id="64 channels"),
         pytest.param(riff(extensible(), data()), id="extensible"),
+        pytest.param(id3(70_000) + riff(fmt(), data()), id="behind a tag"),
         pytest.param(
             riff(ds64(0, 600), fmt(), data(100, size=0xFFFFFFFF), magic=b"RF64", size=0xFFFFFFFF),
             id="rf64",

@@ -24,6 +24,10 @@ def test_the_projects_own_file_says_what_the_contract_says() -> None:
     assert source is not None
     assert source.on_reject is OnReject.DELETE
     assert judge(audio(), source).verdict is Verdict.VALID
+    assert judge(audio(channel_count=128), source).verdict is Verdict.VALID
+    assert [str(reason) for reason in judge(audio(channel_count=1025), source).reasons] == [
+        "channel_count 1025, wanted at most 1024"
+    ]
     found = judge(audio(sample_rate=44_100, bits_per_sample=16), source)
     assert [str(reason) for reason in found.reasons] == [
         "sample_rate 44100, wanted 48000",

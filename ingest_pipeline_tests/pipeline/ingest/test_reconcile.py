@@ -64,6 +64,13 @@ def test_every_settled_object_agrees(world: World) -> None:
     assert differences(world) == {}
 
 
+def test_what_marks_a_folder_is_no_difference(world: World) -> None:
+    put(world, "photos/", b"")
+    put(world, "removed/", b"")
+    world.remove("removed/")
+    assert differences(world) == {}
+
+
 def test_a_missed_object_is_found_and_taken_in(world: World) -> None:
     ref = put(world, "missed.wav")
     assert differences(world) == {"missed.wav": "in the bucket, without a report"}

@@ -12,6 +12,7 @@ from urllib3 import HTTPResponse
 
 from ingest_pipeline.aws.clients import connect
 from ingest_pipeline.aws.objects.ranged import BLOCK
+from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.media.image.reader import ImageReader
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.pipeline.ingest.validate import Validator
@@ -154,6 +155,91 @@ def test_an_object_of_no_source_is_left_alone_and_not_even_read(world: World) ->
     assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
     assert (report.probe, report.calls, report.version) == (None, 0, "v1")
     assert reasons(report) == ["source foreign-bucket, wanted a bucket and prefix of sources.toml"]
+
+
+@pytest.mark.parametrize("bucket", ["foreign-bucket", None])
+def test_a_name_that_nobody_ever_saw_is_no_success_and_leaves_no_row(
+    world: World, bucket: str | None
+) -> None:
+    named = ObjectRef(bucket=bucket or world.bucket, key="nevr.wav", arrived=datetime.now(UTC))
+    (result,) = world.wired.validator.validator().validate([named])
+    assert isinstance(result, RetryLater)
+    assert result.value is None
+    assert result.reason in (
+        "source foreign-bucket, wanted a bucket and prefix of sources.toml",
+        "present nothing stands at the key, wanted an object",
+    )
+    assert world.ingest([named]) == []
+
+
+def test_a_name_of_an_object_that_stood_tells_its_end(world: World) -> None:
+    ref = world.put("a.wav", wavs.valid())
+    world.ingest([ref])
+    world.remove("a.wav")
+    named = ObjectRef(bucket=ref.bucket, key=ref.key, arrived=datetime.now(UTC))
+    assert only(world.ingest([named])).outcome is Outcome.DELETED
+    assert not world.is_indexed("a.wav")
+
+
+@pytest.mark.parametrize("is_named_alone", [False, True])
+def test_what_marks_a_folder_is_left_alone_without_a_report(
+    world: World, *, is_named_alone: bool
+) -> None:
+    folder, neighbour = world.put("photos/", b""), world.put("photos/a.wav", wavs.valid())
+    if is_named_alone:
+        folder = ObjectRef(bucket=folder.bucket, key=folder.key, arrived=folder.arrived)
+    results = world.wired.validator.validator().validate([folder, neighbour])
+    assert results[0] == Done(folder)
+    assert [report.key for report in world.ingest([folder, neighbour])] == ["photos/a.wav"]
+    assert world.content("photos/") == b""
+    world.remove("photos/")
+    if not is_named_alone:
+        assert world.ingest([folder]) == []
+
+
+def test_what_has_content_is_no_folder_whatever_its_name(world: World) -> None:
+    assert only(examined(world, world.put("a.wav/", wavs.valid()))).verdict is Verdict.VALID
+
+
+def archived(world: World, key: str, content: bytes, storage_class: str) -> ObjectRef:
+    world.clients.s3.put_object(
+        Bucket=world.bucket,
+        Key=key,
+        Body=content,
+        StorageClass=storage_class,  # type: ignore[arg-type]
+    )
+    state = object_state(world.clients.s3, world.bucket, key)
+    return ObjectRef(
+        bucket=world.bucket,
+        key=key,
+        version=state.version,
+        etag=state.etag,
+        size=state.size,
+        arrived=state.last_modified,
+    )
+
+
+@pytest.mark.parametrize("storage_class", ["GLACIER", "DEEP_ARCHIVE"])
+def test_an_archived_object_is_kept_with_a_reason_at_once(world: World, storage_class: str) -> None:
+    older = world.put("a.wav", wavs.valid())
+    world.ingest([older])
+    ref = archived(world, "a.wav", wavs.valid(960), storage_class)
+    report = only(world.ingest([ref]))
+    assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
+    assert (report.version, report.size) == (ref.version, ref.size)
+    assert reasons(report) == [f"storage_class {storage_class}, wanted one that can be read"]
+    assert world.report(ref) == report
+    assert not world.is_indexed("a.wav"), "the bucket no longer shows the version of before"
+    (result,) = world.wired.validator.validator().validate([ref])
+    assert isinstance(result, Done)
+
+
+def test_what_was_found_before_an_object_was_archived_still_holds(world: World) -> None:
+    found = only(world.ingest([world.put("before.wav", wavs.valid())]))
+    ref = archived(world, "a.wav", wavs.valid(), "GLACIER")
+    known = found.model_copy(update={"key": ref.key, "version": ref.version})
+    world.tables.put(REPORTS, [known])
+    assert world.ingest([ref]) == [known]
 
 
 def test_a_long_header_is_read_block_by_block(world: World) -> None:
