@@ -13,8 +13,9 @@ from ingest_pipeline.media.image.reader import (
     FORMATS,
     ImageReader,
 )
+from ingest_pipeline.media.image.tiff import raw_container
 from ingest_pipeline.media.model import Kind, Probe
-from ingest_pipeline.media.sniff import sniff
+from ingest_pipeline.media.sniff import Sniffed, sniff
 from ingest_pipeline.media.video.probe import (
     DEMUXERS,
     probe_video,
@@ -22,6 +23,8 @@ from ingest_pipeline.media.video.probe import (
 
 HEAD_BYTES = 64 * 1024  # one block of a ranged object
 MAX_WARNINGS = 50  # a hostile file gives a thousand, and all of a probe goes into one table row
+
+_TIFF = Sniffed(Kind.IMAGE, "tiff")
 
 PROBED = (
     *(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values()),
@@ -40,7 +43,8 @@ def probe(
 
     WAV is walked and, with a `metadata` reader, its metadata read; video is opened and a frame
     decoded, in a child of its own; an image is read whole and decoded, by `images` or, without,
-    in a child of its own; any other audio or image is recognised and marked `probed=False`.
+    in a child of its own; any other audio or image, raw photos too, is recognised and marked
+    `probed=False`.
     Raises nothing for what the file holds.
 
     Raises:
@@ -50,6 +54,8 @@ def probe(
     """
     file.seek(0)
     sniffed = sniff(file.read(HEAD_BYTES), size)
+    if sniffed == _TIFF and (raw := raw_container(file, size)):
+        sniffed = Sniffed(Kind.IMAGE, raw)
     if sniffed.kind is Kind.AUDIO and sniffed.container in CONTAINERS.values():
         return _probe_wav(file, size, metadata)
     if sniffed.kind is Kind.VIDEO and sniffed.container in DEMUXERS:

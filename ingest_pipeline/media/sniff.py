@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ingest_pipeline.media.image.magic import container_by_fields, container_by_magic
 from ingest_pipeline.media.model import Kind
 
 
@@ -62,6 +63,16 @@ _PREFIXES = (
 )
 
 
+def _picture_by_magic(head: bytes, _size: int) -> Sniffed | None:
+    container = container_by_magic(head)
+    return Sniffed(Kind.IMAGE, container) if container else None
+
+
+def _picture_by_fields(head: bytes, size: int) -> Sniffed | None:
+    container = container_by_fields(head, size)
+    return Sniffed(Kind.IMAGE, container) if container else None
+
+
 def _by_prefix(head: bytes, _size: int) -> Sniffed | None:
     return next((sniffed for prefix, sniffed in _PREFIXES if head.startswith(prefix)), None)
 
@@ -115,6 +126,10 @@ _ISO_BRANDS = {
     b"heim": Sniffed(Kind.IMAGE, "heic"),
     b"heis": Sniffed(Kind.IMAGE, "heic"),
     b"hevc": Sniffed(Kind.IMAGE, "heic"),
+    b"hevx": Sniffed(Kind.IMAGE, "heic"),
+    b"avci": Sniffed(Kind.IMAGE, "heif"),
+    b"avcs": Sniffed(Kind.IMAGE, "heif"),
+    b"crx ": Sniffed(Kind.IMAGE, "cr3"),  # a raw photo of Canon's
     b"qt  ": Sniffed(Kind.VIDEO, "mov"),
 }
 _ISO_IMAGE_BRANDS = (b"mif1", b"msf1")  # "some image": the compatible brands say which
@@ -278,6 +293,7 @@ def _adts_frame_bytes(header: bytes) -> int:
 
 
 _RECOGNISERS: tuple[Callable[[bytes, int], Sniffed | None], ...] = (
+    _picture_by_magic,  # some look like a TIFF or a JPEG to what follows
     _by_prefix,
     _riff,
     _aiff,
@@ -288,6 +304,7 @@ _RECOGNISERS: tuple[Callable[[bytes, int], Sniffed | None], ...] = (
     _bmp,
     _id3,
     _mpeg_audio,
+    _picture_by_fields,
 )
 
 # Control characters that no text has; tab, line ends, form feed and escape do occur in texts.

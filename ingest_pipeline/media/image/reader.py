@@ -31,7 +31,7 @@ from ingest_pipeline.media.sandbox.worker import (
 )
 from ingest_pipeline.values import Frozen
 
-FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp")  # as the sniffing names them
+FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif")  # as the sniffing names them
 MOST_PIXELS = 50_000_000  # larger images are not decoded
 MOST_BYTES = 100 * 1024 * 1024  # larger files are not read
 CHILD_PROGRAM = "ingest_pipeline.media.image.reader_child"
@@ -97,7 +97,7 @@ class ImageReader(Closing):
 
         One that cannot be decoded has the fault `decodable`, with the decoder's words. One of
         more than 50 megapixels is known by its header alone, which is a warning; one of more than
-        100 MB is not looked into (`probed=False`).
+        100 MB is not looked into (`probed=False`), nor is an AVIF where Pillow was built without.
 
         Raises:
             ImageReaderError: the image could not be looked at, for reasons that are not its own.
@@ -115,6 +115,8 @@ class ImageReader(Closing):
                 wanted = "an image that can be decoded"
                 fault = Reason(rule="decodable", found=str(error), wanted=wanted)
                 return Probe(kind=Kind.IMAGE, container=container, faults=(fault,))
+        if facts.is_unsupported:
+            return Probe(kind=Kind.IMAGE, container=container, probed=False)
         undecoded = (f"not decoded: {facts.undecoded}",) if facts.undecoded else ()
         return Probe(
             kind=Kind.IMAGE,
@@ -238,6 +240,7 @@ class _Facts(Frozen):
 
     info: ImageInfo | None = None
     undecoded: str | None = None
+    is_unsupported: bool = False
     width: int = 0  # of the picture that was made
     height: int = 0
     warnings: tuple[str, ...] = ()

@@ -7,7 +7,8 @@ pixels that are decoded, and a file. The answer is JSON and a body:
     look   {"info": {...}, "undecoded": null, "warnings": [...]}, as `reader.py` declares it
     tiny   {"width": 320, "height": 240}, and a WebP
     rgb    {}, and side x side x 3 bytes
-    or     {"error": "..."}, {"out_of_memory": "..."}
+    or     {"is_unsupported": true} where this Pillow does not know the format of what is looked at,
+           {"error": "..."}, {"out_of_memory": "..."}
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from typing import NamedTuple, cast
 
 # Each plugin is named, for otherwise Pillow imports all of its forty on the first TIFF.
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -44,6 +46,7 @@ FORMATS = tuple(
         GifImagePlugin.GifImageFile,
         TiffImagePlugin.TiffImageFile,
         BmpImagePlugin.BmpImageFile,
+        AvifImagePlugin.AvifImageFile,
     )
 )
 
@@ -57,6 +60,7 @@ def main() -> None:
     """Answer requests until the input ends."""
     Image.WARN_POSSIBLE_FORMATS = True  # or nobody says why a file could not be opened
     PngImagePlugin.MAX_TEXT_CHUNK = TEXT_BYTES
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the limits are those of one
     worker_child.serve(answer_to)
 
 
@@ -168,6 +172,8 @@ _DRAFT = 8  # a JPEG cut or broken is found at an eighth as well, in half the ti
 
 def look(content: bytes, _number: int) -> Answer:
     """Tell what an image is, after decoding it: only then is it known to be whole."""
+    if is_avif(content) and not AvifImagePlugin.SUPPORTED:
+        return Answer({"is_unsupported": True})
     try:
         header = opened(content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -177,6 +183,11 @@ def look(content: bytes, _number: int) -> Answer:
     if image.format == "PNG":  # whose EXIF may stand behind the picture
         facts |= exif_facts(image)
     return Answer({"info": facts | size_of(header, facts) | {"frames": frames_of(image)}})
+
+
+def is_avif(content: bytes) -> bool:
+    """Whether a file says that it is one; not every Pillow is built with what reads it."""
+    return bool(AvifImagePlugin._accept(content[:16]))  # noqa: SLF001 - the plugin's own words
 
 
 def look_at_header_alone(content: bytes, error: Exception) -> Answer:

@@ -86,7 +86,7 @@ def children() -> list[psutil.Process]:
 # --- what is found --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_every_format_is_probed(reader: ImageReader, format_: str) -> None:
     found = info(reader, encoded(photo(), format_), format_.lower())
     assert found == ImageInfo(width=640, height=480, mode="P" if format_ == "GIF" else "RGB")
@@ -113,6 +113,7 @@ def test_real_photos_are_sound(reader: ImageReader) -> None:
         ("JPEG", None),
         ("PNG", None),
         ("WEBP", None),
+        ("AVIF", None),
         ("TIFF", None),
         ("TIFF", "tiff_lzw"),
         ("TIFF", "jpeg"),
@@ -146,7 +147,7 @@ def test_an_orientation_that_means_nothing_is_none(
 
 def test_capture_time_and_camera_are_told_and_the_place_never_is(reader: ImageReader) -> None:
     tags = pictures.located()
-    for format_ in ("JPEG", "PNG", "WEBP", "TIFF"):
+    for format_ in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         content = encoded(photo(), format_, exif=tags)
         assert Image.open(io.BytesIO(content)).getexif().get_ifd(pictures.GPS_IFD)
         found = probed(reader, content, format_.lower())
@@ -227,7 +228,7 @@ def test_exif_that_is_garbage_costs_the_image_nothing(reader: ImageReader, garba
 
 def test_frames_are_counted_and_the_first_is_shown(reader: ImageReader) -> None:
     frames = [corner(), Image.new("RGB", (64, 48), pictures.GREEN), corner().rotate(180)]
-    for format_ in ("GIF", "WEBP", "TIFF", "PNG"):
+    for format_ in ("GIF", "WEBP", "TIFF", "PNG", "AVIF"):
         content = encoded(frames[0], format_, save_all=True, append_images=frames[1:])
         assert info(reader, content, format_.lower()).frames == 3
         assert is_near(picture_of(reader.thumbnail(content)).getpixel((5, 5)), RED, 20)
@@ -253,7 +254,7 @@ def test_a_jpeg_that_lacks_only_its_end_is_whole(reader: ImageReader, cut: int) 
 
 
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_a_truncated_file_is_refused_in_the_decoders_words(
     reader: ImageReader, format_: str, cut: float
 ) -> None:
@@ -261,7 +262,7 @@ def test_a_truncated_file_is_refused_in_the_decoders_words(
     content = whole[: int(len(whole) * cut)]
     (fault,) = faults(reader, content, format_.lower())
     assert fault.startswith("decodable: ")
-    assert ("truncated" in fault) or format_ == "WEBP" or cut == 0.1
+    assert ("truncated" in fault) or format_ in ("WEBP", "AVIF") or cut == 0.1
     with pytest.raises(ImageError, match=fault.removeprefix("decodable: ")[:20]):
         reader.thumbnail(content)
     with pytest.raises(ImageError):
@@ -444,7 +445,7 @@ def test_what_is_no_image_is_refused(reader: ImageReader, content: bytes) -> Non
 
 
 def test_formats_that_were_not_asked_for_are_not_opened(reader: ImageReader) -> None:
-    for format_ in ("PPM", "ICO", "AVIF", "TGA"):
+    for format_ in ("PPM", "ICO", "JPEG2000", "TGA"):
         assert faults(reader, encoded(corner(), format_)) == ["decodable: not identified"]
 
 
@@ -459,7 +460,7 @@ def test_a_file_that_is_too_large_is_not_read(reader: ImageReader) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]), st.data())
+@given(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"]), st.data())
 def test_no_damage_to_a_file_is_more_than_a_fault(
     reader: ImageReader, format_: str, draw: st.DataObject
 ) -> None:
@@ -472,6 +473,21 @@ def test_no_damage_to_a_file_is_more_than_a_fault(
 
 
 # --- the child ------------------------------------------------------------------------------------
+
+
+def test_what_this_pillow_does_not_know_is_not_held_against_a_file(tmp_path: Path) -> None:
+    program = tmp_path / "child.py"
+    program.write_text(
+        "from PIL import AvifImagePlugin\n"
+        "from ingest_pipeline.media.image import reader_child\n"
+        "AvifImagePlugin.SUPPORTED = False\n"
+        "reader_child.main()\n"
+    )
+    content = encoded(corner(), "AVIF", speed=10)
+    with ImageReader(program=program) as reader:
+        found = probed(reader, content, "avif")
+        assert found == Probe(kind=Kind.IMAGE, container="avif", probed=False)
+        assert info(reader, encoded(corner(), "JPEG")).width == 64
 
 
 def child_with(tmp_path: Path, body: str) -> Path:
