@@ -95,6 +95,8 @@ class ImageReader(Closing):
     def probe(self, file: SeekableFile, size: int, container: str) -> Probe:
         """Probe an image of `size` bytes in one of the containers of `FORMATS`, by decoding it.
 
+        The first of several frames or pages is decoded; where the others are not all in the file,
+        that is the fault `complete`.
         One that cannot be decoded has the fault `decodable`, with the decoder's words. One of
         more than 50 megapixels is known by its header alone, which is a warning; one of more than
         100 MB is not looked into (`probed=False`), nor is an AVIF where Pillow was built without.
@@ -122,6 +124,7 @@ class ImageReader(Closing):
             kind=Kind.IMAGE,
             container=container,
             image=facts.info,
+            faults=facts.missing.faults() if facts.missing else (),
             warnings=undecoded + facts.warnings,
         )
 
@@ -235,12 +238,23 @@ def _reader_of(process: int) -> ImageReader:
 _SIZE_WANTED = f"at most {MOST_BYTES} bytes"
 
 
+class _Missing(Frozen):
+    """Frames or pages that a file lacks."""
+
+    found: str
+    wanted: str
+
+    def faults(self) -> tuple[Reason, ...]:
+        return (Reason(rule="complete", found=self.found, wanted=self.wanted),)
+
+
 class _Facts(Frozen):
     """What the child says of an image; its program says what the fields mean."""
 
     info: ImageInfo | None = None
     undecoded: str | None = None
     is_unsupported: bool = False
+    missing: _Missing | None = None
     width: int = 0  # of the picture that was made
     height: int = 0
     warnings: tuple[str, ...] = ()

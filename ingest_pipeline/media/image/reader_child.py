@@ -1,10 +1,11 @@
 """Decodes images with Pillow, in a process of its own with narrow limits.
 
-Never imported by the service: it knows Pillow and the child's side of the sandbox alone. A request
-is what is wanted (`look`, `tiny` or `rgb`), a number (the side of a picture in pixels), the most
-pixels that are decoded, and a file. The answer is JSON and a body:
+Never imported by the service: it knows Pillow, the child's side of the sandbox, and how files end
+that hold several frames. A request is what is wanted (`look`, `tiny` or `rgb`), a number (the side
+of a picture in pixels), the most pixels that are decoded, and a file. The answer is JSON and a body:
 
-    look   {"info": {...}, "undecoded": null, "warnings": [...]}, as `reader.py` declares it
+    look   {"info": {...}, "undecoded": null, "missing": null, "warnings": [...]}, as `reader.py`
+           declares it
     tiny   {"width": 320, "height": 240}, and a WebP
     rgb    {}, and side x side x 3 bytes
     or     {"is_unsupported": true} where this Pillow does not know the format of what is looked at,
@@ -35,6 +36,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from ingest_pipeline.media.image.ending import Ending, ending_of
 from ingest_pipeline.media.sandbox import worker_child
 
 FORMATS = tuple(
@@ -182,7 +184,15 @@ def look(content: bytes, _number: int) -> Answer:
     image = decoded(content, _DRAFT, "L")
     if image.format == "PNG":  # whose EXIF may stand behind the picture
         facts |= exif_facts(image)
-    return Answer({"info": facts | size_of(header, facts) | {"frames": frames_of(image)}})
+    info = facts | size_of(header, facts) | {"frames": frames_of(image), "decoded_frames": 1}
+    return Answer({"info": info, "missing": missing_of(ending_of(image.format, content))})
+
+
+def missing_of(ending: Ending) -> dict[str, str | None] | None:
+    """Tell what is missing at the end of a file; where that is its mark alone, it is a warning."""
+    if ending.warning:
+        warnings.warn(ending.warning, stacklevel=1)
+    return {"found": ending.found, "wanted": ending.wanted} if ending.found else None
 
 
 def is_avif(content: bytes) -> bool:
@@ -201,7 +211,8 @@ def look_at_header_alone(content: bytes, error: Exception) -> Answer:
         Image.MAX_IMAGE_PIXELS = most_pixels
     facts = facts_of(header)
     found = f"{header.width * header.height} pixels, at most {most_pixels}"
-    return Answer({"info": facts | size_of(header, facts), "undecoded": found})
+    info = facts | size_of(header, facts) | {"decoded_frames": 0}
+    return Answer({"info": info, "undecoded": found})
 
 
 def facts_of(header: ImageFile.ImageFile) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The directories of a TIFF, read without decoding anything: what its pictures are and where.
+"""The directories of a TIFF, read without decoding anything: what its pages are and where.
 
 Raw files of most cameras are laid out as a TIFF whose first picture is a thumbnail; a decoder that
 does not know the camera takes that for the photo.
@@ -7,6 +7,7 @@ does not know the camera takes that for the photo.
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import add
 
 from ingest_pipeline.media.files import SeekableFile
 
@@ -54,6 +55,33 @@ def raw_container(file: SeekableFile, size: int) -> str | None:
         bytes(value & 0xFF for value in layout.values(first, _MAKE)).decode("latin-1").casefold()
     )
     return next((name for brand, name in _BY_MAKER.items() if maker.startswith(brand)), "raw")
+
+
+_PLACES = ((273, 279), (324, 325))  # where the strips or tiles of a page are, and how long
+_MOST_PAGES = 100_000
+_MOST_PIECES = 1_000_000  # strips and tiles that are looked at
+
+
+def missing_page(file: SeekableFile, size: int) -> str | None:
+    """Say which page after the first is not all in the file; None where none is known to lack."""
+    layout = _Layout.of(file, size)
+    page = layout.directory(layout.first) if layout else None
+    if not layout or not page:
+        return None
+    seen, pieces = {layout.first}, 0
+    while page.next and page.next not in seen and len(seen) < _MOST_PAGES:
+        seen.add(page.next)
+        at, page = page.next, layout.directory(page.next)
+        if not page:
+            return f"page {len(seen)} begins at byte {at}, the file has {size}"
+        for places, lengths in _PLACES:
+            begins = layout.values(page, places, _MOST_PIECES - pieces)
+            long = layout.values(page, lengths, _MOST_PIECES - pieces)
+            pieces += len(begins)
+            end = max(map(add, begins, long), default=0)
+            if end > size:
+                return f"page {len(seen)} ends at byte {end}, the file at {size}"
+    return None
 
 
 @dataclass(frozen=True)

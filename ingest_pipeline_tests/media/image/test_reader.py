@@ -1,7 +1,9 @@
 import importlib.util
 import io
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -385,6 +387,77 @@ def test_the_pixels_are_the_middle(reader: ImageReader) -> None:
     assert pixels.getcolors() == [(224 * 224, RED)]
 
 
+def animated(format_: str, frames: int = 6) -> bytes:
+    images = [photo((320, 240)).rotate(20 * number) for number in range(frames)]
+    return encoded(images[0], format_, save_all=True, append_images=images[1:])
+
+
+@pytest.mark.parametrize(
+    ("format_", "cut", "found", "wanted"),
+    [
+        ("GIF", 0.6, "the file ends within frame 4", "a GIF that ends with its trailer"),
+        ("GIF", 0.99, "the file ends within frame 6", "a GIF that ends with its trailer"),
+        ("PNG", 0.6, "the file ends within frame 4", "all of its 6 frames"),
+        ("PNG", 0.99, "the file ends within frame 6", "all of its 6 frames"),
+        ("TIFF", 0.6, r"page 4 ends at byte \d+, the file at \d+", "all of its pages"),
+        ("TIFF", 0.99, r"page 6 ends at byte \d+, the file at \d+", "all of its pages"),
+    ],
+)
+def test_frames_that_are_missing_are_told(
+    reader: ImageReader, format_: str, cut: float, found: str, wanted: str
+) -> None:
+    whole = animated(format_)
+    assert info(reader, whole, format_.lower()).frames == 6
+    result = probed(reader, whole[: int(len(whole) * cut)], format_.lower())
+    (fault,) = result.faults
+    assert (fault.rule, fault.wanted) == ("complete", wanted)
+    assert re.fullmatch(found, str(fault.found))
+    assert result.image is not None
+    assert result.image.decoded_frames == 1
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "AVIF"])
+def test_others_are_not_even_opened_when_frames_are_missing(
+    reader: ImageReader, format_: str
+) -> None:
+    whole = animated(format_)
+    assert info(reader, whole, format_.lower()).frames == 6
+    assert faults(reader, whole[: int(len(whole) * 0.6)], format_.lower())
+
+
+@pytest.mark.parametrize(
+    ("content", "frames"),
+    [
+        (animated("GIF")[:-1], 6),
+        (encoded(photo(), "GIF")[:-1], 1),
+        (encoded(photo(), "GIF")[:-2], 1),  # the picture is whole
+        (animated("PNG")[:-12], 6),
+        (encoded(photo(), "PNG")[:-12], 1),
+    ],
+)
+def test_the_mark_of_the_end_alone_is_a_warning(
+    reader: ImageReader, content: bytes, frames: int
+) -> None:
+    container = "gif" if content.startswith(b"GIF") else "png"
+    found = probed(reader, content, container)
+    assert (found.faults, found.warnings) == ((), ("the marker of the image's end is missing",))
+    assert found.image is not None
+    assert found.image.frames == frames
+
+
+def test_what_follows_the_end_is_nothing_to_it(reader: ImageReader) -> None:
+    for format_ in ("GIF", "PNG", "TIFF"):
+        assert info(reader, animated(format_) + b"!,;" * 99, format_.lower()).frames == 6
+
+
+def test_an_animation_of_fewer_frames_than_it_says_is_odd(reader: ImageReader) -> None:
+    whole = animated("PNG")
+    more = pictures.png_chunk(b"acTL", struct.pack(">II", 7, 0))
+    at = whole.index(b"acTL") - 4
+    found = probed(reader, whole[:at] + more + whole[at + len(more) :], "png")
+    assert (found.faults, found.warnings) == ((), ("6 frames, 7 according to its header",))
+
+
 # --- what is hostile ------------------------------------------------------------------------------
 
 
@@ -398,6 +471,7 @@ def test_a_decompression_bomb_is_known_by_its_header_alone(reader: ImageReader) 
         assert found.faults == ()
         assert found.image is not None
         assert (found.image.width, found.image.height) == (side, side)
+        assert found.image.decoded_frames == 0
         assert found.warnings == (f"not decoded: {side * side} pixels, at most 50000000",)
         with pytest.raises(ImageError, match=str(side * side)):
             reader.thumbnail(content)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest_pipeline.media.image.reader import ImageReader
-from ingest_pipeline.media.image.tiff import raw_container
+from ingest_pipeline.media.image.tiff import missing_page, raw_container
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.probe import probe
 from ingest_pipeline_tests.media import pictures
@@ -104,9 +104,47 @@ def test_a_plain_tiff_is_none(content: bytes) -> None:
     assert found_in(content) is None
 
 
+def pages(*nexts: int, order: str = "<") -> bytes:
+    """Directories of nothing but a size, 100 bytes apart; of each where it says the next one is."""
+    magic = b"II*\0" if order == "<" else b"MM\0*"
+    content = magic + struct.pack(f"{order}I", 100)
+    for number, following in enumerate(nexts, start=1):
+        content += bytes(100 * number - len(content))
+        content += directory(100 * number, {256: 5, 257: 5}, following, order)
+    return content + bytes(100)
+
+
+@pytest.mark.parametrize(
+    ("content", "missing"),
+    [
+        (pages(0), None),
+        (pages(200, 300, 0), None),
+        (pages(200, 300, 0, order=">"), None),
+        (pages(200, 100), None),  # a ring
+        (pages(200, 5000), "page 3 begins at byte 5000, the file has 330"),
+        (pages(200, 0)[:-120], "page 2 begins at byte 200, the file has 210"),
+        (pages(0)[:-100], None),
+        (pages(0)[:-104], None),  # without the pointer to a next one
+    ],
+)
+def test_the_chain_of_pages_is_followed(content: bytes, missing: str | None) -> None:
+    assert missing_page(io.BytesIO(content), len(content)) == missing
+
+
+@pytest.mark.parametrize(
+    "options", [{"big_tiff": True}, {"compression": "tiff_lzw"}, {"compression": "jpeg"}]
+)
+def test_a_whole_tiff_lacks_no_page(options: Mapping[str, object]) -> None:
+    content = encoded(corner(), "TIFF", save_all=True, append_images=[corner()] * 3, **options)
+    assert missing_page(io.BytesIO(content), len(content)) is None
+    half = content[: len(content) // 2]
+    assert missing_page(io.BytesIO(half), len(half))
+
+
 @given(st.binary(max_size=200), st.sampled_from([b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0"]))
 def test_no_bytes_raise(content: bytes, magic: bytes) -> None:
     found_in(magic + content)
+    missing_page(io.BytesIO(magic + content), len(magic + content))
 
 
 @given(st.data())
@@ -115,3 +153,4 @@ def test_no_damage_raises(draw: st.DataObject) -> None:
     for at in draw.draw(st.lists(st.integers(9000, len(content) - 1), max_size=8)):
         content[at] = draw.draw(st.integers(0, 255))
     found_in(bytes(content))
+    missing_page(io.BytesIO(content), len(content))
