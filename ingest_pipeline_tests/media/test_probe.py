@@ -92,6 +92,7 @@ def test_other_kinds_are_recognised_and_left_alone(content: bytes, wanted: Probe
     [
         (encoded(corner(), "PNG"), Kind.IMAGE, "png", "RGB"),
         (encoded(corner("CMYK"), "JPEG"), Kind.IMAGE, "jpeg", "CMYK"),
+        (encoded(corner(), "DIB"), Kind.IMAGE, "dib", "RGB"),
         (encoded(corner(), "AVIF", speed=10), Kind.IMAGE, "avif", "RGB"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', Kind.OTHER, "text", None),
         (b"<!doctype html><title>404</title>", Kind.OTHER, "text", None),
@@ -124,7 +125,7 @@ def test_the_probed_kinds_are_named() -> None:
         *("video/mp4", "video/mov", "video/3gp", "video/webm", "video/matroska", "video/avi"),
         *("video/mpeg-ts", "video/mpeg-ps", "video/ogg", "video/flv", "video/asf"),
         *("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"),
-        "image/avif",
+        *("image/dib", "image/avif"),
     ) == PROBED
 
 

@@ -155,6 +155,17 @@ EXAMPLES = [
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
     (BMP, "image/bmp"),
+    (BMP[:10] + bytes(4) + BMP[14:], "image/bmp"),  # the pixels follow
+    (BMP[:26] + b"\x00\x00" + BMP[28:], "image/bmp"),  # no colour planes, or three
+    (BMP[:26] + b"\x03\x00" + BMP[28:], "image/bmp"),
+    (BMP[:26] + b"\x03\x00\x07\x00" + BMP[30:], "other/None"),
+    (BMP[14:], "image/dib"),
+    (BMP[14:26] + b"\x03\x00" + BMP[28:], "image/dib"),
+    (struct.pack("<IHHHH", 12, 1, 1, 1, 24) + bytes(4), "image/dib"),
+    (struct.pack("<IHHHH", 12, 1, 1, 3, 24) + bytes(4), "other/None"),
+    (struct.pack("<IHHHH", 12, 0, 1, 1, 24) + bytes(4), "other/None"),
+    (struct.pack("<IiiHHI", 40, 1, 1, 1, 24, 99) + bytes(40), "other/None"),
+    (struct.pack("<IiiHHI", 40, 0, 1, 1, 24, 0) + bytes(40), "other/None"),
     (b"BM is how many a text begins, and some are long enough", "other/text"),
     (b"%PDF-1.7", "other/pdf"),
     (b"PK\x03\x04", "other/zip"),
@@ -221,6 +232,10 @@ def test_what_libsndfile_writes_is_audio(form: str) -> None:
         ("XBM", "1", "xbm"),
         ("EPS", "RGB", "eps"),
         ("AVIF", "RGB", "avif"),
+        ("BMP", "P", "bmp"),
+        ("DIB", "P", "dib"),
+        ("DIB", "1", "dib"),
+        ("DIB", "RGB", "dib"),
     ],
 )
 def test_what_pillow_writes_is_an_image(form: str, mode: str, container: str) -> None:

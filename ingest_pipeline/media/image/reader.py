@@ -31,7 +31,7 @@ from ingest_pipeline.media.sandbox.worker import (
 )
 from ingest_pipeline.values import Frozen
 
-FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "avif")  # as the sniffing names them
+FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "dib", "avif")  # as the sniffing names them
 MOST_PIXELS = 50_000_000  # larger images are not decoded
 MOST_BYTES = 100 * 1024 * 1024  # larger files are not read
 CHILD_PROGRAM = "ingest_pipeline.media.image.reader_child"

@@ -2,7 +2,8 @@
 
 Never imported by the service: it knows Pillow, the child's side of the sandbox, and how files end
 that hold several frames. A request is what is wanted (`look`, `tiny` or `rgb`), a number (the side
-of a picture in pixels), the most pixels that are decoded, and a file. The answer is JSON and a body:
+of a picture in pixels), the most pixels that are decoded, and a file. The answer is JSON and a
+body:
 
     look   {"info": {...}, "undecoded": null, "missing": null, "warnings": [...]}, as `reader.py`
            declares it
@@ -16,6 +17,7 @@ import contextlib
 import io
 import math
 import re
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -48,6 +50,7 @@ FORMATS = tuple(
         GifImagePlugin.GifImageFile,
         TiffImagePlugin.TiffImageFile,
         BmpImagePlugin.BmpImageFile,
+        BmpImagePlugin.DibImageFile,
         AvifImagePlugin.AvifImageFile,
     )
 )
@@ -123,6 +126,8 @@ def opened(content: bytes) -> ImageFile.ImageFile:
 def decoded(content: bytes, smaller: int = 1, mode: str | None = None) -> ImageFile.ImageFile:
     """Decode the first frame, a JPEG up to so many times `smaller` where that saves time."""
     image = opened(content)
+    if image.format == "JPEG" and (start := start_of_samsungs_trailer(content)):
+        return decoded(content[:start], smaller, mode)
     image.draft(mode, (max(1, image.width // smaller), max(1, image.height // smaller)))
     try:
         image.load()
@@ -145,6 +150,32 @@ def lacks_only_its_end(content: bytes) -> bool:
     ends = (_END_OF_JPEG, other_data + _END_OF_JPEG)
     first, second = (opened(content + end) for end in ends)
     return first.tobytes() == second.tobytes()
+
+
+_SAMSUNGS_END = struct.Struct("<I4s")  # the length of the directory before it, "SEFT"
+_SAMSUNGS_HEAD = struct.Struct("<4sII")  # "SEFH", a version, the number of entries
+_SAMSUNGS_ENTRY = struct.Struct("<2xHII")  # type, bytes from the block to the directory, length
+
+
+def start_of_samsungs_trailer(content: bytes) -> int | None:
+    """Where the data begins that Samsung's cameras write behind a picture, which may be a film.
+
+    Their panoramas have no marker of the image's end before it, so a decoder takes it for more of
+    the picture.
+    """
+    end = len(content) - _SAMSUNGS_END.size
+    length, magic = _SAMSUNGS_END.unpack_from(content, end) if end > 0 else (0, b"")
+    at = end - length
+    if magic != b"SEFT" or at <= 0 or length < _SAMSUNGS_HEAD.size:
+        return None
+    magic, _, count = _SAMSUNGS_HEAD.unpack_from(content, at)
+    first = at + _SAMSUNGS_HEAD.size
+    last = first + count * _SAMSUNGS_ENTRY.size
+    if magic != b"SEFH" or last > end:
+        return None
+    entries = _SAMSUNGS_ENTRY.iter_unpack(content[first:last])
+    start = at - max((distance for _, distance, _ in entries), default=0)
+    return start if start > 0 else None
 
 
 def orientation_of(image: Image.Image) -> int:

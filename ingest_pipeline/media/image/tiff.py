@@ -29,7 +29,7 @@ _BY_MAKER = {
     "canon": "cr2",
 }
 _MOST_DIRECTORIES = 8  # that are asked whether they are raw
-_MOST_ENTRIES = 1024  # of a directory
+_MOST_ENTRIES = 4096  # of a directory
 _MOST_VALUES = 64  # of an entry
 
 
@@ -41,19 +41,19 @@ def raw_container(file: SeekableFile, size: int) -> str | None:
         return None
     if _DNG_VERSION in first.entries:
         return "dng"
+    is_reduced = sum(layout.values(first, _SUBFILE_TYPE)[:1]) & _IS_REDUCED
     children = layout.values(first, _SUB_DIRECTORIES)
-    others = [layout.directory(at) for at in [first.next, *children][:_MOST_DIRECTORIES]]
+    following = (first.next,) if is_reduced else ()
+    others = [layout.directory(at) for at in (*following, *children)[:_MOST_DIRECTORIES]]
     is_raw = any(
         set(_RAW_PHOTOMETRICS) & set(layout.values(each, _PHOTOMETRIC))
-        for each in [first, *others]
+        for each in (first, *others)
         if each
     )
-    subfile_type = sum(layout.values(first, _SUBFILE_TYPE)[:1])
-    if not is_raw and not (children and subfile_type & _IS_REDUCED):
+    if not is_raw and not (children and is_reduced):
         return None
-    maker = (
-        bytes(value & 0xFF for value in layout.values(first, _MAKE)).decode("latin-1").casefold()
-    )
+    letters = bytes(value & 0xFF for value in layout.values(first, _MAKE))
+    maker = letters.decode("latin-1").casefold()
     return next((name for brand, name in _BY_MAKER.items() if maker.startswith(brand)), "raw")
 
 

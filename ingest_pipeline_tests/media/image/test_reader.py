@@ -255,6 +255,63 @@ def test_a_jpeg_that_lacks_only_its_end_is_whole(reader: ImageReader, cut: int) 
     assert reader.thumbnail(content) == reader.thumbnail(whole)
 
 
+TRAILERS = [
+    pictures.samsungs_trailer(b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1400000000000"),
+    # as of a film and its pictures, in which a decoder finds markers
+    pictures.samsungs_trailer(
+        bytes(range(256)) * 40, b"\xff\xd8\xff\xe0" + bytes(30) + b"\xff\xd9"
+    ),
+]
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_a_panorama_without_an_end_before_its_trailer_is_whole(
+    reader: ImageReader, trailer: bytes
+) -> None:
+    whole = encoded(photo(), "JPEG", quality=90)
+    assert info(reader, whole + trailer) == ImageInfo(width=640, height=480, mode="RGB")
+    content = whole[:-2] + trailer
+    found = probed(reader, content)
+    assert (found.faults, found.warnings) == ((), ("the marker of the image's end is missing",))
+    assert found.image == ImageInfo(width=640, height=480, mode="RGB")
+    assert reader.pixels(content) == reader.pixels(whole)
+    assert reader.thumbnail(content) == reader.thumbnail(whole)
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_a_trailer_does_not_stand_in_for_what_is_missing(
+    reader: ImageReader, trailer: bytes, cut: float
+) -> None:
+    whole = encoded(photo(), "JPEG", quality=90)
+    assert faults(reader, whole[: int(len(whole) * cut)] + trailer)[0].startswith("decodable: ")
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        b"SEFT",
+        struct.pack("<I", 0) + b"SEFT",
+        struct.pack("<I", 2**32 - 1) + b"SEFT",
+        b"SEFH" + struct.pack("<III", 106, 2**32 - 1, 12) + b"SEFT",
+        b"SEFH" + struct.pack("<IIHHIII", 106, 1, 0, 1, 2**32 - 1, 5, 24) + b"SEFT",
+    ],
+)
+def test_what_is_no_trailer_is_none(reader: ImageReader, trailer: bytes) -> None:
+    assert info(reader, encoded(photo(), "JPEG") + trailer).width == 640
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_bitmap_needs_neither_a_file_header_nor_the_right_planes(
+    reader: ImageReader, mode: str
+) -> None:
+    bitmap = encoded(corner(mode), "BMP")
+    wanted = info(reader, bitmap, "bmp")
+    assert info(reader, bitmap[14:], "dib") == wanted
+    assert info(reader, bitmap[:26] + b"\x00\x00" + bitmap[28:], "bmp") == wanted
+    assert reader.thumbnail(bitmap[14:]) == reader.thumbnail(bitmap)
+
+
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
 @pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_a_truncated_file_is_refused_in_the_decoders_words(
