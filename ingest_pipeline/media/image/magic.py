@@ -5,6 +5,7 @@ They are told by their first bytes, so that nobody takes them for no picture at 
 
 import re
 import struct
+from collections.abc import Callable
 from functools import reduce
 from operator import xor
 
@@ -107,8 +108,8 @@ def _is_icon(head: bytes, size: int, wanted: int = 1) -> bool:
     if len(head) < _ICON.size:
         return False
     reserved, type_, count, _, _, _, zero, *_, length, offset = _ICON.unpack_from(head)
-    fits = reserved == zero == 0 and type_ == wanted and count > 0 and length > 0
-    return fits and 6 + 16 * count <= offset < size
+    is_one = (reserved, type_) == (0, wanted) and zero in (0, 255)  # .NET writes 255
+    return is_one and count > 0 and length > 0 and 6 + 16 * count <= offset < size
 
 
 def _is_cursor(head: bytes, size: int) -> bool:
@@ -119,7 +120,7 @@ def _is_msp(head: bytes, _size: int) -> bool:
     """A checksum makes the sixteen words of the header nothing."""
     if head[:4] not in (b"DanM", b"LinS") or len(head) < 32:  # noqa: PLR2004 - its header
         return False
-    words = struct.unpack_from("<16H", head)
+    words: tuple[int, ...] = struct.unpack_from("<16H", head)
     return reduce(xor, words) == 0
 
 
@@ -162,13 +163,8 @@ _TGA_DEPTHS = {  # by the type of picture: bits of a pixel
     11: (1, 8, 16),
 }
 _TGA_PALETTE_TYPES = (1, 9)
-_TGA_ALPHA = {
-    1: (0,),
-    8: (0, 8),
-    16: (0, 1, 8),
-    24: (0,),
-    32: (0, 8),
-}  # bits of alpha, by the depth
+# Bits of alpha, by the depth.
+_TGA_ALPHA = {1: (0,), 8: (0, 8), 16: (0, 1, 8), 24: (0,), 32: (0, 8)}
 
 
 def _is_tga(head: bytes, _size: int) -> bool:
@@ -190,7 +186,7 @@ def _is_tga(head: bytes, _size: int) -> bool:
     )
 
 
-_FIELDS = (
+_FIELDS: tuple[tuple[str, Callable[[bytes, int], bool]], ...] = (
     ("qoi", _is_qoi),
     ("ico", _is_icon),
     ("cur", _is_cursor),

@@ -174,7 +174,7 @@ def start_of_samsungs_trailer(content: bytes) -> int | None:
     if magic != b"SEFH" or last > end:
         return None
     entries = _SAMSUNGS_ENTRY.iter_unpack(content[first:last])
-    start = at - max((distance for _, distance, _ in entries), default=0)
+    start: int = at - max((distance for _, distance, _ in entries), default=0)
     return start if start > 0 else None
 
 
