@@ -21,11 +21,12 @@ MOST_BYTES = 15 * 1024 * 1024  # of an image in S3
 CONTAINERS = ("jpeg", "png")
 _AT_ONCE = 4  # calls: most of their time is waiting
 
-# What the service says of an image, as a rule that it breaks and what is wanted.
+# What the service says of an image, as a rule that it breaks and what is wanted. Not among them is
+# InvalidS3ObjectException: it says no more than that the service could not fetch the image, and
+# that is mostly a missing right or a bucket in another region.
 _IMAGES_FAULT = {
     "InvalidImageFormatException": ("format", "an image that Rekognition can decode"),
     "ImageTooLargeException": ("size", "an image as small as Rekognition takes it"),
-    "InvalidS3ObjectException": ("readable", "an object that Rekognition can read"),
 }
 
 

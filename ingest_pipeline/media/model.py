@@ -92,6 +92,7 @@ class ImageInfo(Frozen):
     mode: str  # Pillow's name: "RGB", "RGBA", "L", "P", "CMYK", "I;16", ...
     has_alpha: bool = False
     frames: int = 1  # of an animation, or pages
+    decoded_frames: int = 1  # the first, or none where it is too large
     orientation: int = 1  # EXIF's 1 to 8, which width and height have in them
     captured_at: str | None = None  # ISO 8601, with a zone only where EXIF tells one
     camera: str | None = None  # make and model

@@ -14,8 +14,9 @@ from ingest_pipeline.media.image.reader import (
     FORMATS,
     ImageReader,
 )
+from ingest_pipeline.media.image.tiff import raw_container
 from ingest_pipeline.media.model import Kind, Probe
-from ingest_pipeline.media.sniff import id3_bytes, sniff
+from ingest_pipeline.media.sniff import Sniffed, id3_bytes, sniff
 from ingest_pipeline.media.video.probe import (
     DEMUXERS,
     probe_video,
@@ -23,6 +24,8 @@ from ingest_pipeline.media.video.probe import (
 
 HEAD_BYTES = 64 * 1024  # one block of a ranged object
 MAX_WARNINGS = 50  # a hostile file gives a thousand, and all of a probe goes into one table row
+
+_TIFF = Sniffed(Kind.IMAGE, "tiff")
 
 PROBED = (
     *(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values()),
@@ -41,7 +44,8 @@ def probe(
 
     WAV is walked and, with a `metadata` reader, its metadata read; video is opened and a frame
     decoded, in a child of its own; an image is read whole and decoded, by `images` or, without,
-    in a child of its own; any other audio or image is recognised and marked `probed=False`.
+    in a child of its own; any other audio or image, raw photos too, is recognised and marked
+    `probed=False`.
     Raises nothing for what the file holds.
 
     Raises:
@@ -54,6 +58,8 @@ def probe(
     if id3_bytes(head) and (start := riff_start(file)):
         return _probe_tagged_wav(file, size, start, metadata)
     sniffed = sniff(head, size)
+    if sniffed == _TIFF and (raw := raw_container(file, size)):
+        sniffed = Sniffed(Kind.IMAGE, raw)
     if sniffed.kind is Kind.AUDIO and sniffed.container in CONTAINERS.values():
         return _probe_wav(file, size, metadata)
     if sniffed.kind is Kind.VIDEO and sniffed.container in DEMUXERS:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ingest_pipeline.media.image.magic import container_by_fields, container_by_magic
 from ingest_pipeline.media.model import Kind
 
 
@@ -62,6 +63,16 @@ _PREFIXES = (
 )
 
 
+def _picture_by_magic(head: bytes, _size: int) -> Sniffed | None:
+    container = container_by_magic(head)
+    return Sniffed(Kind.IMAGE, container) if container else None
+
+
+def _picture_by_fields(head: bytes, size: int) -> Sniffed | None:
+    container = container_by_fields(head, size)
+    return Sniffed(Kind.IMAGE, container) if container else None
+
+
 def _by_prefix(head: bytes, _size: int) -> Sniffed | None:
     return next((sniffed for prefix, sniffed in _PREFIXES if head.startswith(prefix)), None)
 
@@ -115,6 +126,10 @@ _ISO_BRANDS = {
     b"heim": Sniffed(Kind.IMAGE, "heic"),
     b"heis": Sniffed(Kind.IMAGE, "heic"),
     b"hevc": Sniffed(Kind.IMAGE, "heic"),
+    b"hevx": Sniffed(Kind.IMAGE, "heic"),
+    b"avci": Sniffed(Kind.IMAGE, "heif"),
+    b"avcs": Sniffed(Kind.IMAGE, "heif"),
+    b"crx ": Sniffed(Kind.IMAGE, "cr3"),  # a raw photo of Canon's
     b"qt  ": Sniffed(Kind.VIDEO, "mov"),
 }
 _ISO_IMAGE_BRANDS = (b"mif1", b"msf1")  # "some image": the compatible brands say which
@@ -172,20 +187,45 @@ def _is_ts_header(packet: bytes) -> bool:
 
 
 _DIB_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)  # one for each version of the format
-_BMP_PLANES_AT = {12: 22}  # where the count of colour planes stands, else at 26
+_DIB_SHORT_BYTES = 12
+_DIB_DEPTHS = (1, 4, 8, 16, 24, 32)  # bits of a pixel
+_DIB_COMPRESSIONS = range(6)
+_BMP_FILE_HEADER_BYTES = 14
 
 
 def _bmp(head: bytes, size: int) -> Sniffed | None:
-    """Two letters are a weak magic, so its fixed fields must fit too."""
-    dib_bytes = int.from_bytes(head[14:18], "little")
-    planes_at = _BMP_PLANES_AT.get(dib_bytes, 26)
+    """Two letters are a weak magic, so its fields must fit too; who writes wrong planes is read."""
+    offset = int.from_bytes(head[10:14], "little")  # of the pixels; 0: they follow
+    dib = head[_BMP_FILE_HEADER_BYTES:]
+    dib_bytes, planes, bits = _dib_fields(dib)
     fits = (
         head[:2] == b"BM"
         and dib_bytes in _DIB_HEADER_BYTES
-        and head[planes_at : planes_at + 2] == b"\x01\x00"
-        and 14 + dib_bytes <= int.from_bytes(head[10:14], "little") <= size
+        and (planes == 1 or bits in _DIB_DEPTHS)
+        and (offset == 0 or _BMP_FILE_HEADER_BYTES + dib_bytes <= offset <= size)
     )
     return Sniffed(Kind.IMAGE, "bmp") if fits else None
+
+
+def _dib(head: bytes, size: int) -> Sniffed | None:
+    """A BMP without its file header, as a clipboard holds it: there is no magic at all."""
+    dib_bytes, planes, bits = _dib_fields(head)
+    if dib_bytes not in _DIB_HEADER_BYTES or bits not in _DIB_DEPTHS or size <= dib_bytes:
+        return None
+    if dib_bytes == _DIB_SHORT_BYTES:
+        fits = planes == 1 and all(head[at : at + 2] > b"\x00\x00" for at in (4, 6))
+    else:
+        has_shape = all(head[at : at + 4] > bytes(4) for at in (4, 8))
+        fits = has_shape and int.from_bytes(head[16:20], "little") in _DIB_COMPRESSIONS
+    return Sniffed(Kind.IMAGE, "dib") if fits else None
+
+
+def _dib_fields(head: bytes) -> tuple[int, int, int]:
+    """Give a header's length, and the colour planes and bits a pixel that it tells."""
+    dib_bytes = int.from_bytes(head[:4], "little")
+    at = 8 if dib_bytes == _DIB_SHORT_BYTES else 12
+    planes, bits = (int.from_bytes(head[n : n + 2], "little") for n in (at, at + 2))
+    return dib_bytes, planes, bits
 
 
 ID3_HEADER_BYTES = 10
@@ -291,6 +331,7 @@ def _adts_frame_bytes(header: bytes) -> int:
 
 
 _RECOGNISERS: tuple[Callable[[bytes, int], Sniffed | None], ...] = (
+    _picture_by_magic,  # some look like a TIFF or a JPEG to what follows
     _by_prefix,
     _riff,
     _aiff,
@@ -301,6 +342,8 @@ _RECOGNISERS: tuple[Callable[[bytes, int], Sniffed | None], ...] = (
     _bmp,
     _id3,
     _mpeg_audio,
+    _dib,
+    _picture_by_fields,
 )
 
 # Control characters that no text has; tab, line ends, form feed and escape do occur in texts.

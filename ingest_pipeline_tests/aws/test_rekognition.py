@@ -88,7 +88,6 @@ def test_the_thresholds_of_the_settings_are_asked_for(
     [
         ("InvalidImageFormatException", "format"),
         ("ImageTooLargeException", "size"),
-        ("InvalidS3ObjectException", "readable"),
     ],
 )
 def test_what_the_service_finds_wrong_with_an_image_is_a_reason(
@@ -126,12 +125,17 @@ def test_what_does_not_pass_in_all_attempts_fails_and_spares_the_neighbours(
     assert len(service.requests) == 4  # boto3 counts repetitions
 
 
-def test_a_missing_right_is_no_fault_of_the_image(
-    service: StandIn, labeler: RekognitionLabeler
+@pytest.mark.parametrize(
+    "code",
+    ["AccessDeniedException", "InvalidS3ObjectException", "UnrecognizedClientException"],
+)
+def test_a_missing_right_or_a_wrong_region_is_no_fault_of_the_image(
+    service: StandIn, labeler: RekognitionLabeler, code: str
 ) -> None:
-    service.in_line["a.jpg"] = ["AccessDeniedException"]
+    service.in_line["a.jpg"] = [code]
     (answer,) = answers(labeler, InS3("a.jpg"))
     assert isinstance(answer, ClientError)
+    assert code in str(answer)
     assert len(service.requests) == 1
 
 

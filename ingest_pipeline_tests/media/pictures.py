@@ -152,6 +152,18 @@ def tiff_of_absurd_strips(compression: int = 1) -> bytes:
     )
 
 
+def samsungs_trailer(*blocks: bytes) -> bytes:
+    """What Samsung's cameras write behind a picture: blocks, and a directory that counts back."""
+    data = b"".join(blocks)
+    starts = [sum(map(len, blocks[:number])) for number in range(len(blocks))]
+    entries = b"".join(
+        struct.pack("<HHII", 0, 0x0A01, len(data) - start, len(block))
+        for start, block in zip(starts, blocks, strict=True)
+    )
+    directory = b"SEFH" + struct.pack("<II", 106, len(blocks)) + entries
+    return data + directory + struct.pack("<I", len(directory)) + b"SEFT"
+
+
 def jpeg_of_many_scans(side: int = 4096, scans: int = 20_000) -> bytes:
     """A progressive JPEG that comes back to all of its blocks in each of its scans."""
     plain = encoded(Image.new("L", (side, side)), "JPEG", progressive=True)

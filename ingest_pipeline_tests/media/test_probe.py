@@ -12,6 +12,7 @@ from ingest_pipeline.media.probe import HEAD_BYTES, MAX_WARNINGS, PROBED, probe
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media.pictures import corner, encoded
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, id3, info, riff
+from ingest_pipeline_tests.media.test_sniff import TGA, ftyp
 
 HEIC = wavs.HEIC
 SAMPLES = Path(__file__).parents[2] / "media"
@@ -90,6 +91,8 @@ def test_broken_metadata_is_a_warning_and_no_fault() -> None:
     ("content", "wanted"),
     [
         (HEIC, Probe(kind=Kind.IMAGE, container="heic", probed=False)),
+        (TGA, Probe(kind=Kind.IMAGE, container="tga", probed=False)),
+        (ftyp(b"crx "), Probe(kind=Kind.IMAGE, container="cr3", probed=False)),
         (b"fLaC", Probe(kind=Kind.AUDIO, container="flac", probed=False)),
         (b"hello", Probe(kind=Kind.OTHER, container="text")),
         (b"\x00\x01", Probe(kind=Kind.OTHER)),
@@ -105,6 +108,8 @@ def test_other_kinds_are_recognised_and_left_alone(content: bytes, wanted: Probe
     [
         (encoded(corner(), "PNG"), Kind.IMAGE, "png", "RGB"),
         (encoded(corner("CMYK"), "JPEG"), Kind.IMAGE, "jpeg", "CMYK"),
+        (encoded(corner(), "DIB"), Kind.IMAGE, "dib", "RGB"),
+        (encoded(corner(), "AVIF", speed=10), Kind.IMAGE, "avif", "RGB"),
         (b'<svg xmlns="http://www.w3.org/2000/svg"/>', Kind.OTHER, "text", None),
         (b"<!doctype html><title>404</title>", Kind.OTHER, "text", None),
     ],
@@ -136,6 +141,7 @@ def test_the_probed_kinds_are_named() -> None:
         *("video/mp4", "video/mov", "video/3gp", "video/webm", "video/matroska", "video/avi"),
         *("video/mpeg-ts", "video/mpeg-ps", "video/ogg", "video/flv", "video/asf"),
         *("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"),
+        *("image/dib", "image/avif"),
     ) == PROBED
 
 

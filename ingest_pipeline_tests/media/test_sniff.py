@@ -8,9 +8,11 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from ingest_pipeline.media.model import Kind
 from ingest_pipeline.media.sniff import Sniffed, sniff
+from ingest_pipeline_tests.media.pictures import encoded
 from ingest_pipeline_tests.media.riff import data, fmt, riff
 
 
@@ -33,7 +35,71 @@ TS_PACKET = b"\x47\x40\x00\x10" + bytes(184)
 BMP = b"BM" + struct.pack("<IIIIiiHH", 58, 0, 54, 40, 1, 1, 1, 24) + bytes(28)
 EBML = b"\x1a\x45\xdf\xa3\x9f\x42\x82\x84webm"
 
+TGA = struct.pack("<BBBHHBHHHHBB", 0, 0, 2, 0, 0, 0, 0, 0, 64, 48, 24, 0)  # 24 bits, no palette
+GREY_TGA = struct.pack("<BBBHHBHHHHBB", 4, 0, 11, 0, 0, 0, 0, 0, 64, 48, 8, 0x20)
+PALETTE_TGA = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 256, 24, 0, 0, 64, 48, 8, 0)
+
+PICTURES = [
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n" + ftyp(b"jp2 "), "jp2"),
+    (b"\xff\x4f\xff\x51\x00\x2f", "j2k"),
+    (b"\x00\x00\x00\x0cJXL \r\n\x87\n" + ftyp(b"jxl "), "jxl"),
+    (b"\xff\x0a\xf8\x1f", "jxl"),
+    (b"\xff\xd8\xff\xf7\x00\x0b", "jpeg-ls"),
+    (b"II\xbc\x01\x20", "jxr"),
+    (b"8BPS\x00\x01" + bytes(6) + b"\x00\x03", "psd"),
+    (b"8BPS\x00\x02" + bytes(6) + b"\x00\x03", "psd"),
+    (b"gimp xcf v011\x00", "xcf"),
+    (b"P1\n# drawn by hand\n2 2\n1 0 0 1\n", "pbm"),
+    (b"P4 8 1\n\xff", "pbm"),
+    (b"P2\n2 2\n255\n0 1 2 3\n", "pgm"),
+    (b"P5 2 2 255\n\x00\x01\x02\x03", "pgm"),
+    (b"P3\t1\r\n1 # one\n255\n0 0 0\n", "ppm"),
+    (b"P6\n64 48\n255\n\xff\x00\x00", "ppm"),
+    (b"P7\nWIDTH 2\nHEIGHT 2\nDEPTH 1\nMAXVAL 255\nENDHDR\n", "pam"),
+    (b"Pf\n2 2\n-1.0\n" + bytes(16), "pfm"),
+    (b"#define dot_width 8\n#define dot_height 1\nstatic char dot_bits[] = {", "xbm"),
+    (b"/* XPM */\nstatic char *dot[] = {", "xpm"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%Creator: nobody", "eps"),
+    (TGA + bytes(20), "tga"),
+    (GREY_TGA + bytes(20), "tga"),
+    (PALETTE_TGA + bytes(20), "tga"),
+    (b"v/1\x01\x02\x00\x00\x00", "exr"),
+    (b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n", "hdr"),
+    (b"SIMPLE  =                    T / FITS", "fits"),
+    (b"\x01\x00\x00\x00" + bytes(36) + b" EMF", "emf"),
+    (b"\xd7\xcd\xc6\x9a\x00\x00", "wmf"),
+    (b"\x00\x01\x00\x00\x11\xaf" + bytes(122), "fli"),
+    # raw photos
+    (b"II*\x00\x10\x00\x00\x00CR\x02\x00", "cr2"),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", "crw"),
+    (ftyp(b"crx ", b"crx ", b"isom"), "cr3"),
+    (b"FUJIFILMCCD-RAW 0201FF129502X-T3", "raf"),
+    (b"IIRO\x08\x00\x00\x00", "orf"),
+    (b"IIU\x00\x18\x00\x00\x00", "rw2"),
+    (b"FOVb\x03\x00", "x3f"),
+    (b"\x00MRM\x00\x01", "mrw"),
+    (b"II*\x00\x08\x00\x00\x00IIII", "iiq"),
+]
+
+# Of text and data that begin much as pictures do.
+NO_PICTURES = [
+    (b"P1 is the first of six prizes", "other/text"),
+    (b"P6 640 by 480, as the others\n", "other/text"),
+    (b"P1" + b" " * 60_000 + b"x", "other/text"),
+    (b"Chapter IIII", "other/text"),
+    (b"icns are the icons of macOS", "other/text"),
+    (b"DanMark, LinSeed and FTEXt are no words", "other/text"),
+    (b"#define the_width 8\n#define the_depth 8\n", "other/text"),
+    (b"%!PS-Adobe-3.0\n%%Pages: 3", "other/text"),
+    (b"qoif\x00\x00\x00\x40\x00\x00\x00\x30\x05\x00", "other/None"),
+    (b"\x00\x00\x01\x00\x00\x00" + bytes(30), "other/None"),  # an icon of no pictures
+    (TGA[:16] + b"\x07\x00", "other/None"),  # of 7 bits a pixel
+    (bytes(100), "other/None"),
+]
+
 EXAMPLES = [
+    *((head, f"image/{container}") for head, container in PICTURES),
+    *NO_PICTURES,
     (riff(fmt(), data()), "audio/wav"),
     (riff(fmt(), data(), magic=b"RF64"), "audio/rf64"),
     (riff(fmt(), data(), magic=b"BW64"), "audio/bw64"),
@@ -92,6 +158,17 @@ EXAMPLES = [
     (b"II*\x00", "image/tiff"),
     (b"MM\x00*", "image/tiff"),
     (BMP, "image/bmp"),
+    (BMP[:10] + bytes(4) + BMP[14:], "image/bmp"),  # the pixels follow
+    (BMP[:26] + b"\x00\x00" + BMP[28:], "image/bmp"),  # no colour planes, or three
+    (BMP[:26] + b"\x03\x00" + BMP[28:], "image/bmp"),
+    (BMP[:26] + b"\x03\x00\x07\x00" + BMP[30:], "other/None"),
+    (BMP[14:], "image/dib"),
+    (BMP[14:26] + b"\x03\x00" + BMP[28:], "image/dib"),
+    (struct.pack("<IHHHH", 12, 1, 1, 1, 24) + bytes(4), "image/dib"),
+    (struct.pack("<IHHHH", 12, 1, 1, 3, 24) + bytes(4), "other/None"),
+    (struct.pack("<IHHHH", 12, 0, 1, 1, 24) + bytes(4), "other/None"),
+    (struct.pack("<IiiHHI", 40, 1, 1, 1, 24, 99) + bytes(40), "other/None"),
+    (struct.pack("<IiiHHI", 40, 0, 1, 1, 24, 0) + bytes(40), "other/None"),
     (b"BM is how many a text begins, and some are long enough", "other/text"),
     (b"%PDF-1.7", "other/pdf"),
     (b"PK\x03\x04", "other/zip"),
@@ -130,6 +207,44 @@ def test_what_libsndfile_writes_is_audio(form: str) -> None:
     content = file.getvalue()
     sniffed = sniff(content[:65_536], len(content))
     assert sniffed == Sniffed(Kind.AUDIO, form.lower())
+
+
+@pytest.mark.parametrize(
+    ("form", "mode", "container"),
+    [
+        ("JPEG2000", "RGB", "jp2"),
+        ("ICO", "RGBA", "ico"),
+        ("ICNS", "RGBA", "icns"),
+        ("QOI", "RGB", "qoi"),
+        ("TGA", "RGB", "tga"),
+        ("TGA", "RGBA", "tga"),
+        ("TGA", "P", "tga"),
+        ("TGA", "L", "tga"),
+        ("TGA", "1", "tga"),
+        ("PPM", "1", "pbm"),
+        ("PPM", "L", "pgm"),
+        ("PPM", "I;16", "pgm"),
+        ("PPM", "RGB", "ppm"),
+        ("PPM", "F", "pfm"),
+        ("PCX", "RGB", "pcx"),
+        ("PCX", "1", "pcx"),
+        ("SGI", "RGB", "sgi"),
+        ("DDS", "RGBA", "dds"),
+        ("BLP", "P", "blp"),
+        ("MSP", "1", "msp"),
+        ("XBM", "1", "xbm"),
+        ("EPS", "RGB", "eps"),
+        ("AVIF", "RGB", "avif"),
+        ("BMP", "P", "bmp"),
+        ("DIB", "P", "dib"),
+        ("DIB", "1", "dib"),
+        ("DIB", "RGB", "dib"),
+    ],
+)
+def test_what_pillow_writes_is_an_image(form: str, mode: str, container: str) -> None:
+    image = Image.new("L", (64, 48)).convert(mode)
+    content = encoded(image, form)
+    assert sniff(content[:65_536], len(content)) == Sniffed(Kind.IMAGE, container)
 
 
 def test_what_the_standard_library_writes_is_wav(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def _image_facts(image: ImageInfo) -> Iterator[Fact]:
     yield Fact(name="Picture", value=f"{image.width} x {image.height} pixels")
     yield Fact(name="Colours", value=image.mode)
     if image.frames > 1:
-        yield Fact(name="Frames", value=f"{image.frames:,}")
+        yield Fact(name="Frames", value=f"{image.frames:,}, {image.decoded_frames} of them decoded")
     if image.captured_at:
         yield Fact(name="Taken", value=words.visible(image.captured_at))
     if image.camera:

@@ -31,7 +31,7 @@ from ingest_pipeline.media.sandbox.worker import (
 )
 from ingest_pipeline.values import Frozen
 
-FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp")  # as the sniffing names them
+FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "dib", "avif")  # as the sniffing names them
 MOST_PIXELS = 50_000_000  # larger images are not decoded
 MOST_BYTES = 100 * 1024 * 1024  # larger files are not read
 CHILD_PROGRAM = "ingest_pipeline.media.image.reader_child"
@@ -95,9 +95,11 @@ class ImageReader(Closing):
     def probe(self, file: SeekableFile, size: int, container: str) -> Probe:
         """Probe an image of `size` bytes in one of the containers of `FORMATS`, by decoding it.
 
+        The first of several frames or pages is decoded; where the others are not all in the file,
+        that is the fault `complete`.
         One that cannot be decoded has the fault `decodable`, with the decoder's words. One of
         more than 50 megapixels is known by its header alone, which is a warning; one of more than
-        100 MB is not looked into (`probed=False`).
+        100 MB is not looked into (`probed=False`), nor is an AVIF where Pillow was built without.
 
         Raises:
             ImageReaderError: the image could not be looked at, for reasons that are not its own.
@@ -115,11 +117,14 @@ class ImageReader(Closing):
                 wanted = "an image that can be decoded"
                 fault = Reason(rule="decodable", found=str(error), wanted=wanted)
                 return Probe(kind=Kind.IMAGE, container=container, faults=(fault,))
+        if facts.is_unsupported:
+            return Probe(kind=Kind.IMAGE, container=container, probed=False)
         undecoded = (f"not decoded: {facts.undecoded}",) if facts.undecoded else ()
         return Probe(
             kind=Kind.IMAGE,
             container=container,
             image=facts.info,
+            faults=facts.missing.faults() if facts.missing else (),
             warnings=undecoded + facts.warnings,
         )
 
@@ -233,11 +238,23 @@ def _reader_of(process: int) -> ImageReader:
 _SIZE_WANTED = f"at most {MOST_BYTES} bytes"
 
 
+class _Missing(Frozen):
+    """Frames or pages that a file lacks."""
+
+    found: str
+    wanted: str
+
+    def faults(self) -> tuple[Reason, ...]:
+        return (Reason(rule="complete", found=self.found, wanted=self.wanted),)
+
+
 class _Facts(Frozen):
     """What the child says of an image; its program says what the fields mean."""
 
     info: ImageInfo | None = None
     undecoded: str | None = None
+    is_unsupported: bool = False
+    missing: _Missing | None = None
     width: int = 0  # of the picture that was made
     height: int = 0
     warnings: tuple[str, ...] = ()

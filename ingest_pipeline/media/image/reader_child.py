@@ -1,19 +1,23 @@
 """Decodes images with Pillow, in a process of its own with narrow limits.
 
-Never imported by the service: it knows Pillow and the child's side of the sandbox alone. A request
-is what is wanted (`look`, `tiny` or `rgb`), a number (the side of a picture in pixels), the most
-pixels that are decoded, and a file. The answer is JSON and a body:
+Never imported by the service: it knows Pillow, the child's side of the sandbox, and how files end
+that hold several frames. A request is what is wanted (`look`, `tiny` or `rgb`), a number (the side
+of a picture in pixels), the most pixels that are decoded, and a file. The answer is JSON and a
+body:
 
-    look   {"info": {...}, "undecoded": null, "warnings": [...]}, as `reader.py` declares it
+    look   {"info": {...}, "undecoded": null, "missing": null, "warnings": [...]}, as `reader.py`
+           declares it
     tiny   {"width": 320, "height": 240}, and a WebP
     rgb    {}, and side x side x 3 bytes
-    or     {"error": "..."}, {"out_of_memory": "..."}
+    or     {"is_unsupported": true} where this Pillow does not know the format of what is looked at,
+           {"error": "..."}, {"out_of_memory": "..."}
 """
 
 import contextlib
 import io
 import math
 import re
+import struct
 import warnings
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,6 +25,7 @@ from typing import NamedTuple, cast
 
 # Each plugin is named, for otherwise Pillow imports all of its forty on the first TIFF.
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
@@ -33,6 +38,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from ingest_pipeline.media.image.ending import Ending, ending_of
 from ingest_pipeline.media.sandbox import worker_child
 
 FORMATS = tuple(
@@ -44,6 +50,8 @@ FORMATS = tuple(
         GifImagePlugin.GifImageFile,
         TiffImagePlugin.TiffImageFile,
         BmpImagePlugin.BmpImageFile,
+        BmpImagePlugin.DibImageFile,
+        AvifImagePlugin.AvifImageFile,
     )
 )
 
@@ -57,6 +65,7 @@ def main() -> None:
     """Answer requests until the input ends."""
     Image.WARN_POSSIBLE_FORMATS = True  # or nobody says why a file could not be opened
     PngImagePlugin.MAX_TEXT_CHUNK = TEXT_BYTES
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1  # the limits are those of one
     worker_child.serve(answer_to)
 
 
@@ -117,6 +126,8 @@ def opened(content: bytes) -> ImageFile.ImageFile:
 def decoded(content: bytes, smaller: int = 1, mode: str | None = None) -> ImageFile.ImageFile:
     """Decode the first frame, a JPEG up to so many times `smaller` where that saves time."""
     image = opened(content)
+    if image.format == "JPEG" and (start := start_of_samsungs_trailer(content)):
+        return decoded(content[:start], smaller, mode)
     image.draft(mode, (max(1, image.width // smaller), max(1, image.height // smaller)))
     try:
         image.load()
@@ -139,6 +150,32 @@ def lacks_only_its_end(content: bytes) -> bool:
     ends = (_END_OF_JPEG, other_data + _END_OF_JPEG)
     first, second = (opened(content + end) for end in ends)
     return first.tobytes() == second.tobytes()
+
+
+_SAMSUNGS_END = struct.Struct("<I4s")  # the length of the directory before it, "SEFT"
+_SAMSUNGS_HEAD = struct.Struct("<4sII")  # "SEFH", a version, the number of entries
+_SAMSUNGS_ENTRY = struct.Struct("<2xHII")  # type, bytes from the block to the directory, length
+
+
+def start_of_samsungs_trailer(content: bytes) -> int | None:
+    """Where the data begins that Samsung's cameras write behind a picture, which may be a film.
+
+    Their panoramas have no marker of the image's end before it, so a decoder takes it for more of
+    the picture.
+    """
+    end = len(content) - _SAMSUNGS_END.size
+    length, magic = _SAMSUNGS_END.unpack_from(content, end) if end > 0 else (0, b"")
+    at = end - length
+    if magic != b"SEFT" or at <= 0 or length < _SAMSUNGS_HEAD.size:
+        return None
+    magic, _, count = _SAMSUNGS_HEAD.unpack_from(content, at)
+    first = at + _SAMSUNGS_HEAD.size
+    last = first + count * _SAMSUNGS_ENTRY.size
+    if magic != b"SEFH" or last > end:
+        return None
+    entries = _SAMSUNGS_ENTRY.iter_unpack(content[first:last])
+    start: int = at - max((distance for _, distance, _ in entries), default=0)
+    return start if start > 0 else None
 
 
 def orientation_of(image: Image.Image) -> int:
@@ -168,6 +205,8 @@ _DRAFT = 8  # a JPEG cut or broken is found at an eighth as well, in half the ti
 
 def look(content: bytes, _number: int) -> Answer:
     """Tell what an image is, after decoding it: only then is it known to be whole."""
+    if is_avif(content) and not AvifImagePlugin.SUPPORTED:
+        return Answer({"is_unsupported": True})
     try:
         header = opened(content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -176,7 +215,20 @@ def look(content: bytes, _number: int) -> Answer:
     image = decoded(content, _DRAFT, "L")
     if image.format == "PNG":  # whose EXIF may stand behind the picture
         facts |= exif_facts(image)
-    return Answer({"info": facts | size_of(header, facts) | {"frames": frames_of(image)}})
+    info = facts | size_of(header, facts) | {"frames": frames_of(image), "decoded_frames": 1}
+    return Answer({"info": info, "missing": missing_of(ending_of(image.format, content))})
+
+
+def missing_of(ending: Ending) -> dict[str, str | None] | None:
+    """Tell what is missing at the end of a file; where that is its mark alone, it is a warning."""
+    if ending.warning:
+        warnings.warn(ending.warning, stacklevel=1)
+    return {"found": ending.found, "wanted": ending.wanted} if ending.found else None
+
+
+def is_avif(content: bytes) -> bool:
+    """Whether a file says that it is one; not every Pillow is built with what reads it."""
+    return bool(AvifImagePlugin._accept(content[:16]))  # noqa: SLF001 - the plugin's own words
 
 
 def look_at_header_alone(content: bytes, error: Exception) -> Answer:
@@ -190,7 +242,8 @@ def look_at_header_alone(content: bytes, error: Exception) -> Answer:
         Image.MAX_IMAGE_PIXELS = most_pixels
     facts = facts_of(header)
     found = f"{header.width * header.height} pixels, at most {most_pixels}"
-    return Answer({"info": facts | size_of(header, facts), "undecoded": found})
+    info = facts | size_of(header, facts) | {"decoded_frames": 0}
+    return Answer({"info": info, "undecoded": found})
 
 
 def facts_of(header: ImageFile.ImageFile) -> dict[str, object]:

@@ -1,7 +1,9 @@
 import importlib.util
 import io
 import os
+import re
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -86,7 +88,7 @@ def children() -> list[psutil.Process]:
 # --- what is found --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_every_format_is_probed(reader: ImageReader, format_: str) -> None:
     found = info(reader, encoded(photo(), format_), format_.lower())
     assert found == ImageInfo(width=640, height=480, mode="P" if format_ == "GIF" else "RGB")
@@ -113,6 +115,7 @@ def test_real_photos_are_sound(reader: ImageReader) -> None:
         ("JPEG", None),
         ("PNG", None),
         ("WEBP", None),
+        ("AVIF", None),
         ("TIFF", None),
         ("TIFF", "tiff_lzw"),
         ("TIFF", "jpeg"),
@@ -146,7 +149,7 @@ def test_an_orientation_that_means_nothing_is_none(
 
 def test_capture_time_and_camera_are_told_and_the_place_never_is(reader: ImageReader) -> None:
     tags = pictures.located()
-    for format_ in ("JPEG", "PNG", "WEBP", "TIFF"):
+    for format_ in ("JPEG", "PNG", "WEBP", "TIFF", "AVIF"):
         content = encoded(photo(), format_, exif=tags)
         assert Image.open(io.BytesIO(content)).getexif().get_ifd(pictures.GPS_IFD)
         found = probed(reader, content, format_.lower())
@@ -227,7 +230,7 @@ def test_exif_that_is_garbage_costs_the_image_nothing(reader: ImageReader, garba
 
 def test_frames_are_counted_and_the_first_is_shown(reader: ImageReader) -> None:
     frames = [corner(), Image.new("RGB", (64, 48), pictures.GREEN), corner().rotate(180)]
-    for format_ in ("GIF", "WEBP", "TIFF", "PNG"):
+    for format_ in ("GIF", "WEBP", "TIFF", "PNG", "AVIF"):
         content = encoded(frames[0], format_, save_all=True, append_images=frames[1:])
         assert info(reader, content, format_.lower()).frames == 3
         assert is_near(picture_of(reader.thumbnail(content)).getpixel((5, 5)), RED, 20)
@@ -252,8 +255,65 @@ def test_a_jpeg_that_lacks_only_its_end_is_whole(reader: ImageReader, cut: int) 
     assert reader.thumbnail(content) == reader.thumbnail(whole)
 
 
+TRAILERS = [
+    pictures.samsungs_trailer(b"\0\0\x01\x0a\x0e\0\0\0Image_UTC_Data1400000000000"),
+    # as of a film and its pictures, in which a decoder finds markers
+    pictures.samsungs_trailer(
+        bytes(range(256)) * 40, b"\xff\xd8\xff\xe0" + bytes(30) + b"\xff\xd9"
+    ),
+]
+
+
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_a_panorama_without_an_end_before_its_trailer_is_whole(
+    reader: ImageReader, trailer: bytes
+) -> None:
+    whole = encoded(photo(), "JPEG", quality=90)
+    assert info(reader, whole + trailer) == ImageInfo(width=640, height=480, mode="RGB")
+    content = whole[:-2] + trailer
+    found = probed(reader, content)
+    assert (found.faults, found.warnings) == ((), ("the marker of the image's end is missing",))
+    assert found.image == ImageInfo(width=640, height=480, mode="RGB")
+    assert reader.pixels(content) == reader.pixels(whole)
+    assert reader.thumbnail(content) == reader.thumbnail(whole)
+
+
 @pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
-@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"])
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_a_trailer_does_not_stand_in_for_what_is_missing(
+    reader: ImageReader, trailer: bytes, cut: float
+) -> None:
+    whole = encoded(photo(), "JPEG", quality=90)
+    assert faults(reader, whole[: int(len(whole) * cut)] + trailer)[0].startswith("decodable: ")
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        b"SEFT",
+        struct.pack("<I", 0) + b"SEFT",
+        struct.pack("<I", 2**32 - 1) + b"SEFT",
+        b"SEFH" + struct.pack("<III", 106, 2**32 - 1, 12) + b"SEFT",
+        b"SEFH" + struct.pack("<IIHHIII", 106, 1, 0, 1, 2**32 - 1, 5, 24) + b"SEFT",
+    ],
+)
+def test_what_is_no_trailer_is_none(reader: ImageReader, trailer: bytes) -> None:
+    assert info(reader, encoded(photo(), "JPEG") + trailer).width == 640
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_a_bitmap_needs_neither_a_file_header_nor_the_right_planes(
+    reader: ImageReader, mode: str
+) -> None:
+    bitmap = encoded(corner(mode), "BMP")
+    wanted = info(reader, bitmap, "bmp")
+    assert info(reader, bitmap[14:], "dib") == wanted
+    assert info(reader, bitmap[:26] + b"\x00\x00" + bitmap[28:], "bmp") == wanted
+    assert reader.thumbnail(bitmap[14:]) == reader.thumbnail(bitmap)
+
+
+@pytest.mark.parametrize("cut", [0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_a_truncated_file_is_refused_in_the_decoders_words(
     reader: ImageReader, format_: str, cut: float
 ) -> None:
@@ -261,7 +321,7 @@ def test_a_truncated_file_is_refused_in_the_decoders_words(
     content = whole[: int(len(whole) * cut)]
     (fault,) = faults(reader, content, format_.lower())
     assert fault.startswith("decodable: ")
-    assert ("truncated" in fault) or format_ == "WEBP" or cut == 0.1
+    assert ("truncated" in fault) or format_ in ("WEBP", "AVIF") or cut == 0.1
     with pytest.raises(ImageError, match=fault.removeprefix("decodable: ")[:20]):
         reader.thumbnail(content)
     with pytest.raises(ImageError):
@@ -384,6 +444,77 @@ def test_the_pixels_are_the_middle(reader: ImageReader) -> None:
     assert pixels.getcolors() == [(224 * 224, RED)]
 
 
+def animated(format_: str, frames: int = 6) -> bytes:
+    images = [photo((320, 240)).rotate(20 * number) for number in range(frames)]
+    return encoded(images[0], format_, save_all=True, append_images=images[1:])
+
+
+@pytest.mark.parametrize(
+    ("format_", "cut", "found", "wanted"),
+    [
+        ("GIF", 0.6, "the file ends within frame 4", "a GIF that ends with its trailer"),
+        ("GIF", 0.99, "the file ends within frame 6", "a GIF that ends with its trailer"),
+        ("PNG", 0.6, "the file ends within frame 4", "all of its 6 frames"),
+        ("PNG", 0.99, "the file ends within frame 6", "all of its 6 frames"),
+        ("TIFF", 0.6, r"page 4 ends at byte \d+, the file at \d+", "all of its pages"),
+        ("TIFF", 0.99, r"page 6 ends at byte \d+, the file at \d+", "all of its pages"),
+    ],
+)
+def test_frames_that_are_missing_are_told(
+    reader: ImageReader, format_: str, cut: float, found: str, wanted: str
+) -> None:
+    whole = animated(format_)
+    assert info(reader, whole, format_.lower()).frames == 6
+    result = probed(reader, whole[: int(len(whole) * cut)], format_.lower())
+    (fault,) = result.faults
+    assert (fault.rule, fault.wanted) == ("complete", wanted)
+    assert re.fullmatch(found, str(fault.found))
+    assert result.image is not None
+    assert result.image.decoded_frames == 1
+
+
+@pytest.mark.parametrize("format_", ["WEBP", "AVIF"])
+def test_others_are_not_even_opened_when_frames_are_missing(
+    reader: ImageReader, format_: str
+) -> None:
+    whole = animated(format_)
+    assert info(reader, whole, format_.lower()).frames == 6
+    assert faults(reader, whole[: int(len(whole) * 0.6)], format_.lower())
+
+
+@pytest.mark.parametrize(
+    ("content", "frames"),
+    [
+        (animated("GIF")[:-1], 6),
+        (encoded(photo(), "GIF")[:-1], 1),
+        (encoded(photo(), "GIF")[:-2], 1),  # the picture is whole
+        (animated("PNG")[:-12], 6),
+        (encoded(photo(), "PNG")[:-12], 1),
+    ],
+)
+def test_the_mark_of_the_end_alone_is_a_warning(
+    reader: ImageReader, content: bytes, frames: int
+) -> None:
+    container = "gif" if content.startswith(b"GIF") else "png"
+    found = probed(reader, content, container)
+    assert (found.faults, found.warnings) == ((), ("the marker of the image's end is missing",))
+    assert found.image is not None
+    assert found.image.frames == frames
+
+
+def test_what_follows_the_end_is_nothing_to_it(reader: ImageReader) -> None:
+    for format_ in ("GIF", "PNG", "TIFF"):
+        assert info(reader, animated(format_) + b"!,;" * 99, format_.lower()).frames == 6
+
+
+def test_an_animation_of_fewer_frames_than_it_says_is_odd(reader: ImageReader) -> None:
+    whole = animated("PNG")
+    more = pictures.png_chunk(b"acTL", struct.pack(">II", 7, 0))
+    at = whole.index(b"acTL") - 4
+    found = probed(reader, whole[:at] + more + whole[at + len(more) :], "png")
+    assert (found.faults, found.warnings) == ((), ("6 frames, 7 according to its header",))
+
+
 # --- what is hostile ------------------------------------------------------------------------------
 
 
@@ -397,6 +528,7 @@ def test_a_decompression_bomb_is_known_by_its_header_alone(reader: ImageReader) 
         assert found.faults == ()
         assert found.image is not None
         assert (found.image.width, found.image.height) == (side, side)
+        assert found.image.decoded_frames == 0
         assert found.warnings == (f"not decoded: {side * side} pixels, at most 50000000",)
         with pytest.raises(ImageError, match=str(side * side)):
             reader.thumbnail(content)
@@ -444,7 +576,7 @@ def test_what_is_no_image_is_refused(reader: ImageReader, content: bytes) -> Non
 
 
 def test_formats_that_were_not_asked_for_are_not_opened(reader: ImageReader) -> None:
-    for format_ in ("PPM", "ICO", "AVIF", "TGA"):
+    for format_ in ("PPM", "ICO", "JPEG2000", "TGA"):
         assert faults(reader, encoded(corner(), format_)) == ["decodable: not identified"]
 
 
@@ -459,7 +591,7 @@ def test_a_file_that_is_too_large_is_not_read(reader: ImageReader) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"]), st.data())
+@given(st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"]), st.data())
 def test_no_damage_to_a_file_is_more_than_a_fault(
     reader: ImageReader, format_: str, draw: st.DataObject
 ) -> None:
@@ -472,6 +604,21 @@ def test_no_damage_to_a_file_is_more_than_a_fault(
 
 
 # --- the child ------------------------------------------------------------------------------------
+
+
+def test_what_this_pillow_does_not_know_is_not_held_against_a_file(tmp_path: Path) -> None:
+    program = tmp_path / "child.py"
+    program.write_text(
+        "from PIL import AvifImagePlugin\n"
+        "from ingest_pipeline.media.image import reader_child\n"
+        "AvifImagePlugin.SUPPORTED = False\n"
+        "reader_child.main()\n"
+    )
+    content = encoded(corner(), "AVIF", speed=10)
+    with ImageReader(program=program) as reader:
+        found = probed(reader, content, "avif")
+        assert found == Probe(kind=Kind.IMAGE, container="avif", probed=False)
+        assert info(reader, encoded(corner(), "JPEG")).width == 64
 
 
 def child_with(tmp_path: Path, body: str) -> Path:

@@ -78,7 +78,10 @@ def test_every_mistake_in_a_rule_of_video_has_its_message(
 @pytest.mark.parametrize(
     ("rule", "wanted"),
     [
-        ("format = 'heic'", 'format: "heic" is not one of bmp, gif, jpeg, png, tiff, webp'),
+        (
+            "format = 'heic'",
+            'format: "heic" is not one of avif, bmp, dib, gif, jpeg, png, tiff, webp',
+        ),
         ("pixels = 1.5", "pixels: 1.5 is not a whole number"),
         (
             "colour = 'red'",

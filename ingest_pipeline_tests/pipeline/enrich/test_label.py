@@ -33,7 +33,7 @@ from ingest_pipeline.records.tables import (
 )
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media import photos
-from ingest_pipeline_tests.rekognition import stand_in
+from ingest_pipeline_tests.rekognition import StandIn, stand_in
 from ingest_pipeline_tests.world import World
 
 CAT = photos.CAT.read_bytes()
@@ -214,13 +214,19 @@ def test_a_picture_shows_one_of_them(world: World) -> None:
 
 
 @pytest.fixture
-def rekognition(world: World) -> Iterator[LabelerResource]:
+def service() -> Iterator[StandIn]:
+    """What speaks as Rekognition does."""
+    with stand_in() as running:
+        yield running
+
+
+@pytest.fixture
+def rekognition(world: World, service: StandIn) -> LabelerResource:
     """What labels in a world where the service does it."""
-    with stand_in() as service:
-        config = world.settings.model_copy(
-            update={"labeler": "rekognition", "rekognition_endpoint": service.endpoint}
-        )
-        yield resources(config).labeler
+    config = world.settings.model_copy(
+        update={"labeler": "rekognition", "rekognition_endpoint": service.endpoint}
+    )
+    return resources(config).labeler
 
 
 def test_rekognition_labels_by_the_same_step(world: World, rekognition: LabelerResource) -> None:
@@ -230,6 +236,18 @@ def test_rekognition_labels_by_the_same_step(world: World, rekognition: LabelerR
     assert (made.model, made.model_checksum, made.run_id) == ("rekognition", None, "run-2")
     assert rows(world, refs[0]) == [made]
     assert rekognition.labelling().label(refs) == list(map(Done, refs))
+
+
+def test_an_image_that_rekognition_may_not_fetch_is_labelled_when_it_may(
+    world: World, service: StandIn, rekognition: LabelerResource
+) -> None:
+    service.in_line["a"] = ["InvalidS3ObjectException"]
+    refs = ingest(world, a=CAT)
+    (again,) = retries(rekognition.labelling().label(refs))
+    assert "InvalidS3ObjectException" in again.reason
+    assert rows(world, refs[0]) == []
+    (made,) = values(rekognition.labelling().label(refs))
+    assert [label.name for label in made.labels] == ["Cat", "Pet"]
 
 
 def test_the_setting_chooses_the_engine(world: World, rekognition: LabelerResource) -> None:
