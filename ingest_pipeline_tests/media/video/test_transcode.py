@@ -218,6 +218,26 @@ def test_a_turned_clip_comes_out_upright(tmp_path: Path, folder: Path) -> None:
     assert right[2] > 200 > right[0] + 150
 
 
+@pytest.mark.parametrize(
+    ("clip", "degrees", "wanted"),
+    [
+        (("160x120", "2"), 90, (120, 320)),
+        (("160x120", "2"), 180, (320, 120)),
+        (("160x120", "1/2"), -90, (120, 80)),
+        (("720x576", "64/45"), 90, (404, 720)),  # 405 is odd
+        (("1440x1080", "4/3"), -90, (404, 720)),
+    ],
+)
+def test_a_turned_clip_of_odd_pixels_has_its_true_shape(
+    tmp_path: Path, folder: Path, clip: tuple[str, str], degrees: int, wanted: tuple[int, int]
+) -> None:
+    size, shape = clip
+    odd = ("-vf", f"setsar={shape}")
+    plain = make_clip(tmp_path / "a.mp4", *H264, *odd, size=size, seconds=0.4, sound=False)
+    seen = Seen(rendered(turned(plain, degrees), folder).path)
+    assert (seen.size, seen.pixel_shape, seen.rotation) == (wanted, 1, 0)
+
+
 @pytest.mark.parametrize(("rate", "wanted"), [("60", 30), ("24000/1001", 23.976), ("15", 15)])
 def test_the_rate_is_capped_and_never_raised(
     tmp_path: Path, folder: Path, rate: str, wanted: float
