@@ -43,6 +43,7 @@ def test_a_request_is_one_by_botocores_model_of_the_service(source: str, by: str
         ("1080p60", "webm", {"FramerateNumerator": 30_000, "FramerateDenominator": 1000}),
         ("1080p60", "Web", {"RateControlMode": "QVBR", "QvbrSettings": {"QvbrQualityLevel": 7}}),
         ("1080p60", "average", {"RateControlMode": "VBR", "Bitrate": 2_200_000}),
+        ("1080p60", "Web", {"CodecProfile": "MAIN", "NumberReferenceFrames": 3}),
         ("1080p60", "hevc", {"CodecProfile": "MAIN_MAIN", "CodecLevel": "LEVEL_3_1"}),
         ("anamorphic", "Web", {"ParControl": "SPECIFIED", "ParNumerator": 1, "ParDenominator": 1}),
     ],
