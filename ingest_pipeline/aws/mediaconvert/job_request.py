@@ -96,7 +96,7 @@ def _rendition(preset: Preset, video: VideoInfo) -> dict[str, Any]:
             **(settings if preset.container == "mp4" else {}),
         },
         "VideoDescription": {
-            **_box(video, preset.max_width, preset.max_height),
+            **_picture(video, preset.max_width, preset.max_height),
             "TimecodeInsertion": "DISABLED",
             "CodecSettings": _VIDEO_CODECS[preset.video.codec](
                 preset.video, _frame_rate(preset, video)
@@ -107,30 +107,39 @@ def _rendition(preset: Preset, video: VideoInfo) -> dict[str, Any]:
 
 
 def _poster(preset: Preset, video: VideoInfo) -> dict[str, Any]:
-    box = _box(video, preset.max_width, preset.max_height)
-    return _pictures(box, every_seconds=_POSTER_SECONDS, most=2)
+    picture = _picture(video, preset.max_width, preset.max_height)
+    return _pictures(picture, every_seconds=_POSTER_SECONDS, most=2)
 
 
 def _thumbnails(preset: Preset, video: VideoInfo) -> dict[str, Any]:
     small = preset.thumbnails
-    box = _box(video, small.width, small.height)
-    return _pictures(box, every_seconds=small.every_seconds)
+    picture = _picture(video, small.width, small.height)
+    return _pictures(picture, every_seconds=small.every_seconds)
 
 
 def _pictures(
-    box: dict[str, Any], *, every_seconds: int, most: int | None = None
+    picture: dict[str, Any], *, every_seconds: int, most: int | None = None
 ) -> dict[str, Any]:
     """JPEG pictures: the service makes no PNG."""
     capture = {"FramerateNumerator": 1, "FramerateDenominator": every_seconds, "Quality": 80}
     return {
         "ContainerSettings": {"Container": "RAW"},
         "VideoDescription": {
-            **box,
+            **picture,
             "CodecSettings": {
                 "Codec": "FRAME_CAPTURE",
                 "FrameCaptureSettings": capture | ({"MaxCaptures": most} if most else {}),
             },
         },
+    }
+
+
+def _picture(video: VideoInfo, width: int, height: int) -> dict[str, Any]:
+    """Of interlaced videos, the frames that are flagged so are deinterlaced."""
+    deinterlacer = {"Mode": "DEINTERLACE", "Control": "NORMAL", "Algorithm": "INTERPOLATE"}
+    return {
+        **_box(video, width, height),
+        **({"VideoPreprocessors": {"Deinterlacer": deinterlacer}} if video.interlaced else {}),
     }
 
 

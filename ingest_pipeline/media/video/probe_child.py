@@ -308,6 +308,7 @@ def _video_facts(stream: Stream | None, frame: VideoFrame | None) -> dict[str, o
         "width": width,
         "height": height,
         "rotation": rotation,
+        "interlaced": frame is not None and frame.interlaced_frame,
         "display_width": upright[0],
         "display_height": upright[1],
     }

@@ -230,11 +230,16 @@ def _video_arguments(video: VideoEncoding) -> Iterator[str]:
 
 
 def _filters(preset: Preset, video: VideoInfo) -> str:
-    """Cap the rate and shrink the picture, which ffmpeg has turned upright before."""
+    """Cap the rate and shrink the picture, which ffmpeg has turned upright before.
+
+    Of interlaced frames both fields are taken first: neither may be dropped or shrunk into the
+    other. What comes out has the range of colours that players expect.
+    """
+    deinterlaced = "bwdif=mode=send_frame:deint=interlaced," if video.interlaced else ""
     cap = preset.max_frame_rate
     rate = f"if(gt(source_fps,0),min({cap},source_fps),{cap})"
     box = _fit(preset.max_width, preset.max_height, 2, _shown(video))
-    return f"fps='{rate}',{box},format=yuv420p"
+    return f"{deinterlaced}fps='{rate}',{box}:out_range=limited,setsar=1,format=yuv420p"
 
 
 _Sides = tuple[str, str]
@@ -250,12 +255,12 @@ def _shown(video: VideoInfo) -> _Sides:
 def _fit(width: int, height: int, multiple: int, shown: _Sides = _SHOWN) -> str:
     """Shrink what is shown into a box, never enlarge, with sides that are multiples.
 
-    The pixels become square. Sides are rounded down, but for the 0.01 that
+    Pixels become square with `setsar=1` behind it. Sides are rounded down, but for the 0.01 that
     1280 * (720 / 1280) = 719.99... needs.
     """
     factor = f"min(1,min({width}/({shown[0]}),{height}/({shown[1]})))"
     sides = (f"max({multiple},trunc({side}*{factor}/{multiple}+0.01)*{multiple})" for side in shown)
-    return "scale=w='{}':h='{}',setsar=1".format(*sides)
+    return "scale=w='{}':h='{}'".format(*sides)
 
 
 def _picture_arguments(preset: Preset) -> list[str]:
@@ -265,7 +270,7 @@ def _picture_arguments(preset: Preset) -> list[str]:
     return [
         *("-map", "0:v", "-vf", f"thumbnail={POSTER_CANDIDATES},format=yuvj420p"),
         *("-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", "file:poster.jpg"),
-        *("-map", "0:v", "-vf", f"{every},{box}", "-fps_mode", "passthrough"),
+        *("-map", "0:v", "-vf", f"{every},{box},setsar=1", "-fps_mode", "passthrough"),
         *("-f", "image2", "file:thumbnail-%05d.png"),
     ]
 

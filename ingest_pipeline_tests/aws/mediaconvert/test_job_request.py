@@ -75,6 +75,15 @@ def test_the_picture_is_shrunk_to_fit_with_square_pixels(
     assert (box(asked, 0), box(asked, 1), box(asked, 2)) == (wanted, wanted, small)
 
 
+@pytest.mark.parametrize("group", [0, 1, 2])
+def test_an_interlaced_source_is_deinterlaced_where_it_is_flagged(group: int) -> None:
+    description = output(request("interlaced"), group)["VideoDescription"]
+    assert description["VideoPreprocessors"] == {
+        "Deinterlacer": {"Mode": "DEINTERLACE", "Control": "NORMAL", "Algorithm": "INTERPOLATE"}
+    }
+    assert "VideoPreprocessors" not in output(request(), group)["VideoDescription"]
+
+
 def test_a_silent_source_is_asked_for_no_sound_and_one_channel_becomes_two() -> None:
     silent = request("silent")
     assert "AudioDescriptions" not in output(silent)

@@ -160,6 +160,21 @@ def test_pixels_that_are_not_square_are_counted_in(tmp_path: Path) -> None:
     assert (found.width, found.display_width, found.display_height) == (720, 1024, 576)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "interlaced"),
+    [
+        ("a.mp4", (*H264, "-flags", "+ildct+ilme", "-vf", "setfield=tff"), True),
+        ("a.ts", ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-vf", "setfield=bff"), True),
+        ("a.mp4", H264, False),
+        ("a.ts", ("-c:v", "mpeg2video"), False),
+    ],
+)
+def test_interlaced_video_is_told(
+    tmp_path: Path, name: str, options: tuple[str, ...], *, interlaced: bool
+) -> None:
+    assert video_of(make_clip(tmp_path / name, *options)).interlaced is interlaced
+
+
 def test_rates_and_odd_sizes(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mp4", *H264, rate="24000/1001", sound=False)
     fast = make_clip(
