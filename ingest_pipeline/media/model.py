@@ -63,6 +63,7 @@ class VideoInfo(Frozen):
     display_width: int | None = None  # of square pixels, upright
     display_height: int | None = None
     rotation: int = 0  # degrees clockwise that make it upright: 0, 90, 180, 270
+    interlaced: bool = False  # its first frame is two pictures, one in every other row
     frame_rate: float | None = None  # frames a second on average, to three places: 29.97
     video_codec: str | None = None  # ffmpeg's names: "h264", "hevc", "vp9", "av1", ...
     audio_codec: str | None = None  # "aac", "opus", "mp3", "pcm_s16le", ...

@@ -133,6 +133,7 @@ _SENTENCES: dict[str, _Sentence] = {
     "size": _size,
     "complete": _broken("Part of the file is missing; the upload was probably cut off"),
     "decodable": _broken("The file is damaged and cannot be opened"),
+    "encrypted": lambda found, _wanted: f"It is encrypted ({found}) and plays with a key only.",
     "header": _broken("The beginning of the file is damaged"),
     "form": _broken("The file says it is a WAV and is none"),
     "fmt": _broken("The description of the audio is damaged"),

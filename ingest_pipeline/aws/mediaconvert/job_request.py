@@ -3,6 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
+from ingest_pipeline.aws.mediaconvert.limits import LEAST_SIDE, level_name, profile_name
 from ingest_pipeline.media.model import VideoInfo
 from ingest_pipeline.media.video.presets import (
     AudioEncoding,
@@ -13,7 +14,6 @@ from ingest_pipeline.records.model import (
     TranscodeJob,
 )
 
-_LEAST_SIDE = 32  # pixels; the service takes no smaller box
 _POSTER_SECONDS = 3  # from the first poster candidate, which is often black, to the second
 
 
@@ -96,7 +96,7 @@ def _rendition(preset: Preset, video: VideoInfo) -> dict[str, Any]:
             **(settings if preset.container == "mp4" else {}),
         },
         "VideoDescription": {
-            **_box(video, preset.max_width, preset.max_height),
+            **_picture(video, preset.max_width, preset.max_height),
             "TimecodeInsertion": "DISABLED",
             "CodecSettings": _VIDEO_CODECS[preset.video.codec](
                 preset.video, _frame_rate(preset, video)
@@ -107,30 +107,39 @@ def _rendition(preset: Preset, video: VideoInfo) -> dict[str, Any]:
 
 
 def _poster(preset: Preset, video: VideoInfo) -> dict[str, Any]:
-    box = _box(video, preset.max_width, preset.max_height)
-    return _pictures(box, every_seconds=_POSTER_SECONDS, most=2)
+    picture = _picture(video, preset.max_width, preset.max_height)
+    return _pictures(picture, every_seconds=_POSTER_SECONDS, most=2)
 
 
 def _thumbnails(preset: Preset, video: VideoInfo) -> dict[str, Any]:
     small = preset.thumbnails
-    box = _box(video, small.width, small.height)
-    return _pictures(box, every_seconds=small.every_seconds)
+    picture = _picture(video, small.width, small.height)
+    return _pictures(picture, every_seconds=small.every_seconds)
 
 
 def _pictures(
-    box: dict[str, Any], *, every_seconds: int, most: int | None = None
+    picture: dict[str, Any], *, every_seconds: int, most: int | None = None
 ) -> dict[str, Any]:
     """JPEG pictures: the service makes no PNG."""
     capture = {"FramerateNumerator": 1, "FramerateDenominator": every_seconds, "Quality": 80}
     return {
         "ContainerSettings": {"Container": "RAW"},
         "VideoDescription": {
-            **box,
+            **picture,
             "CodecSettings": {
                 "Codec": "FRAME_CAPTURE",
                 "FrameCaptureSettings": capture | ({"MaxCaptures": most} if most else {}),
             },
         },
+    }
+
+
+def _picture(video: VideoInfo, width: int, height: int) -> dict[str, Any]:
+    """Of interlaced videos, the frames that are flagged so are deinterlaced."""
+    deinterlacer = {"Mode": "DEINTERLACE", "Control": "NORMAL", "Algorithm": "INTERPOLATE"}
+    return {
+        **_box(video, width, height),
+        **({"VideoPreprocessors": {"Deinterlacer": deinterlacer}} if video.interlaced else {}),
     }
 
 
@@ -157,7 +166,7 @@ def _has_odd_pixels(video: VideoInfo) -> bool:
 
 
 def _even(side: float) -> int:
-    return max(_LEAST_SIDE, int(side / 2 + 0.01) * 2)
+    return max(LEAST_SIDE, int(side / 2 + 0.01) * 2)
 
 
 def _frame_rate(preset: Preset, video: VideoInfo) -> dict[str, Any]:
@@ -182,9 +191,7 @@ def _h264(video: VideoEncoding, frame_rate: dict[str, Any]) -> dict[str, Any]:
             **_rate_control(video),
             **frame_rate,
             **_SQUARE,
-            **_named("CodecProfile", video.profile),
-            **_named("CodecLevel", video.level, "LEVEL_"),
-            **({"NumberReferenceFrames": video.refs} if video.refs else {}),
+            **_standard(video),
         },
     }
 
@@ -196,10 +203,7 @@ def _hevc(video: VideoEncoding, frame_rate: dict[str, Any]) -> dict[str, Any]:
             **_rate_control(video),
             **frame_rate,
             **_SQUARE,
-            # The service names the tier, too: main10 is MAIN10_MAIN.
-            **_named("CodecProfile", f"{video.profile}_main" if video.profile else None),
-            **_named("CodecLevel", video.level, "LEVEL_"),
-            **({"NumberReferenceFrames": video.refs} if video.refs else {}),
+            **_standard(video),
         },
     }
 
@@ -225,8 +229,14 @@ def _quality_level(crf: int) -> int:
     return min(10, max(1, round(7 + (23 - crf) / 3)))
 
 
-def _named(setting: str, value: str | None, prefix: str = "") -> dict[str, str]:
-    return {setting: prefix + value.upper().replace(".", "_")} if value else {}
+def _standard(video: VideoEncoding) -> dict[str, Any]:
+    """What the decoder has to be able to do."""
+    settings = {
+        "CodecProfile": profile_name(video),
+        "CodecLevel": level_name(video),
+        "NumberReferenceFrames": video.refs,
+    }
+    return {name: value for name, value in settings.items() if value is not None}
 
 
 def _vp8(video: VideoEncoding, frame_rate: dict[str, Any]) -> dict[str, Any]:

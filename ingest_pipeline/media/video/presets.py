@@ -1,7 +1,7 @@
 """What renditions of a video there are: presets.toml."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -136,14 +136,31 @@ class Presets(Frozen):
         raise PresetsError(f"{quoted(wanted)} is not one of {known}")
 
 
-def load_presets(path: Path = PRESETS_FILE) -> Presets:
-    """Load presets.toml; raises `PresetsError` with every mistake in it, one a line."""
+def load_presets(
+    path: Path = PRESETS_FILE, beyond_limits: Callable[[Preset], Iterable[str]] = lambda _: ()
+) -> Presets:
+    """Load presets.toml; raises `PresetsError` with every mistake in it, one a line.
+
+    `beyond_limits` tells what of a preset is more than its engine can do.
+    """
     document = read_toml(path, PresetsError)
     try:
-        return Presets.model_validate(document)
+        presets = Presets.model_validate(document)
     except ValidationError as error:
         mistakes = [_mistake(details, document) for details in error.errors()]
-        raise PresetsError("\n".join(f"{path}: {mistake}" for mistake in mistakes)) from error
+        raise _error(path, mistakes) from error
+    mistakes = [
+        f"{_place(index, document)}: {mistake}"
+        for index, preset in enumerate(presets.preset)
+        for mistake in beyond_limits(preset)
+    ]
+    if mistakes:
+        raise _error(path, mistakes)
+    return presets
+
+
+def _error(path: Path, mistakes: Iterable[str]) -> PresetsError:
+    return PresetsError("\n".join(f"{path}: {mistake}" for mistake in mistakes))
 
 
 _PARTS: Mapping[str, type[Frozen]] = {

@@ -58,11 +58,12 @@ def probe_video(file: SeekableFile, size: int, container: str) -> Probe:
     """Probe a video of `size` bytes in one of the containers of `DEMUXERS`.
 
     What is wrong with the file is told as faults: `header` (it cannot be opened), `streams` (there
-    are none), `complete` (an MP4 that is cut off), `decodable` (no frame can be decoded, with the
-    decoder's words). A file of audio alone stays a video by kind, for its container is what the
-    sniffing goes by: its `video` has no video stream, and a source's `has_video` rule says whether
-    it may. Where the file object refuses to fetch more (`ReadBudgetError`) that is a warning as
-    long as the size and the codec are known, else a `header` fault.
+    are none), `complete` (an MP4 or a Matroska that is cut off), `encrypted` (a track can be read
+    with a key alone), `decodable` (no frame can be decoded, with the decoder's words). A file of
+    audio alone stays a video by kind, for its container is what the sniffing goes by: its `video`
+    has no video stream, and a source's `has_video` rule says whether it may. Where the file object
+    refuses to fetch more (`ReadBudgetError`) that is a warning as long as the size and the codec
+    are known, else a `header` fault.
 
     Raises:
         VideoProbeError: the child was killed from outside, took too long or could not start.
@@ -91,6 +92,7 @@ class _Answer(Frozen):
     decode_error: str | None = None
     undecoded: str | None = None
     declared_end: int | None = None
+    encryption: str | None = None
     is_spent: bool = False
     failure: str | None = None  # of the program itself
 
@@ -104,6 +106,9 @@ def _faults(answer: _Answer, size: int) -> list[Reason]:
         faults.append(
             Reason(rule="complete", found=f"{size} bytes", wanted=f"{answer.declared_end} bytes")
         )
+    if answer.encryption is not None:
+        wanted = "media that can be read without a key"
+        faults.append(Reason(rule="encrypted", found=answer.encryption, wanted=wanted))
     if answer.info is None:
         found = f"needs {_BUDGET}" if answer.is_spent else answer.open_error or "nothing"
         faults.append(Reason(rule="header", found=found, wanted="a header that can be read"))

@@ -1,7 +1,7 @@
 """Finds out with PyAV what a video is, in a process of its own with narrow limits.
 
-Never imported by the service: it knows PyAV and the child's side of the sandbox alone. It opens no
-file: it asks its parent for bytes of the one that is served. A request is the demuxer, the
+Never imported by the service: it knows PyAV, Matroska and the child's side of the sandbox alone. It
+opens no file: it asks its parent for bytes of the one that is served. A request is the demuxer, the
 demuxers that may be used at all, and the largest frame to decode in pixels; `look_at` says what
 is answered.
 """
@@ -24,6 +24,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from ingest_pipeline.media.sandbox import worker_child
+from ingest_pipeline.media.video import matroska
 
 BLOCK = 64 * 1024  # bytes; what the parent fetches at a time
 TAIL_BYTES = 1536 * 1024  # looked through for the last time stamp where no header tells a length
@@ -127,18 +128,63 @@ def boxes(file: ServedFile, start: int, end: int) -> Iterator[Box]:
         start = box.end
 
 
-def examine_boxes(file: ServedFile) -> int | None:
-    """Shorten the sample tables of a large moov, and tell where the file should end.
+class Outline(NamedTuple):
+    """What a container tells of itself, before any decoder is asked."""
+
+    declared_end: int | None = None  # where it says to end
+    encryption: str | None = None  # of a track: its scheme
+    header: matroska.Header | None = None  # of a Matroska
+
+
+def examine_boxes(file: ServedFile) -> Outline:
+    """Shorten the sample tables of a large moov, and tell what an MP4 says of itself.
 
     Four hours of video have 10 MB of tables, more than may be fetched, and nothing is wanted of
-    them but the first frames. None where the boxes do not tell the end.
+    them but the first frames. No end is told where the boxes do not tell it.
     """
+    encryption = None
     for box in itertools.islice(boxes(file, 0, file.size), TOP_BOXES):
-        if box.name == b"moov" and box.end - box.body > LARGE_MOOV_BYTES:
-            _shorten_tables(file, box.body, min(box.end, file.size))
+        if box.name == b"moov":
+            end = min(box.end, file.size)
+            encryption = next(_encryptions(file, box.body, end), encryption)
+            if box.end - box.body > LARGE_MOOV_BYTES:
+                _shorten_tables(file, box.body, end)
         if box.end >= file.size:
-            return box.end if box.name in (b"mdat", b"moov") else None
-    return None
+            is_usual = box.name in (b"mdat", b"moov")
+            return Outline(box.end if is_usual else None, encryption)
+    return Outline(None, encryption)
+
+
+_WAY_TO_FORMATS = (*_CONTAINERS, b"stsd")
+_ENCRYPTED = (b"encv", b"enca", b"drmi", b"drms")  # formats of samples that need a key
+_FORMATS_AT = 8  # of the body of stsd
+_FORMAT_BYTES = 4096  # of one; schm stands behind what the codec wants to know
+_SCHEME = slice(4, 8)  # of what stands behind the name of schm
+
+
+def _encryptions(file: ServedFile, start: int, end: int) -> Iterator[str]:
+    """Find the schemes by which tracks are encrypted: `cenc`, `cbcs`, ..."""
+    for stsd in _boxes_below(file, start, end, _WAY_TO_FORMATS):
+        formats = boxes(file, stsd.body + _FORMATS_AT, min(stsd.end, end))
+        for each in itertools.islice(formats, MOST_BOXES):
+            if each.name in _ENCRYPTED:
+                yield _scheme(file, each)
+
+
+def _boxes_below(file: ServedFile, start: int, end: int, way: tuple[bytes, ...]) -> Iterator[Box]:
+    name, *deeper = way
+    for box in itertools.islice(boxes(file, start, end), MOST_BOXES):
+        if box.name == name and deeper:
+            yield from _boxes_below(file, box.body, min(box.end, end), tuple(deeper))
+        elif box.name == name:
+            yield box
+
+
+def _scheme(file: ServedFile, sample_format: Box) -> str:
+    size = min(_FORMAT_BYTES, sample_format.end - sample_format.start)
+    _, schm, behind = file.read_at(sample_format.start, size).partition(b"schm")
+    scheme = behind[_SCHEME] if schm else sample_format.name
+    return scheme.decode("ascii", "replace")
 
 
 def _shorten_tables(file: ServedFile, start: int, end: int) -> None:
@@ -154,20 +200,29 @@ def _shorten_tables(file: ServedFile, start: int, end: int) -> None:
             file.patches[box.start + 4] = b"free"
 
 
+def _outline(file: ServedFile, demuxer: str) -> Outline:
+    if demuxer == "mov":
+        return examine_boxes(file)
+    header = matroska.read_header(file) if demuxer == "matroska" else None
+    if header is None:
+        return Outline()
+    return Outline(header.declared_end, "matroska" if header.is_encrypted else None, header)
+
+
 def look_at(file: ServedFile, demuxer: str, formats: str, most_pixels: int) -> dict[str, object]:
     """Collect the facts of a file.
 
-    `declared_end` is where an MP4 says to end; `open_error`, `decode_error` are the decoder's
-    words; `undecoded` says why no decoder was asked; `is_spent` that more bytes were wanted than
-    the parent fetches.
+    `declared_end` is where an MP4 or a Matroska says to end; `encryption` the scheme by which a
+    track is encrypted; `open_error`, `decode_error` are the decoder's words; `undecoded` says why
+    no decoder was asked; `is_spent` that more bytes were wanted than the parent fetches.
     """
     options = OPTIONS | {"format_whitelist": formats}
     av.logging.set_level(av.logging.ERROR)
     answer: dict[str, object] = {}
     with av.logging.Capture(local=False) as log:
-        if demuxer == "mov":
-            answer["declared_end"] = examine_boxes(file)
-            file.seek(0)
+        outline = _outline(file, demuxer)
+        answer |= {"declared_end": outline.declared_end, "encryption": outline.encryption}
+        file.seek(0)
         try:
             container = av.open(
                 file, "r", demuxer, options, metadata_errors="replace", buffer_size=BLOCK
@@ -175,7 +230,7 @@ def look_at(file: ServedFile, demuxer: str, formats: str, most_pixels: int) -> d
         except av.error.FFmpegError as error:
             return answer | {"open_error": _words(error, log), "is_spent": file.is_spent}
         with container:
-            answer |= _facts(container, file, most_pixels, log)
+            answer |= _facts(container, file, outline, most_pixels, log)
     return answer | {"is_spent": file.is_spent}
 
 
@@ -187,16 +242,18 @@ def _words(error: av.error.FFmpegError, log: list[tuple[int, str, str]]) -> str:
 
 
 def _facts(
-    container: InputContainer, file: ServedFile, most_pixels: int, log: list[tuple[int, str, str]]
+    container: InputContainer,
+    file: ServedFile,
+    outline: Outline,
+    most_pixels: int,
+    log: list[tuple[int, str, str]],
 ) -> dict[str, object]:
     videos = [stream for stream in container.streams if _is_video(stream)]
     audios = [stream for stream in container.streams if isinstance(stream, AudioStream)]
     video, audio = next(iter(videos), None), next(iter(audios), None)
-    tracks = [track for track in (video, audio) if track is not None]
-    frame, judged = _first_frame(container, file, video, most_pixels, log)
-    if file.patches:
-        tracks = []  # their lengths would be those of the shortened tables
-    seconds = _seconds(container, tracks) or _seconds_by_tail(container, file)
+    decoded = None if outline.encryption else video
+    frame, judged = _first_frame(container, file, decoded, most_pixels, log)
+    seconds = _film_seconds(container, file, outline, [t for t in (video, audio) if t is not None])
     info = {
         "duration_seconds": seconds,
         "bit_rate": round(file.size * 8 / seconds) if seconds else None,
@@ -251,6 +308,7 @@ def _video_facts(stream: Stream | None, frame: VideoFrame | None) -> dict[str, o
         "width": width,
         "height": height,
         "rotation": rotation,
+        "interlaced": frame is not None and frame.interlaced_frame,
         "display_width": upright[0],
         "display_height": upright[1],
     }
@@ -264,6 +322,24 @@ def _frame_rate(stream: VideoStream) -> float | None:
         if rate and 0 < rate < _MOST_FRAMES_A_SECOND:
             return round(float(rate), 3)
     return None
+
+
+def _film_seconds(
+    container: InputContainer, file: ServedFile, outline: Outline, tracks: list[Stream]
+) -> float | None:
+    """Tell how long the film is, whatever else goes on behind its end.
+
+    Matroska tells the length of the whole alone, subtitles included.
+    """
+    if file.patches:
+        tracks = []  # their lengths would be those of the shortened tables
+    header = outline.header
+    if header is None:
+        return _seconds(container, tracks)
+    if any(stream.type == "subtitle" for stream in container.streams):
+        by_tail = _seconds_by_tail(container, file, header, tracks)
+        return by_tail or _seconds(container, tracks)
+    return _seconds(container, tracks) or _seconds_by_tail(container, file, header, tracks)
 
 
 def _seconds(container: InputContainer, tracks: list[Stream]) -> float | None:
@@ -296,28 +372,27 @@ def _in_seconds(ticks: int | None, base: Fraction | None) -> float:
     return max(0.0, float(ticks * base)) if ticks and base else 0.0
 
 
-_CLUSTER = b"\x1f\x43\xb6\x75"  # the element of Matroska that holds packets and their time
-
-
-def _seconds_by_tail(container: InputContainer, file: ServedFile) -> float | None:
-    """Find the last time stamp: what a browser records has no length in its header.
+def _seconds_by_tail(
+    container: InputContainer, file: ServedFile, header: matroska.Header, tracks: list[Stream]
+) -> float | None:
+    """Find the tracks' last time stamp: what a browser records has no length in its header.
 
     Matroska cannot seek without an index, so libav is given the file without its middle. None
     where no cluster begins in the tail.
     """
-    if "matroska" not in container.format.name:
+    if header.first_cluster is None:
         return None
-    head, cluster, _ = file.read_at(0, BLOCK).partition(_CLUSTER)
-    tail = file.read_at(max(len(head), file.size - TAIL_BYTES), TAIL_BYTES)
-    first = tail.find(_CLUSTER)
-    if not cluster or first < 0:
+    tail = file.read_at(max(header.first_cluster, file.size - TAIL_BYTES), TAIL_BYTES)
+    first = tail.find(matroska.CLUSTER)
+    if first < 0:
         return None
-    shortened = io.BytesIO(head + tail[first:])
+    shortened = io.BytesIO(header.content + tail[first:])
+    wanted = {track.index for track in tracks}
     try:
         with av.open(
             shortened, "r", "matroska", container.options, metadata_errors="replace"
         ) as ending:
-            ends = [_end(packet) for packet in ending.demux()]
+            ends = [_end(packet) for packet in ending.demux() if packet.stream_index in wanted]
     except av.error.FFmpegError:
         return None
     start = _in_seconds(container.start_time, _CONTAINER_BASE)

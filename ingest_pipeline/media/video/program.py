@@ -27,7 +27,7 @@ ENCODERS = {
 }
 PICTURE_ENCODERS = ("mjpeg", "png")  # of posters, thumbnails and strips
 FILTERS = (
-    *("concat", "format", "fps", "scale", "select", "setpts", "setsar", "thumbnail"),
+    *("bwdif", "concat", "format", "fps", "scale", "select", "setpts", "setsar", "thumbnail"),
     *("tile", "tpad", "trim"),
 )
 OLDEST = (5, 1)  # the first that knows `-fps_mode`

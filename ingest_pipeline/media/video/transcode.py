@@ -145,7 +145,7 @@ class _Work:
 
     def render(self, source: Path, on_progress: Callable[[Progress], None]) -> Path:
         name = f"video.{self._preset.container}"
-        output = _rendition_arguments(self._preset, name)
+        output = _rendition_arguments(self._preset, self._video, name)
         reader = _ProgressReader(self._video.duration_seconds, on_progress)
         self._run(source, [*_input_arguments(source.absolute()), *output], reader.take)
         return self._directory / name
@@ -194,12 +194,12 @@ def _input_arguments(path: Path) -> list[str]:
     ]
 
 
-def _rendition_arguments(preset: Preset, name: str) -> list[str]:
+def _rendition_arguments(preset: Preset, video: VideoInfo, name: str) -> list[str]:
     """Take the first video that is no cover, the first audio if any, and nothing else."""
     return [
         *("-map", "0:V:0", "-map", "0:a:0?", "-sn", "-dn"),
         *("-map_metadata", "-1", "-map_chapters", "-1"),  # places and names stay private
-        *("-vf", _filters(preset), "-threads", str(THREADS)),
+        *("-vf", _filters(preset, video), "-threads", str(THREADS)),
         *_video_arguments(preset.video),
         *("-force_key_frames", f"expr:gte(t,n_forced*{preset.thumbnails.every_seconds})"),
         *("-c:a", ENCODERS[preset.audio.codec], "-b:a", str(preset.audio.bit_rate)),
@@ -229,25 +229,38 @@ def _video_arguments(video: VideoEncoding) -> Iterator[str]:
             yield from (f"-{name}", str(value))
 
 
-def _filters(preset: Preset) -> str:
-    """Cap the rate and shrink the picture, which ffmpeg has turned upright before."""
+def _filters(preset: Preset, video: VideoInfo) -> str:
+    """Cap the rate and shrink the picture, which ffmpeg has turned upright before.
+
+    Of interlaced frames both fields are taken first: neither may be dropped or shrunk into the
+    other. What comes out has the range of colours that players expect.
+    """
+    deinterlaced = "bwdif=mode=send_frame:deint=interlaced," if video.interlaced else ""
     cap = preset.max_frame_rate
     rate = f"if(gt(source_fps,0),min({cap},source_fps),{cap})"
-    return f"fps='{rate}',{_fit(preset.max_width, preset.max_height, 2)},format=yuv420p"
+    box = _fit(preset.max_width, preset.max_height, 2, _shown(video))
+    return f"{deinterlaced}fps='{rate}',{box}:out_range=limited,setsar=1,format=yuv420p"
 
 
-def _fit(width: int, height: int, multiple: int) -> str:
-    """Shrink into a box, never enlarge; the sides become multiples, the pixels square.
+_Sides = tuple[str, str]
+_SHOWN: _Sides = ("iw*sar", "ih")
+_SHOWN_TURNED: _Sides = ("iw", "ih/sar")  # the coded width, which the pixels' shape stretches
 
-    What is shown is iw*sar x ih. Its sides are rounded down, but for the 0.01 that
+
+def _shown(video: VideoInfo) -> _Sides:
+    """What is shown, in square pixels: as many rows or columns as a film has that is not turned."""
+    return _SHOWN_TURNED if video.rotation % 180 else _SHOWN
+
+
+def _fit(width: int, height: int, multiple: int, shown: _Sides = _SHOWN) -> str:
+    """Shrink what is shown into a box, never enlarge, with sides that are multiples.
+
+    Pixels become square with `setsar=1` behind it. Sides are rounded down, but for the 0.01 that
     1280 * (720 / 1280) = 719.99... needs.
     """
-    factor = f"min(1,min({width}/(iw*sar),{height}/ih))"
-    sides = (
-        f"max({multiple},trunc({side}*{factor}/{multiple}+0.01)*{multiple})"
-        for side in ("iw*sar", "ih")
-    )
-    return "scale=w='{}':h='{}',setsar=1".format(*sides)
+    factor = f"min(1,min({width}/({shown[0]}),{height}/({shown[1]})))"
+    sides = (f"max({multiple},trunc({side}*{factor}/{multiple}+0.01)*{multiple})" for side in shown)
+    return "scale=w='{}':h='{}'".format(*sides)
 
 
 def _picture_arguments(preset: Preset) -> list[str]:
@@ -257,7 +270,7 @@ def _picture_arguments(preset: Preset) -> list[str]:
     return [
         *("-map", "0:v", "-vf", f"thumbnail={POSTER_CANDIDATES},format=yuvj420p"),
         *("-frames:v", "1", "-q:v", "3", "-update", "1", "-f", "image2", "file:poster.jpg"),
-        *("-map", "0:v", "-vf", f"{every},{box}", "-fps_mode", "passthrough"),
+        *("-map", "0:v", "-vf", f"{every},{box},setsar=1", "-fps_mode", "passthrough"),
         *("-f", "image2", "file:thumbnail-%05d.png"),
     ]
 

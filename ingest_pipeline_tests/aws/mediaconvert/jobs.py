@@ -76,6 +76,7 @@ SOURCES = {
     "anamorphic": video(
         width=720, height=576, display_width=1024, display_height=576, frame_rate=25.0
     ),
+    "interlaced": video(interlaced=True, frame_rate=25.0),
     "silent": video(audio_streams=0, audio_codec=None, audio_channels=None, audio_rate=None),
     "mono": video(audio_channels=1),
     "unknown": VideoInfo(video_streams=1),

@@ -33,6 +33,9 @@ def test_the_end_of_a_job_names_its_version_and_preset() -> None:
     failed = parse_job_event(json.dumps(event("ERROR")))
     assert failed is not None
     assert failed.end == JobEnd(status="ERROR", code=1040, message="Example error message")
+    canceled = parse_job_event(json.dumps(event("CANCELED")))
+    assert canceled is not None
+    assert canceled.end == JobEnd(status="CANCELED")
 
 
 def test_a_job_that_goes_on_is_none() -> None:
@@ -68,10 +71,11 @@ def test_the_stacks_rule_takes_the_ends_of_our_jobs_and_nothing_else() -> None:
         for each in (
             event("COMPLETE"),
             event("ERROR"),
+            event("CANCELED"),
             event("PROGRESSING"),
             event("COMPLETE", userMetadata={}),
             event("COMPLETE", userMetadata=others),
             event("COMPLETE") | {"source": "others"},
         )
     ]
-    assert taken == [True, True, False, False, False, False]
+    assert taken == [True, True, True, False, False, False, False]

@@ -43,6 +43,7 @@ def test_a_request_is_one_by_botocores_model_of_the_service(source: str, by: str
         ("1080p60", "webm", {"FramerateNumerator": 30_000, "FramerateDenominator": 1000}),
         ("1080p60", "Web", {"RateControlMode": "QVBR", "QvbrSettings": {"QvbrQualityLevel": 7}}),
         ("1080p60", "average", {"RateControlMode": "VBR", "Bitrate": 2_200_000}),
+        ("1080p60", "Web", {"CodecProfile": "MAIN", "NumberReferenceFrames": 3}),
         ("1080p60", "hevc", {"CodecProfile": "MAIN_MAIN", "CodecLevel": "LEVEL_3_1"}),
         ("anamorphic", "Web", {"ParControl": "SPECIFIED", "ParNumerator": 1, "ParDenominator": 1}),
     ],
@@ -72,6 +73,15 @@ def test_the_picture_is_shrunk_to_fit_with_square_pixels(
 ) -> None:
     asked = request(source)
     assert (box(asked, 0), box(asked, 1), box(asked, 2)) == (wanted, wanted, small)
+
+
+@pytest.mark.parametrize("group", [0, 1, 2])
+def test_an_interlaced_source_is_deinterlaced_where_it_is_flagged(group: int) -> None:
+    description = output(request("interlaced"), group)["VideoDescription"]
+    assert description["VideoPreprocessors"] == {
+        "Deinterlacer": {"Mode": "DEINTERLACE", "Control": "NORMAL", "Algorithm": "INTERPOLATE"}
+    }
+    assert "VideoPreprocessors" not in output(request(), group)["VideoDescription"]
 
 
 def test_a_silent_source_is_asked_for_no_sound_and_one_channel_becomes_two() -> None:

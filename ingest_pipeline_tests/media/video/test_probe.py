@@ -160,6 +160,21 @@ def test_pixels_that_are_not_square_are_counted_in(tmp_path: Path) -> None:
     assert (found.width, found.display_width, found.display_height) == (720, 1024, 576)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "interlaced"),
+    [
+        ("a.mp4", (*H264, "-flags", "+ildct+ilme", "-vf", "setfield=tff"), True),
+        ("a.ts", ("-c:v", "mpeg2video", "-flags", "+ildct+ilme", "-vf", "setfield=bff"), True),
+        ("a.mp4", H264, False),
+        ("a.ts", ("-c:v", "mpeg2video"), False),
+    ],
+)
+def test_interlaced_video_is_told(
+    tmp_path: Path, name: str, options: tuple[str, ...], *, interlaced: bool
+) -> None:
+    assert video_of(make_clip(tmp_path / name, *options)).interlaced is interlaced
+
+
 def test_rates_and_odd_sizes(tmp_path: Path) -> None:
     film = make_clip(tmp_path / "film.mp4", *H264, rate="24000/1001", sound=False)
     fast = make_clip(
@@ -190,6 +205,26 @@ def test_a_track_that_begins_late_lengthens_the_whole(tmp_path: Path) -> None:
     picture = ("-itsoffset", "2", "-f", "lavfi", "-i", "testsrc2=size=160x120:duration=3")
     run_plain_ffmpeg(*picture, "-f", "lavfi", "-i", "sine=duration=3", *H264, *AAC, path)
     assert video_of(path).duration_seconds == pytest.approx(5, abs=0.1)
+
+
+@pytest.mark.parametrize("options", [(), ("-live", "1")])
+def test_subtitles_that_outlast_the_film_do_not_lengthen_it(
+    tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    film = make_clip(tmp_path / "film.mkv", *H264, *AAC, seconds=2)
+    text = tmp_path / "a.srt"
+    text.write_text(
+        "1\n00:00:01,000 --> 00:01:30,000\nso\n\n2\n00:01:40,000 --> 00:01:41,000\non\n"
+    )
+    attached = tmp_path / "font.ttf"  # larger than what is read of the beginning
+    attached.write_bytes(os.urandom(200_000))
+    path = tmp_path / "a.mkv"
+    both = ("-map", "0", "-map", "1", "-c", "copy", "-attach", attached)
+    font = ("-metadata:s:t", "mimetype=application/x-truetype-font")
+    run_plain_ffmpeg("-i", film, "-i", text, *both, *font, *options, path)
+    found = video_of(path)
+    assert found.duration_seconds == pytest.approx(2, abs=0.1)
+    assert found.other_streams == 2
 
 
 def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
@@ -331,6 +366,53 @@ def test_an_mp4_that_is_cut_off_is_a_fault(tmp_path: Path, long_clip: Path) -> N
     )
     assert probed(content).faults == ()
     assert probed(content + b"\x00\x00\x00\x00junk at the end").faults == ()
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_half_a_matroska_is_a_fault(tmp_path: Path, name: str) -> None:
+    codecs = ("-c:v", "libvpx", "-c:a", "libopus")
+    content = make_clip(tmp_path / name, *codecs, seconds=2).read_bytes()
+    half = content[: len(content) // 2]
+    wanted = Reason(rule="complete", found=f"{len(half)} bytes", wanted=f"{len(content)} bytes")
+    container = "webm" if name == "a.webm" else "matroska"
+    assert probed(half, container).faults == (wanted,)
+    assert probed(content + b"junk at the end", container).faults == ()
+
+
+def test_half_of_what_a_browser_records_is_whole(tmp_path: Path) -> None:
+    """It tells no end, so nobody knows that it is a half: a tab that was closed, perhaps."""
+    live = ("-c:v", "libvpx", "-c:a", "libopus", "-live", "1")
+    content = make_clip(tmp_path / "a.webm", *live, seconds=2).read_bytes()
+    assert probed(content[: len(content) // 2], "webm").faults == ()
+
+
+KEY = ("-encryption_key", "00112233445566778899aabbccddeeff")
+CENC = ("-encryption_scheme", "cenc-aes-ctr", *KEY, "-encryption_kid", "0123456789abcdef" * 2)
+
+
+@pytest.mark.parametrize("options", [(), ("-movflags", "frag_keyframe+empty_moov")])
+@pytest.mark.parametrize("streams", [(*H264, *AAC), (*H264, "-an"), ("-vn", *AAC)])
+def test_what_is_encrypted_is_a_fault_of_its_own(
+    tmp_path: Path, streams: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    path = make_clip(tmp_path / "a.mp4", *streams, *CENC, *options, seconds=0.4)
+    wanted = "media that can be read without a key"
+    assert probed(path.read_bytes()).faults == (
+        Reason(rule="encrypted", found="cenc", wanted=wanted),
+    )
+
+
+def test_an_encrypted_webm_is_a_fault_of_its_own(tmp_path: Path) -> None:
+    """No muxer at hand writes one: a track's name makes room for the encryption."""
+    vp8 = ("-c:v", "libvpx", "-metadata:s:v", "title=nine chars")
+    content = make_clip(tmp_path / "a.webm", *vp8, sound=False).read_bytes()
+    name = b"\x53\x6e\x8anine chars"
+    encryption = b"\x6d\x80\x8a\x62\x40\x87\x50\x35\x84\x47\xe1\x81\x05"
+    assert content.count(name) == 1
+    found = probed(content.replace(name, encryption), "webm")
+    assert [fault.rule for fault in found.faults] == ["encrypted"]
+    assert found.video is not None
+    assert (found.video.width, found.codec) == (160, "vp8")
 
 
 def test_video_that_cannot_be_decoded_is_a_fault(tmp_path: Path) -> None:

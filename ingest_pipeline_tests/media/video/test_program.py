@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ingest_pipeline.media.model import VideoInfo
 from ingest_pipeline.media.video.ffmpeg import TranscodeResourceError
 from ingest_pipeline.media.video.presets import AUDIO_CODECS, VIDEO_CODECS, load_presets
 from ingest_pipeline.media.video.program import ENCODERS, FILTERS, choose_ffmpeg, find_ffmpeg
@@ -108,7 +109,8 @@ def test_a_program_is_asked_once_until_it_changes(tmp_path: Path, packaged: Path
 def test_whatever_our_graphs_and_presets_use_is_asked_for() -> None:
     preset = load_presets().named()
     pictures = " ".join(_picture_arguments(preset))
-    graphs = ",".join([_filters(preset), _graph(), *re.findall(r"-vf (\S+)", pictures)])
+    most = _filters(preset, VideoInfo(interlaced=True))
+    graphs = ",".join([most, _graph(), *re.findall(r"-vf (\S+)", pictures)])
     bare = re.sub(r"'[^']*'|\[[^]]*\]", "", graphs)
     used = {part.partition("=")[0] for part in re.split(r"[,;]", bare)}
     assert used == set(FILTERS)

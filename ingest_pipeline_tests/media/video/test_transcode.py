@@ -1,3 +1,4 @@
+import itertools
 import os
 import shutil
 import signal
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import av
+import numpy as np
 import psutil
 import pytest
 
@@ -216,6 +218,87 @@ def test_a_turned_clip_comes_out_upright(tmp_path: Path, folder: Path) -> None:
     left, right = row[20 * 3 : 20 * 3 + 3], row[220 * 3 : 220 * 3 + 3]
     assert left[0] > 200 > left[2] + 150  # counterclockwise, what was above comes to the left
     assert right[2] > 200 > right[0] + 150
+
+
+@pytest.mark.parametrize(
+    ("clip", "degrees", "wanted"),
+    [
+        (("160x120", "2"), 90, (120, 320)),
+        (("160x120", "2"), 180, (320, 120)),
+        (("160x120", "1/2"), -90, (120, 80)),
+        (("720x576", "64/45"), 90, (404, 720)),  # 405 is odd
+        (("1440x1080", "4/3"), -90, (404, 720)),
+    ],
+)
+def test_a_turned_clip_of_odd_pixels_has_its_true_shape(
+    tmp_path: Path, folder: Path, clip: tuple[str, str], degrees: int, wanted: tuple[int, int]
+) -> None:
+    size, shape = clip
+    odd = ("-vf", f"setsar={shape}")
+    plain = make_clip(tmp_path / "a.mp4", *H264, *odd, size=size, seconds=0.4, sound=False)
+    seen = Seen(rendered(turned(plain, degrees), folder).path)
+    assert (seen.size, seen.pixel_shape, seen.rotation) == (wanted, 1, 0)
+
+
+BARS_IN_MOTION = "scroll=horizontal=0.02"
+FIELDS = f"{BARS_IN_MOTION},tinterlace={{}},setfield={{}}"  # two of its pictures a frame
+AS_FIELDS = ("-flags", "+ildct+ilme", "-pix_fmt", "yuv420p")
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("a.mp4", (*H264, *AS_FIELDS, "-vf", FIELDS.format("interleave_top", "tff"))),
+        ("b.mp4", (*H264, *AS_FIELDS, "-vf", FIELDS.format("interleave_bottom", "bff"))),
+        (
+            "a.mpg",
+            ("-c:v", "mpeg2video", *AS_FIELDS, "-vf", FIELDS.format("interleave_top", "tff")),
+        ),
+    ],
+)
+def test_an_interlaced_film_comes_out_without_combs(
+    tmp_path: Path, folder: Path, name: str, options: tuple[str, ...]
+) -> None:
+    clip = tmp_path / name
+    make_clip(clip, *options, rate="50", size="320x240", picture="pal75bars", sound=False)
+    done = rendered(clip, folder)
+    assert (Seen(done.path).frame_rate, Seen(done.path).frames) == (25.0, 25)
+    assert between_rows(clip) > 8
+    assert between_rows(done.path) < 1.5
+
+
+def test_lines_of_a_film_that_is_not_interlaced_are_left_alone(
+    tmp_path: Path, folder: Path
+) -> None:
+    lines = ("-vf", "geq=lum='if(mod(Y,2),180,60)':cb=128:cr=128")
+    clip = make_clip(tmp_path / "a.mp4", *H264, *lines, seconds=0.4, sound=False)
+    assert between_rows(rendered(clip, folder).path) == pytest.approx(120, abs=10)
+
+
+def between_rows(path: Path) -> float:
+    """How much rows of the tenth frame differ from the next: upright bars do not."""
+    luma = luma_of(path)
+    return float(np.abs(np.diff(luma, axis=0)).mean())
+
+
+def luma_of(path: Path, number: int = 9) -> np.ndarray:
+    with av.open(str(path)) as container:
+        frame = next(itertools.islice(container.decode(video=0), number, None))
+        return frame.to_ndarray()[: frame.height].astype(int)
+
+
+@pytest.mark.parametrize(("negated", "luma"), [("", 16), (",negate", 235)])
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+def test_the_full_range_of_colours_becomes_the_usual_one(
+    tmp_path: Path, folder: Path, codec: str, negated: str, luma: int
+) -> None:
+    full = ("-c:v", codec, "-vf", f"scale=out_range=full,format=yuvj420p{negated}")
+    clip = tmp_path / "a.mov"
+    make_clip(clip, *full, "-color_range", "pc", picture="color", seconds=0.4, sound=False)
+    assert luma_of(clip).mean() == pytest.approx(0 if luma == 16 else 255, abs=1)
+    done = rendered(clip, folder)
+    assert Seen(done.path).pixel_format == "yuv420p"
+    assert luma_of(done.path).mean() == pytest.approx(luma, abs=1)
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [("60", 30), ("24000/1001", 23.976), ("15", 15)])

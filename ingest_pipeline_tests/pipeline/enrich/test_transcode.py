@@ -424,6 +424,18 @@ def test_an_error_of_the_video_is_a_reason_and_the_video_stays(studio: ServiceSt
     assert studio.rows(ref) == []
 
 
+def test_a_job_that_somebody_canceled_is_a_reason_and_is_not_waited_for(
+    studio: ServiceStudio,
+) -> None:
+    ref = studio.ingest(studio.clips.source)
+    job = studio.submitted(ref)
+    (told,) = studio.tell(studio.service.end(str(job.job_id), "CANCELED"))
+    assert studio.transcode(told) is not None
+    assert studio.reasons(ref) == ["transcodable MediaConvert CANCELED, wanted a rendition"]
+    assert studio.job(job) is None
+    assert len(studio.service.requests) == 1
+
+
 def test_a_failure_of_the_service_is_tried_again_by_a_message_three_times_in_all(
     studio: ServiceStudio,
 ) -> None:

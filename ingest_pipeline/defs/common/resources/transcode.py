@@ -6,12 +6,13 @@ import dagster as dg
 from pydantic import Field
 
 from ingest_pipeline.aws.events import ParsedBody
+from ingest_pipeline.aws.mediaconvert.limits import beyond_limits
 from ingest_pipeline.aws.mediaconvert.service import MediaConvert
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.defs.common.resources.aws import AwsResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
-from ingest_pipeline.media.video.presets import load_presets
+from ingest_pipeline.media.video.presets import Presets, load_presets
 from ingest_pipeline.pipeline.enrich.transcode import Engine, Transcoder
 from ingest_pipeline.pipeline.enrich.transcode_ffmpeg import FfmpegEngine
 from ingest_pipeline.pipeline.enrich.transcode_mediaconvert import (
@@ -37,9 +38,15 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
         return Transcoder(
             self.aws.tables,
             self.derived.derived,
-            load_presets(Path(self.presets)),
+            self._presets(),
             self._engine(run_id),
         )
+
+    def _presets(self) -> Presets:
+        path = Path(self.presets)
+        if self.engine == "mediaconvert":
+            return load_presets(path, beyond_limits)
+        return load_presets(path)
 
     def _engine(self, run_id: str | None) -> Engine:
         if self.engine == "mediaconvert":

@@ -1,6 +1,10 @@
 from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from ingest_pipeline.aws.queues import Message
+from ingest_pipeline.media.video.presets import PresetsError
 from ingest_pipeline.pipeline.enrich.transcode_ffmpeg import FfmpegEngine
 from ingest_pipeline.pipeline.enrich.transcode_mediaconvert import MediaConvertEngine
 from ingest_pipeline_tests.world import World
@@ -22,6 +26,20 @@ def test_the_engine_is_the_one_that_the_settings_name(world: World) -> None:
 def test_presets_are_those_of_the_file(world: World) -> None:
     presets = world.wired.transcoder.transcoder().presets
     assert [preset.name for preset in presets.preset] == ["Web"]
+
+
+def test_presets_are_held_against_the_limits_of_the_engine(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "presets.toml"
+    text = world.settings.presets.read_text(encoding="utf-8")
+    path.write_text(text.replace("refs = 3", "refs = 8"), encoding="utf-8")
+    here = world.wired.transcoder.model_copy(update={"presets": str(path)})
+    assert here.transcoder().presets.named().video.refs == 8
+    there = here.model_copy(update={"engine": "mediaconvert", "mediaconvert_role": ROLE})
+    with pytest.raises(PresetsError) as caught:
+        there.transcoder()
+    assert str(caught.value) == (
+        f'{path}: preset 1 ("Web"): [video] refs: 8 is not within MediaConvert\'s 1 to 6'
+    )
 
 
 def test_what_tells_of_no_job_of_ours_names_no_video(world: World) -> None:
