@@ -103,13 +103,14 @@ def parse_tag(path: str) -> TagName:
     return TagName(frame=match["frame"].lstrip("0") or "0", annotation=match["annotation"])
 
 
-def display_logs_folder(audio_tag: str) -> str:
-    """Where a tag's logs lie below its session: two levels above the tag's folder.
+def display_logs_folders(audio_tag: str) -> tuple[str, ...]:
+    """Where a tag's logs may lie below its session: beside the tag's folder, or one level higher.
 
     The way up ends at the session: the logs of its neighbours tell nothing of it.
     """
     folders = audio_tag.split("/")[:-1]
-    return "/".join([*folders[:-2], _DISPLAY_LOGS])
+    places = ("/".join([*folders[:-up], _DISPLAY_LOGS]) for up in (1, 2))
+    return tuple(dict.fromkeys(places))
 
 
 def is_display_log(path: str) -> bool:

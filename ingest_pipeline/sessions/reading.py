@@ -1,6 +1,6 @@
 """From a session in S3 to its events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from ingest_pipeline.sessions.names import (
     MalformedNameError,
     SessionId,
     TagName,
-    display_logs_folder,
+    display_logs_folders,
     is_audio_tag,
     parse_session_id,
     parse_tag,
@@ -61,10 +61,6 @@ class SessionReading(Frozen):
 class _Tag:
     path: str  # below the session
     name: TagName
-
-    @property
-    def logs_folder(self) -> str:
-        return display_logs_folder(self.path)
 
 
 def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
@@ -146,16 +142,24 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
 def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, str]:
     """The time of each tag by its path; every log is read once, for all tags that need it."""
     times: dict[str, str] = {}
-    for folder, its_tags in map_reduce(tags, lambda tag: tag.logs_folder).items():
-        by_frame = frame_times(_logs(s3, found, folder), {tag.name.frame for tag in its_tags})
+    for logs, its_tags in map_reduce(tags, lambda tag: _logs_of(tag, found)).items():
+        by_frame = frame_times(_opened(s3, found, logs), {tag.name.frame for tag in its_tags})
         times |= {tag.path: by_frame[tag.name.frame] for tag in its_tags}
     return times
 
 
-def _logs(s3: "S3Client", found: FoundSession, folder: str) -> Iterator[Log]:
-    for path in found.display_logs:
-        if path.startswith(folder):
-            yield open_object(s3, found.bucket, found.prefix + path)
+def _logs_of(tag: _Tag, found: FoundSession) -> tuple[str, ...]:
+    """The logs in the nearest folder of the tag that has any."""
+    places = (
+        tuple(path for path in found.display_logs if path.startswith(folder))
+        for folder in display_logs_folders(tag.path)
+    )
+    return next(filter(None, places), ())
+
+
+def _opened(s3: "S3Client", found: FoundSession, logs: Iterable[str]) -> Iterator[Log]:
+    for path in logs:
+        yield open_object(s3, found.bucket, found.prefix + path)
 
 
 def _event(

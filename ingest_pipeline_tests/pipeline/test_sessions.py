@@ -46,7 +46,7 @@ def test_a_report_names_its_sessions_folder_on_the_sessions_own_date() -> None:
 
 
 def test_other_files_of_a_session_are_passed_over() -> None:
-    found = parsed(f"{FOLDER}AV_logs/AudioTags/1_0_hard.wav", f"{FOLDER}log.txt")
+    found = parsed(f"{FOLDER}nv0/S/audio_tags/1_0_hard.wav", f"{FOLDER}log.txt")
     assert (found.objects, found.problems) == ((), ())
 
 

@@ -353,8 +353,8 @@ def test_quotes_and_unicode_arrive_as_they_are(tree: Tree, sql_url: str) -> None
 
 
 # Folder of the time, files below the session with their contents, and what a person reads of them.
-_TAGS = "AV_logs/AudioTags/"
-_LOG = "AV_logs/DisplayLogs/a.log"
+_TAGS = "nv0/S/audio_tags/"
+_LOG = "nv0/S/AV_logs/DisplayLogs/a.log"
 ODD: list[tuple[str, dict[str, bytes], dict[str, str | None]]] = [
     ("000000", {f"{_TAGS}5_1_m.wav": b"", _LOG: b"D, x 00:00:00, frame: 5"}, {"m": "00:00:00"}),
     (
@@ -373,7 +373,7 @@ ODD: list[tuple[str, dict[str, bytes], dict[str, str | None]]] = [
             "a/b/c/9_1_near.wav": b"",
             "a/b/c/10_1_far.wav": b"",
             "a/AV_logs/DisplayLogs/a.log": b"D, x 04:00:01, frame: 9",
-            _LOG: b"D, x 05:00:00, frame: 9\nD, x 05:00:01, frame: 10",
+            "AV_logs/DisplayLogs/a.log": b"D, x 05:00:00, frame: 9\nD, x 05:00:01, frame: 10",
         },
         {"near": "04:00:01", "far": None},
     ),

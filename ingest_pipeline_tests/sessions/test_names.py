@@ -6,7 +6,7 @@ from ingest_pipeline.sessions.names import (
     MalformedNameError,
     SessionId,
     TagName,
-    display_logs_folder,
+    display_logs_folders,
     is_audio_tag,
     is_date_or_time,
     is_display_log,
@@ -92,18 +92,18 @@ def test_other_names_are_no_tags(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "folder"),
+    ("tag", "folders"),
     [
-        ("AV_logs/AudioTags/t.wav", "AV_logs/DisplayLogs/"),
-        ("part2/AV_logs/AudioTags/t.wav", "part2/AV_logs/DisplayLogs/"),
-        ("AudioTags/t.wav", "AV_logs/DisplayLogs/"),
-        ("t.wav", "AV_logs/DisplayLogs/"),
+        ("nv0/S/audio_tags/t.wav", ["nv0/S/AV_logs/DisplayLogs/", "nv0/AV_logs/DisplayLogs/"]),
+        ("AV_logs/AudioTags/t.wav", ["AV_logs/AV_logs/DisplayLogs/", "AV_logs/DisplayLogs/"]),
+        ("audio_tags/t.wav", ["AV_logs/DisplayLogs/"]),
+        ("t.wav", ["AV_logs/DisplayLogs/"]),
     ],
 )
-def test_logs_lie_two_levels_above_the_tags_folder_within_the_session(
-    tag: str, folder: str
+def test_logs_lie_beside_the_tags_folder_or_one_level_higher_within_the_session(
+    tag: str, folders: list[str]
 ) -> None:
-    assert display_logs_folder(tag) == folder
+    assert display_logs_folders(tag) == tuple(folders)
 
 
 def test_only_logs_of_the_display_are_read() -> None:

@@ -16,7 +16,8 @@ from ingest_pipeline_tests.sessions.trees import REPORT, Tree
 
 STARTED = datetime(2023, 7, 17, 11, 16, 49)  # noqa: DTZ001
 SAMPLE = SampleSession("V236", STARTED, 62100)
-TAGS = "AV_logs/AudioTags"
+RECORDER = f"nv0/{SAMPLE.session_id}"
+TAGS = f"{RECORDER}/audio_tags"
 
 
 def read(tree: Tree) -> SessionReading:
@@ -130,14 +131,25 @@ def test_an_event_without_time_is_an_event(tree: Tree) -> None:
         assert (event.time, event.timestamp, event.date) == ("Not found", "ND", "17/07/2023")
 
 
-def test_each_tag_is_looked_up_in_the_logs_of_its_own_part(tree: Tree) -> None:
-    files = [f"part{part}/AV_logs/AudioTags/5_1_a.wav" for part in (1, 2)]
+@pytest.mark.parametrize("folder", ["audio_tags", "AV_logs/AudioTags"])
+def test_each_tag_is_looked_up_in_the_logs_of_its_own_part(tree: Tree, folder: str) -> None:
+    files = [f"part{part}/{folder}/5_1_a.wav" for part in (1, 2)]
     tree.put_session(SAMPLE, report(files))
     for part, file in enumerate(files, start=1):
         log = f"DISPLAY, 17/07/2023 00:00:0{part}, frame: 5\n".encode()
         tree.put_one(f"{SAMPLE.prefix}part{part}/AV_logs/DisplayLogs/a.log", log)
         tree.put_one(SAMPLE.prefix + file, b"audio")
     assert [event.time for event in read(tree).events] == ["00:00:01", "00:00:02"]
+
+
+def test_logs_one_folder_higher_are_looked_at_where_none_lies_beside_the_tag(tree: Tree) -> None:
+    tree.put_session(SAMPLE, {"display_00.log": b""})
+    higher = b"DISPLAY, 17/07/2023 12:00:00, frame: 1000\n"
+    tree.put_one(f"{SAMPLE.prefix}nv0/AV_logs/DisplayLogs/a.log", higher)
+    assert read(tree).events[0].time == "12:00:00"
+    near = f"{SAMPLE.prefix}{RECORDER}/AV_logs/DisplayLogs/b.log"
+    tree.put_one(near, higher.replace(b"12:", b"13:"))
+    assert read(tree).events[0].time == "13:00:00"
 
 
 def test_odd_names_are_quoted_in_the_address(tree: Tree) -> None:

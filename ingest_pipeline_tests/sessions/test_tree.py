@@ -61,7 +61,7 @@ def test_an_empty_bucket_has_no_sessions(tree: Tree) -> None:
 def test_a_session_is_found_with_its_files(tree: Tree) -> None:
     sample = session("2023-07-17T11:16:49", number=62100)
     objects = tree.put_session(sample)
-    tree.put_one(f"{sample.prefix}AV_logs/DisplayLogs/empty.log", b"")
+    tree.put_one(f"{sample.prefix}nv0/AV_logs/DisplayLogs/empty.log", b"")
     tree.put_one(f"{sample.prefix}video/front.mp4", b"video")
     report = f"{sample.prefix}{sample.session_id}_{REPORT}"
     assert tree.only() == FoundSession(
@@ -69,8 +69,8 @@ def test_a_session_is_found_with_its_files(tree: Tree) -> None:
         prefix="V236/230717/111649/AV11_V236_230717_111649_62100/",
         session_id="AV11_V236_230717_111649_62100",
         reports=(StoredFile(report, len(objects[report])),),
-        audio_tags=frozenset({"AV_logs/AudioTags/1000_0_medium.wav"}),
-        display_logs=("AV_logs/DisplayLogs/display_00.log",),
+        audio_tags=frozenset({f"nv0/{sample.session_id}/audio_tags/1000_0_medium.wav"}),
+        display_logs=(f"nv0/{sample.session_id}/AV_logs/DisplayLogs/display_00.log",),
     )
 
 

@@ -120,7 +120,10 @@ def expected_rows(objects: Mapping[str, bytes], bucket: str) -> list[dict[str, A
 def plain_moment(
     objects: Mapping[str, bytes], folder: str, day: str, frame: str
 ) -> datetime | None:
-    logs = sorted(k for k in objects if k.startswith(f"{folder}/AV_logs/DisplayLogs/"))
+    session_id = folder.rpartition("/")[2]
+    logs = sorted(
+        k for k in objects if k.startswith(f"{folder}/nv0/{session_id}/AV_logs/DisplayLogs/")
+    )
     for line in (line for key in logs for line in objects[key].decode().splitlines()):
         if f"frame: {frame}," in line:
             moment = f"{day} {line.split(',')[1].split(' ')[2]}"
