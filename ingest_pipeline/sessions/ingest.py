@@ -18,7 +18,6 @@ from ingest_pipeline.sessions.event_db.event_db import (
 )
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import (
-    NOT_FOUND,
     SessionOutcome,
     SessionSkippedError,
     SessionState,
@@ -130,7 +129,7 @@ def _outcome_of(
         SessionState.UNCHANGED if is_unchanged else SessionState.PROCESSED,
         events=len(reading.events),
         new_events=upload.new_events,
-        timeless_events=sum(event.time == NOT_FOUND for event in reading.events),
+        timeless_events=sum(event.timestamp_source == "session" for event in reading.events),
         problems=reading.problems,
         is_complete=upload.state is not UploadState.PARTIAL,
     )

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
@@ -10,7 +10,6 @@ from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.values import Frozen
 
 ND = "ND"  # a value that nobody determined
-NOT_FOUND = "Not found"  # the time of an event that no log tells
 TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
@@ -31,8 +30,8 @@ class Event(Frozen):
     map_version: str = ND
     driver: str = ND
     codriver: str = ND
-    time: str = ND  # HH:MM:SS or "Not found", the vehicle's clock
-    date: str = ND  # DD/MM/YYYY, of the session's start
+    time: str = ND  # HH:MM:SS of the timestamp, the vehicle's clock
+    date: str = ND  # DD/MM/YYYY of the timestamp
     annotation: str = ND
     takeover: str = ND
     comment: str = ND
@@ -43,6 +42,7 @@ class Event(Frozen):
     local_path: str = ND  # of the downloaded recording
     file_url: str = ND  # HTTP address of the recording, for those who may read the bucket
     timestamp: Annotated[str, AfterValidator(_timestamp)] = ND  # %Y-%m-%d %H:%M:%S
+    timestamp_source: Literal["log", "session", "ND"] = ND  # session: its start, as no log tells
 
 
 class TagProblem(Frozen):
@@ -106,6 +106,6 @@ class SessionOutcome(Frozen):
     detail: str = ""
     events: int = 0  # events of the session in the database now, as far as this run knows
     new_events: int = 0  # written by this run
-    timeless_events: int = 0  # those whose time no log tells
+    timeless_events: int = 0  # those whose time no log tells: they have the session's start
     problems: tuple[TagProblem, ...] = ()
     is_complete: bool = False  # False: a later run looks at it again

@@ -9,10 +9,9 @@ from more_itertools import map_reduce
 
 from ingest_pipeline.aws.objects.content import open_object
 from ingest_pipeline.aws.objects.signing import unsigned_url
-from ingest_pipeline.sessions.display_logs import Log, frame_times
+from ingest_pipeline.sessions.display_logs import Log, LogTime, frame_times
 from ingest_pipeline.sessions.model import (
-    ND,
-    NOT_FOUND,
+    TIMESTAMP_FORMAT,
     Event,
     Session,
     SessionSkippedError,
@@ -80,7 +79,9 @@ def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
     tags, problems = _tags(report, found)
     times = _times(s3, found, tags)
     events = tuple(
-        _event(s3, found, tag, session_id=session_id, drive_info=drive_info, time=times[tag.path])
+        _event(
+            s3, found, tag, session_id=session_id, drive_info=drive_info, time=times.get(tag.path)
+        )
         for tag in tags
     )
     return SessionReading(session_id=found.session_id, events=events, problems=tuple(problems))
@@ -139,12 +140,14 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
     return tags, problems
 
 
-def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, str]:
-    """The time of each tag by its path; every log is read once, for all tags that need it."""
-    times: dict[str, str] = {}
+def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, LogTime]:
+    """The times that logs tell, by the tags' paths; a log is read once for all that need it."""
+    times: dict[str, LogTime] = {}
     for logs, its_tags in map_reduce(tags, lambda tag: _logs_of(tag, found)).items():
         by_frame = frame_times(_opened(s3, found, logs), {tag.name.frame for tag in its_tags})
-        times |= {tag.path: by_frame[tag.name.frame] for tag in its_tags}
+        times |= {
+            tag.path: by_frame[tag.name.frame] for tag in its_tags if tag.name.frame in by_frame
+        }
     return times
 
 
@@ -169,10 +172,10 @@ def _event(
     *,
     session_id: SessionId,
     drive_info: DriveInfo,
-    time: str,
+    time: LogTime | None,
 ) -> Event:
     key = found.prefix + tag.path
-    day = session_id.started.date()
+    moment = time.moment(session_id.started) if time else session_id.started
     return Event(
         vehicle_id=session_id.vehicle,
         sw_release=session_id.release,
@@ -180,13 +183,14 @@ def _event(
         country=drive_info.data_info.country,
         driver=drive_info.base_data.driver,
         codriver=drive_info.base_data.co_pilot,
-        time=time,
-        date=day.strftime("%d/%m/%Y"),
+        time=moment.strftime("%H:%M:%S"),
+        date=moment.strftime("%d/%m/%Y"),
         annotation=tag.name.annotation,
         comment=drive_info.data_info.driver_comment,
         audio_tag=tag.path,
         link_to_audio_file=object_uri(found.bucket, key),
         remote_path=key,
         file_url=unsigned_url(s3, found.bucket, key),
-        timestamp=ND if time == NOT_FOUND else f"{day} {time}",
+        timestamp=moment.strftime(TIMESTAMP_FORMAT),
+        timestamp_source="log" if time else "session",
     )

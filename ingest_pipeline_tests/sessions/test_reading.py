@@ -60,6 +60,7 @@ def test_an_event_has_every_field(tree: Tree) -> None:
         local_path="ND",
         file_url=f"{tree.s3.meta.endpoint_url}/{tree.bucket}/{key}",
         timestamp="2023-07-17 11:16:55",
+        timestamp_source="log",
     )
 
 
@@ -69,7 +70,7 @@ def test_it_costs_one_get_of_the_report_and_one_of_each_log(tree: Tree) -> None:
     with tree.counting() as calls:
         reading = read_session(tree.s3, found)
     assert len(reading.events) == 30
-    assert all(event.time != "Not found" for event in reading.events)
+    assert {event.timestamp_source for event in reading.events} == {"log"}
     assert calls == ["GetObject"] * 4
 
 
@@ -125,10 +126,21 @@ def test_the_suffix_may_be_of_any_case(tree: Tree) -> None:
     assert (event.annotation, event.time) == ("loud", "11:16:49")
 
 
-def test_an_event_without_time_is_an_event(tree: Tree) -> None:
+def test_an_event_without_time_has_the_sessions_start(tree: Tree) -> None:
     tree.put_session(SAMPLE, {"display_00.log": b"DISPLAY, 17/07/2023 11:16:50, frame: 10000\n"})
     for event in read(tree).events:
-        assert (event.time, event.timestamp, event.date) == ("Not found", "ND", "17/07/2023")
+        assert (event.date, event.time) == ("17/07/2023", "11:16:49")
+        assert (event.timestamp, event.timestamp_source) == ("2023-07-17 11:16:49", "session")
+
+
+def test_an_event_past_midnight_is_of_the_next_day(tree: Tree) -> None:
+    log = b"DISPLAY, 18/07/2023 00:00:01.500, frame: 1000\nDISPLAY, x 00:00:02, frame: 1066\n"
+    tree.put_session(SAMPLE, {"display_00.log": log})
+    assert [(each.date, each.timestamp) for each in read(tree).events] == [
+        ("18/07/2023", "2023-07-18 00:00:01"),
+        ("18/07/2023", "2023-07-18 00:00:02"),
+        ("17/07/2023", "2023-07-17 11:16:49"),
+    ]
 
 
 @pytest.mark.parametrize("folder", ["audio_tags", "AV_logs/AudioTags"])
@@ -136,10 +148,10 @@ def test_each_tag_is_looked_up_in_the_logs_of_its_own_part(tree: Tree, folder: s
     files = [f"part{part}/{folder}/5_1_a.wav" for part in (1, 2)]
     tree.put_session(SAMPLE, report(files))
     for part, file in enumerate(files, start=1):
-        log = f"DISPLAY, 17/07/2023 00:00:0{part}, frame: 5\n".encode()
+        log = f"DISPLAY, 17/07/2023 12:00:0{part}, frame: 5\n".encode()
         tree.put_one(f"{SAMPLE.prefix}part{part}/AV_logs/DisplayLogs/a.log", log)
         tree.put_one(SAMPLE.prefix + file, b"audio")
-    assert [event.time for event in read(tree).events] == ["00:00:01", "00:00:02"]
+    assert [event.time for event in read(tree).events] == ["12:00:01", "12:00:02"]
 
 
 def test_logs_one_folder_higher_are_looked_at_where_none_lies_beside_the_tag(tree: Tree) -> None:
