@@ -127,6 +127,7 @@ def _outcome_of(
     return _outcome(
         session,
         SessionState.UNCHANGED if is_unchanged else SessionState.PROCESSED,
+        detail=_which_report(session),
         events=len(reading.events),
         new_events=upload.new_events,
         timeless_events=sum(event.timestamp_source == "session" for event in reading.events),
@@ -153,9 +154,17 @@ def _skipped(session: FoundSession, error: SessionSkippedError) -> SessionOutcom
         session,
         SessionState.SKIPPED,
         reason=error.reason,
-        detail=error.detail,
+        detail="; ".join(filter(None, (error.detail, _which_report(session)))),
         problems=error.problems,
     )
+
+
+def _which_report(session: FoundSession) -> str:
+    """Which of several reports counts; nothing where there is no choice."""
+    if session.report is None or len(session.reports) == 1:
+        return ""
+    name = session.report.key.removeprefix(session.prefix)
+    return f"{len(session.reports)} reports, the newest counts: {name}"
 
 
 def _outcome(session: FoundSession, state: SessionState, **fields: object) -> SessionOutcome:

@@ -65,11 +65,11 @@ class SkipReason(StrEnum):
     """Why a session gave no events."""
 
     NO_EVENTS = "No Events"  # its report lists no audio tag
-    MISSING_METADATA = "Missing metadata"  # its report has no drive_info
+    MISSING_METADATA = "Missing metadata"  # on record only: no drive_info is no obstacle any more
     NO_EVENT_READABLE = "Unable to get event"  # it has audio tags, and each has a problem
     MALFORMED_ID = "Malformed session id"
     MALFORMED_REPORT = "Malformed report"
-    SEVERAL_REPORTS = "Several reports"
+    SEVERAL_REPORTS = "Several reports"  # on record only: the newest counts
     UNREADABLE = "Unreadable in S3"
     REFUSED = "Refused by the database"
     UNDETERMINED = "ND"  # unforeseen; the detail and the log have the error
@@ -103,7 +103,7 @@ class SessionOutcome(Frozen):
     folder: str  # s3://bucket/prefix
     state: SessionState
     reason: SkipReason | None = None  # of a skipped one
-    detail: str = ""
+    detail: str = ""  # the reason in full, and which of several reports counts
     events: int = 0  # events of the session in the database now, as far as this run knows
     new_events: int = 0  # written by this run
     timeless_events: int = 0  # those whose time no log tells: they have the session's start

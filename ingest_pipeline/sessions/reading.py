@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from more_itertools import map_reduce
 
 from ingest_pipeline.aws.objects.content import open_object
+from ingest_pipeline.aws.objects.listing import ListedFile
 from ingest_pipeline.aws.objects.signing import unsigned_url
 from ingest_pipeline.sessions.display_logs import Log, LogTime, frame_times
 from ingest_pipeline.sessions.model import (
@@ -33,7 +34,7 @@ from ingest_pipeline.sessions.report import (
     UploadReport,
     parse_report,
 )
-from ingest_pipeline.sessions.tree import FoundSession, StoredFile
+from ingest_pipeline.sessions.tree import FoundSession
 from ingest_pipeline.values import Frozen, object_uri
 
 if TYPE_CHECKING:
@@ -73,9 +74,7 @@ def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
     """
     session_id = _session_id(found)
     report = _report(s3, found)
-    drive_info = report.drive_info
-    if drive_info is None:
-        raise SessionSkippedError(SkipReason.MISSING_METADATA, "the report has no drive_info")
+    drive_info = report.drive_info or DriveInfo()  # who drove and where is not worth an event
     tags, problems = _tags(report, found)
     times = _times(s3, found, tags)
     events = tuple(
@@ -95,18 +94,15 @@ def _session_id(found: FoundSession) -> SessionId:
 
 
 def _report(s3: "S3Client", found: FoundSession) -> UploadReport:
-    if not found.reports:
+    if found.report is None:
         raise SessionSkippedError(SkipReason.UNDETERMINED, "it has no report yet")
-    if len(found.reports) > 1:
-        names = ", ".join(file.key.removeprefix(found.prefix) for file in found.reports)
-        raise SessionSkippedError(SkipReason.SEVERAL_REPORTS, names)
     try:
-        return parse_report(_content(s3, found.bucket, found.reports[0]))
+        return parse_report(_content(s3, found.bucket, found.report))
     except MalformedReportError as error:
         raise SessionSkippedError(SkipReason.MALFORMED_REPORT, str(error)) from error
 
 
-def _content(s3: "S3Client", bucket: str, file: StoredFile) -> bytes:
+def _content(s3: "S3Client", bucket: str, file: ListedFile) -> bytes:
     if file.size > _LARGEST_REPORT:
         raise MalformedReportError(f"{file.size} bytes, at most {_LARGEST_REPORT} are read")
     with closing(open_object(s3, bucket, file.key)) as body:

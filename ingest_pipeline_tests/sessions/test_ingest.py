@@ -120,17 +120,29 @@ def test_each_bad_session_has_its_reason_and_the_others_go_on(tree: Tree, db: Ev
     assert [(outcome.state, outcome.reason) for outcome in report.outcomes] == [
         (PROCESSED, None),
         (SKIPPED, SkipReason.MALFORMED_REPORT),
-        (SKIPPED, SkipReason.MISSING_METADATA),
+        (SKIPPED, SkipReason.NO_EVENTS),
         (SKIPPED, SkipReason.NO_EVENTS),
         (SKIPPED, SkipReason.NO_EVENT_READABLE),
         (SessionState.AWAITED, None),
-        (SKIPPED, SkipReason.SEVERAL_REPORTS),
+        (SKIPPED, SkipReason.NO_EVENTS),
         (SKIPPED, SkipReason.MALFORMED_ID),
     ]
     assert all(outcome.detail for outcome in report.outcomes if outcome.state is SKIPPED)
+    assert report.outcomes[6].detail == (
+        f"the report lists no audio tag; 2 reports, the newest counts: again/{REPORT}"
+    )
     (problem,) = report.outcomes[4].problems
     assert problem.audio_tag == "medium.wav"
     assert [problem.folder for problem in report.problems] == [f"s3://{tree.bucket}/V236/991332/"]
+
+
+def test_the_outcome_says_which_of_several_reports_counts(tree: Tree, db: EventDb) -> None:
+    session = sample()
+    tree.put_session(session)
+    tree.put_one(f"{session.prefix}again/{REPORT}", json.dumps(session.report).encode())
+    outcome = only(ingest(tree, db))
+    assert (outcome.state, outcome.events) == (PROCESSED, 3)
+    assert outcome.detail == f"2 reports, the newest counts: again/{REPORT}"
 
 
 def test_what_is_mended_is_taken_in_by_the_next_run(tree: Tree, db: EventDb) -> None:

@@ -31,13 +31,33 @@ def test_a_release_may_have_underscores() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "number"),
+    [
+        ("", ""),
+        ("_", ""),
+        ("_7", "7"),
+        ("_111649", "111649"),
+        ("_7_copy", "7_copy"),
+        ("_b\n", "b\n"),
+    ],
+)
+def test_four_parts_are_enough_whatever_follows_them(rest: str, number: str) -> None:
+    assert parse_session_id(f"AV11_V236_230717_111649{rest}") == SessionId(
+        release="AV11",
+        vehicle="V236",
+        started=datetime(2023, 7, 17, 11, 16, 49),  # noqa: DTZ001
+        number=number,
+    )
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "",
         "AV11",
-        "AV11_V236_230717_111649",
-        "AV11_V236_230717_111649_",
-        "AV11_V236_230717_111649_62100\n",
+        "AV11_V236_230717",
+        "AV11_V236_230717_11164",
+        "AV11_V236_230717_111649\n",
         "AV11_V236_231317_111649_62100",
         "AV11_V236_230717_246000_62100",
         "AV11_V236_2307170_111649_62100",

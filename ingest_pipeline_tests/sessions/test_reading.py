@@ -174,8 +174,9 @@ def test_odd_names_are_quoted_in_the_address(tree: Tree) -> None:
     assert event.remote_path == SAMPLE.prefix + file
 
 
-def test_fields_that_lack_are_nd(tree: Tree) -> None:
-    tree.put_session(SAMPLE, report(SAMPLE.audio_tags, drive_info={}))
+@pytest.mark.parametrize("drive_info", [{}, None])
+def test_fields_that_lack_are_nd(tree: Tree, drive_info: dict[str, Any] | None) -> None:
+    tree.put_session(SAMPLE, report(SAMPLE.audio_tags, drive_info=drive_info))
     event = read(tree).events[0]
     assert (event.driver, event.codriver, event.country, event.comment) == ("ND",) * 4
 
@@ -185,12 +186,7 @@ def test_fields_that_lack_are_nd(tree: Tree) -> None:
     [
         (report([]), SkipReason.NO_EVENTS, "the report lists no audio tag"),
         (report(["a.log", "b.mp4"]), SkipReason.NO_EVENTS, "the report lists no audio tag"),
-        (
-            report([], drive_info=None),
-            SkipReason.MISSING_METADATA,
-            "the report has no drive_info",
-        ),
-        ({REPORT: b"{}"}, SkipReason.MISSING_METADATA, "the report has no drive_info"),
+        ({REPORT: b"{}"}, SkipReason.NO_EVENTS, "the report lists no audio tag"),
         ({REPORT: b"not JSON"}, SkipReason.MALFORMED_REPORT, "Invalid JSON"),
         ({REPORT: b""}, SkipReason.MALFORMED_REPORT, "Invalid JSON"),
         ({REPORT: b"[1]"}, SkipReason.MALFORMED_REPORT, "object"),
@@ -213,12 +209,22 @@ def test_the_problems_of_all_tags_are_told(tree: Tree) -> None:
     assert [each.audio_tag for each in skipped(tree).problems] == ["x.wav", "1_1_a.wav"]
 
 
-def test_two_reports_are_a_reason(tree: Tree) -> None:
+def test_of_two_reports_the_newest_is_read(tree: Tree) -> None:
     tree.put_session(SAMPLE)
-    tree.put_one(f"{SAMPLE.prefix}again/{REPORT}", b"{}")
-    error = skipped(tree)
-    assert error.reason is SkipReason.SEVERAL_REPORTS
-    assert f"again/{REPORT}" in error.detail
+    (newest,) = report(SAMPLE.audio_tags[:1]).values()
+    tree.put_one(f"{SAMPLE.prefix}again/{REPORT}", newest)
+    assert [event.audio_tag for event in read(tree).events] == SAMPLE.audio_tags[:1]
+
+
+def test_an_id_of_four_parts_is_enough(tree: Tree) -> None:
+    prefix = "V236/230717/111649/AV11_V236_230717_111649/"
+    for key, content in SAMPLE.objects():
+        tree.put_one(key.replace(SAMPLE.prefix, prefix), content)
+    events = read(tree).events
+    assert [event.time for event in events] == ["11:16:49", "11:16:55", "11:17:02"]
+    assert {(each.sw_release, each.session_id) for each in events} == {
+        ("AV11", "AV11_V236_230717_111649")
+    }
 
 
 def test_a_malformed_session_id_is_a_reason(tree: Tree) -> None:

@@ -52,7 +52,7 @@ OUTCOME_COLUMNS = table_columns(
     ("folder", "string", "s3://bucket/prefix of the session; the key of the row"),
     ("state", "string", "processed, skipped, unchanged or awaited"),
     ("reason", "string", "why a skipped session gave no events"),
-    ("detail", "string", "the reason in full"),
+    ("detail", "string", "the reason in full, and which of several reports counts"),
     ("events", "int", "events of the session in the database"),
     ("new_events", "int", "those that the run wrote"),
     ("timeless_events", "int", "those whose time no log tells: they have the session's start"),
@@ -165,6 +165,7 @@ def session_assets(
         f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
         for outcome in report.outcomes
         for problem in outcome.problems
+        if problem.is_passing  # an odd name is not a missing file
     ]
     wrong = missing_events(report, counts)
     yield dg.MaterializeResult(
