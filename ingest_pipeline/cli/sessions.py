@@ -55,14 +55,14 @@ def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FB
     found = list(find_sessions(system.clients.s3, system.config.session_bucket, timeframe))
     uploaded = [each for each in found if isinstance(each, FoundSession)]
     with _event_db(system) as database:
-        complete = database.complete_sessions(each.session_id for each in uploaded)
+        complete = database.complete_sessions(each.identity for each in uploaded)
     rows = [
         {
             "session": each.session_id,
             "folder": each.uri,
             "report": bool(each.reports),
             "audio_tags": len(each.audio_tags),
-            "complete": each.session_id in complete,
+            "complete": each.identity in complete,
         }
         for each in uploaded
     ]

@@ -63,7 +63,7 @@ def ingest_sessions(
     Raises:
         EventDbUnavailableError: the database gave no answer; what was written stays.
     """
-    complete = db.complete_sessions(session.session_id for session in sessions)
+    complete = db.complete_sessions(session.identity for session in sessions)
     with ThreadPoolExecutor(threads) as pool:
         looks = pool.map(partial(_look, s3, complete), sessions)
         batches = chunked(zip(sessions, looks, strict=True), _UPLOADED_TOGETHER)
@@ -84,7 +84,7 @@ def _look(
     s3: "S3Client", complete: set[str], session: FoundSession
 ) -> SessionReading | SessionOutcome:
     """What is to be uploaded of a session, or why nothing is."""
-    if session.session_id in complete:
+    if session.identity in complete:
         return _outcome(session, SessionState.UNCHANGED, is_complete=True)
     if not session.reports:
         return _outcome(session, SessionState.AWAITED)
@@ -169,5 +169,5 @@ def _which_report(session: FoundSession) -> str:
 
 def _outcome(session: FoundSession, state: SessionState, **fields: object) -> SessionOutcome:
     return SessionOutcome.model_validate(
-        {"session_id": session.session_id, "folder": session.uri, "state": state, **fields}
+        {"session_id": session.identity, "folder": session.uri, "state": state, **fields}
     )

@@ -56,7 +56,7 @@ class TagProblem(Frozen):
 class Session(Frozen):
     """What a database takes in; `is_whole` is False while events are still to come."""
 
-    session_id: str
+    session_id: str  # where it lies in another vehicle's folder, with that before it and a slash
     events: tuple[Event, ...]
     is_whole: bool = True
 
@@ -99,7 +99,7 @@ class SessionState(StrEnum):
 class SessionOutcome(Frozen):
     """What became of one session in one run."""
 
-    session_id: str
+    session_id: str  # as of a Session
     folder: str  # s3://bucket/prefix
     state: SessionState
     reason: SkipReason | None = None  # of a skipped one

@@ -46,7 +46,7 @@ _LARGEST_REPORT = 64 * 1024 * 1024  # bytes; one of 1,200 files has some 100 kB
 class SessionReading(Frozen):
     """The events of a session, and the audio tags that gave none."""
 
-    session_id: str
+    session_id: str  # the identity: with the folder's vehicle where that is another
     events: tuple[Event, ...]
     problems: tuple[TagProblem, ...] = ()
 
@@ -83,7 +83,7 @@ def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
         )
         for tag in tags
     )
-    return SessionReading(session_id=found.session_id, events=events, problems=tuple(problems))
+    return SessionReading(session_id=found.identity, events=events, problems=tuple(problems))
 
 
 def _session_id(found: FoundSession) -> SessionId:

@@ -79,6 +79,17 @@ class FoundSession:
         return object_uri(self.bucket, self.prefix)
 
     @property
+    def identity(self) -> str:
+        """What tells it from every other: its id, which names the vehicle of its folder.
+
+        One that lies in the folder of another vehicle has that folder's name before it: the same
+        id may stand in both.
+        """
+        vehicle = self.prefix.partition("/")[0]
+        is_named = f"_{vehicle}_".casefold() in self.session_id.casefold()
+        return self.session_id if is_named else f"{vehicle}/{self.session_id}"
+
+    @property
     def report(self) -> ListedFile | None:
         """The report that counts: the newest."""
         return max(self.reports, key=lambda file: (file.modified, file.key), default=None)

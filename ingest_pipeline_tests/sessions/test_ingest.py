@@ -145,6 +145,30 @@ def test_the_outcome_says_which_of_several_reports_counts(tree: Tree, db: EventD
     assert outcome.detail == f"2 reports, the newest counts: again/{REPORT}"
 
 
+def test_one_id_under_two_vehicles_is_two_sessions(tree: Tree, event_db: EventDb) -> None:
+    session = sample()
+    objects = tree.put_session(session)
+    tree.put((key.replace("V236/", "V237/", 1), content) for key, content in objects.items())
+    first, second = ingest(tree, event_db).outcomes
+    assert (first.session_id, second.session_id) == (
+        session.session_id,
+        f"V237/{session.session_id}",
+    )
+    assert [(each.state, each.new_events) for each in (first, second)] == [(PROCESSED, 3)] * 2
+    assert len(event_db.table()) == 6
+    assert {each.state for each in ingest(tree, event_db).outcomes} == {SessionState.UNCHANGED}
+    ids = [first.session_id, second.session_id]
+    assert event_db.event_counts(ids) == dict.fromkeys(ids, 3)
+
+
+def test_in_sql_both_rows_have_the_id_as_it_is(tree: Tree, db: EventDb) -> None:
+    session = sample()
+    objects = tree.put_session(session)
+    tree.put((key.replace("V236/", "V237/", 1), content) for key, content in objects.items())
+    ingest(tree, db)
+    assert list(db.table()["session_id"]) == [session.session_id] * 6
+
+
 def test_what_is_mended_is_taken_in_by_the_next_run(tree: Tree, db: EventDb) -> None:
     session = sample()
     tree.put_session(session, {REPORT: b"no JSON"})

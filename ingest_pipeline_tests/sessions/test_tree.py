@@ -77,6 +77,24 @@ def test_a_session_is_found_with_its_files(tree: Tree) -> None:
     assert [(each.key, each.size) for each in found.reports] == [(report, len(objects[report]))]
 
 
+@pytest.mark.parametrize(
+    ("vehicle", "session_id", "identity"),
+    [
+        ("V236", "AV11_V236_230717_111649_1", "AV11_V236_230717_111649_1"),
+        ("v236", "AV11_V236_230717_111649", "AV11_V236_230717_111649"),
+        ("V_236", "AV11_V_236_230717_111649_1", "AV11_V_236_230717_111649_1"),
+        ("V237", "AV11_V236_230717_111649_1", "V237/AV11_V236_230717_111649_1"),
+        ("V23", "AV11_V236_230717_111649_1", "V23/AV11_V236_230717_111649_1"),
+    ],
+)
+def test_a_session_in_another_vehicles_folder_is_told_apart_by_it(
+    vehicle: str, session_id: str, identity: str
+) -> None:
+    prefix = f"{vehicle}/230717/111649/{session_id}/"
+    found = FoundSession("bucket", prefix, session_id, (), frozenset(), ())
+    assert found.identity == identity
+
+
 def test_only_sessions_of_the_timeframe_are_found(tree: Tree) -> None:
     starts = ["2023-07-16T23:59:59", "2023-07-17T00:00:00", "2023-07-18T12:00:00"]
     samples = [session(start) for start in starts]

@@ -305,7 +305,7 @@ def _row(session_id: str, event: Event, now: datetime) -> dict[str, Any]:
         "annotation": event.annotation,
         "sds_provider_id": None,
         "sw_release": event.sw_release,
-        "session_id": session_id,
+        "session_id": session_id.rpartition("/")[2],  # queries ask for the id as it is
         "map_version": event.map_version,
         "driver": event.driver,
         "codriver": event.codriver,
