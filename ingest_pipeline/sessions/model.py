@@ -2,14 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator
 
 from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.values import Frozen
 
-ND = "ND"  # a value that nobody determined
+ND: Final = "ND"  # a value that nobody determined
 TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 

@@ -48,7 +48,7 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 )
 
 OUTCOME_COLUMNS = table_columns(
-    ("session_id", "string", "AV11_V236_230717_111649_62100: release, vehicle, start, number"),
+    ("session_id", "string", "release_vehicle_start_number; another vehicle's folder/ before it"),
     ("folder", "string", "s3://bucket/prefix of the session; the key of the row"),
     ("state", "string", "processed, skipped, unchanged or awaited"),
     ("reason", "string", "why a skipped session gave no events"),

@@ -238,7 +238,7 @@ class SqlEventDb(EventDb):
         except SQLAlchemyError as error:
             is_passing = _is_passing(error)
             kind = EventDbUnavailableError if is_passing else EventDbError
-            raise kind(f"{self!r}: {error}") from error
+            raise kind(f"{self!r}: {_said(error)}") from error
 
 
 def _understood(url: str) -> sa.URL:
@@ -261,6 +261,12 @@ def _understood(url: str) -> sa.URL:
 def _let_readers_and_writer_work_together(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _said(error: SQLAlchemyError) -> str:
+    """What the database said, in one line; not the statement, nor the address of a manual."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(said).split())
 
 
 def _is_passing(error: SQLAlchemyError) -> bool:

@@ -303,6 +303,7 @@ def test_a_password_is_told_nowhere(url: str, caplog: pytest.LogCaptureFixture) 
     with pytest.raises(EventDbUnavailableError) as caught:
         open_event_db(url)
     assert "127.0.0.1" in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert PASSWORD not in repr(SqlEventDb(url))
     assert PASSWORD not in caplog.text
