@@ -184,6 +184,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _endpoint_of_http(self) -> Self:
+        if self.endpoint_url and not self.endpoint_url.startswith(("http://", "https://")):
+            raise ValueError(
+                f"AWS_ENDPOINT_URL is {self.endpoint_url!r}: wanted http://... or https://..."
+            )
+        return self
+
+    @model_validator(mode="after")
     def _tokens_off_loopback(self) -> Self:
         if self.auth == "header" and not self.is_loopback:
             raise ValueError(
@@ -331,9 +339,16 @@ class Settings(BaseSettings):
 
     @property
     def event_db_url(self) -> str:
-        """Where session events go; may hold a password: never log it."""
+        """Where session events go; may hold a password: never log it.
+
+        Raises:
+            SettingsError: the file that says it cannot be read.
+        """
         if self.event_db_file:
-            return self.event_db_file.read_text(encoding="utf-8").strip()
+            try:
+                return self.event_db_file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeError) as error:
+                raise SettingsError(f"INGEST_EVENT_DB_FILE: {error}") from error
         if self.event_db:
             return self.event_db.get_secret_value()
         return f"sqlite:///{self.state / 'events.db'}"

@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -62,7 +62,7 @@ from ingest_pipeline.records.tables import (
 )
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment, settings
 from ingest_pipeline.system import System
-from ingest_pipeline.values import object_uri
+from ingest_pipeline.values import FIRST_DAY, object_uri
 from ingest_pipeline.workers.lanes import Lane
 
 _DEMO_SECONDS = 120
@@ -347,13 +347,13 @@ def backfill(
     """
     if list_buckets and what != "objects":
         raise click.UsageError("--list is for `backfill objects`: sessions are always listed")
+    days = _days(what, first.date(), last.date())
     ui_url = system.config.ui_url
     run_config = {"ops": {"ingest_batch": {"config": {"list_buckets": True}}}}
     started = launch_backfill(
         ui_url,
         _BACKFILLS[what],
-        first.date(),
-        last.date(),
+        *days,
         run_config if list_buckets else None,
     )
     click.echo(f"{system.config.dagster_link}/runs/b/{started}")
@@ -365,6 +365,20 @@ def backfill(
 
 
 commands.add_command(sessions)
+
+
+def _days(what: str, first: date, last: date) -> tuple[date, date]:
+    """The days of a backfill, of which each must have a partition."""
+    latest = datetime.now(UTC).date()
+    if what == "sessions":  # they go by their vehicles' clocks: in the far east it is tomorrow
+        latest += timedelta(days=1)
+    if last < first:
+        raise click.UsageError(f"--to {last} is before --from {first}")
+    if first < FIRST_DAY.date() or last > latest:
+        raise click.UsageError(
+            f"{what} have days from {FIRST_DAY.date()} to {latest}, found {first} to {last}"
+        )
+    return first, last
 
 
 def _redriven(

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ingest_pipeline.aws.objects.content import write_object
+from ingest_pipeline.aws.objects.listing import list_files
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.download import download_tags
@@ -33,6 +34,9 @@ from ingest_pipeline.sessions.tree import (
 )
 from ingest_pipeline.system import System
 
+_COUNT = click.IntRange(min=1)
+_DAYS = click.IntRange(1, 36_500)
+
 
 @click.group()
 def sessions() -> None:
@@ -40,7 +44,9 @@ def sessions() -> None:
 
 
 @sessions.command("list")
-@click.option("--days", default=7, show_default=True, help="How many days back, today included.")
+@click.option(
+    "--days", default=7, type=_DAYS, show_default=True, help="How many days back, today included."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 @click.pass_obj
 def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FBT001
@@ -49,14 +55,14 @@ def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FB
     found = list(find_sessions(system.clients.s3, system.config.session_bucket, timeframe))
     uploaded = [each for each in found if isinstance(each, FoundSession)]
     with _event_db(system) as database:
-        complete = database.complete_sessions(each.session_id for each in uploaded)
+        complete = database.complete_sessions(each.identity for each in uploaded)
     rows = [
         {
             "session": each.session_id,
             "folder": each.uri,
             "report": bool(each.reports),
             "audio_tags": len(each.audio_tags),
-            "complete": each.session_id in complete,
+            "complete": each.identity in complete,
         }
         for each in uploaded
     ]
@@ -153,9 +159,9 @@ def export(system: System, output: Path) -> None:
 
 
 @sessions.command()
-@click.option("--count", default=20, show_default=True)
+@click.option("--count", default=20, type=_COUNT, show_default=True)
 @click.option("--first-day", type=click.DateTime(["%Y-%m-%d"]), required=True)
-@click.option("--days", default=7, show_default=True)
+@click.option("--days", default=7, type=_DAYS, show_default=True)
 @click.pass_obj
 def sample(system: System, count: int, first_day: datetime, days: int) -> None:
     """Put made-up sessions into the bucket, to try things on."""
@@ -172,6 +178,8 @@ def _found(system: System, folder: str) -> FoundSession:
     found = find_session(system.clients.s3, bucket, prefix)
     if isinstance(found, FolderProblem):
         raise click.ClickException(f"{found.folder}: {found.reason}")
+    if next(list_files(system.clients.s3, bucket, found.prefix), None) is None:
+        raise click.ClickException(f"{found.uri}: nothing lies there")
     return found
 
 

@@ -156,7 +156,7 @@ class Leftovers:
     def _files(self, before: datetime) -> Iterator[Leftover]:
         """Files in whose place nothing that is in the index can have put them."""
         s3, bucket = self.derived.s3, self.derived.bucket
-        files = (key for folder in _FOLDERS for key, _size in list_files(s3, bucket, folder))
+        files = (file.key for folder in _FOLDERS for file in list_files(s3, bucket, folder))
         for keys in chunked(files, _TOGETHER):
             named = {key: named_objects(key, self.buckets) for key in keys}
             standing = self._standing(each for objects in named.values() for each in objects)

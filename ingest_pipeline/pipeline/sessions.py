@@ -16,7 +16,7 @@ from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.ingest import ingest_sessions
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
-from ingest_pipeline.sessions.names import MalformedNameError, parse_date, parse_time
+from ingest_pipeline.sessions.names import MalformedNameError
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES, SessionRow
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
@@ -24,6 +24,7 @@ from ingest_pipeline.sessions.tree import (
     Timeframe,
     is_report,
     session_prefix,
+    session_start,
 )
 from ingest_pipeline.values import FIRST_DAY
 
@@ -62,8 +63,7 @@ def _folder(report: ObjectRef) -> ObjectRef:
 
 
 def _started(prefix: str) -> datetime:
-    _vehicle, day, moment, *_ = prefix.split("/")
-    return datetime.combine(parse_date(day), parse_time(moment), tzinfo=UTC)
+    return session_start(prefix).replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,17 @@
-"""The times of events: where the display's logs first name a frame."""
+"""The times of events: where the display's logs name a frame with a time."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
-from datetime import time
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from typing import Protocol
-
-from ingest_pipeline.sessions.model import NOT_FOUND
 
 _BLOCK = 256 * 1024  # bytes read at a time
 _LONGEST_LINE = 1024 * 1024  # bytes; what is beyond them in a line is not looked at
 _FRAME = re.compile(rb"frame: ([0-9]++)(?!\.[0-9])")  # the whole number, not a part of it
-_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")
+_TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")  # fractions may follow, which are cut
+_DAY = re.compile(r"[0-9]{2}/[0-9]{2}/[0-9]{4}")
 
 
 class Log(Protocol):
@@ -24,27 +24,41 @@ class Log(Protocol):
         """End the reading."""
 
 
-def frame_times(logs: Iterable[Log], frames: Collection[str]) -> dict[str, str]:
-    """The time HH:MM:SS of each frame, or "Not found", in one pass over the logs.
+@dataclass(frozen=True)
+class LogTime:
+    """What a line of a log tells of a moment."""
 
-    Frames are numbers without leading zeros. The first line that names a frame decides, also where
-    it tells no time. A log is opened when its turn comes and closed after; none is opened any more
-    once every frame was met. Memory is bounded, whatever the logs hold.
+    clock: time  # the vehicle's, to the second
+    day: date | None = None  # where the line tells one
+
+    def moment(self, started: datetime) -> datetime:
+        """The moment, never before the session's start: past midnight the day goes on."""
+        day = max(self.day or started.date(), started.date())
+        moment = datetime.combine(day, self.clock)
+        return moment if moment >= started else moment + timedelta(days=1)
+
+
+def frame_times(logs: Iterable[Log], frames: Collection[str]) -> dict[str, LogTime]:
+    """The times of the frames that the logs tell, in one pass over them.
+
+    Frames are numbers without leading zeros. The first line that names a frame and has a time
+    decides. A log is opened when its turn comes and closed after; none is opened any more once the
+    time of every frame is known. Memory is bounded, whatever the logs hold.
     """
-    times = dict.fromkeys(frames, NOT_FOUND)
+    times: dict[str, LogTime] = {}
     missing = {frame.encode(): frame for frame in frames}
     opened = iter(logs)
     while missing and (log := next(opened, None)) is not None:
         with closing(log):
             for block in _blocks_of_lines(log):
-                times |= _first_mentions(block, missing)
+                times |= _first_times(block, missing)
                 if not missing:
                     break
     return times
 
 
-def _first_mentions(block: bytes, missing: dict[bytes, str]) -> dict[str, str]:
-    """The times of the missing frames that these lines name; they are missing no more."""
+def _first_times(block: bytes, missing: dict[bytes, str]) -> dict[str, LogTime]:
+    """The times of the missing frames that these lines tell; they are missing no more."""
     times = {}
     for match in _FRAME.finditer(block):
         number = match[1].lstrip(b"0") or b"0"
@@ -52,7 +66,8 @@ def _first_mentions(block: bytes, missing: dict[bytes, str]) -> dict[str, str]:
             start = block.rfind(b"\n", 0, match.start()) + 1
             end = block.find(b"\n", match.end())
             line = block[start : end if end >= 0 else None]
-            times[missing.pop(number)] = _time_of(line)
+            if (found := _time_of(line)) is not None:
+                times[missing.pop(number)] = found
     return times
 
 
@@ -69,11 +84,21 @@ def _blocks_of_lines(log: Log) -> Iterator[bytes]:
     yield rest
 
 
-def _time_of(line: bytes) -> str:
-    """`11:17:05` of `DISPLAY, 17/07/2023 11:17:05, frame: 1234`."""
+def _time_of(line: bytes) -> LogTime | None:
+    """The 17th of July, 11:17:05 of `DISPLAY, 17/07/2023 11:17:05.250, frame: 1234`."""
     try:
-        text = line.decode(errors="replace").rstrip("\r").split(",")[1].split(" ")[2]
-        time.fromisoformat(text)
+        _, day, clock, *_ = line.decode(errors="replace").split(",")[1].split(" ")
+        if not (match := _TIME.match(clock)):
+            return None
+        return LogTime(time.fromisoformat(match[0]), _day_of(day))
     except (IndexError, ValueError):
-        return NOT_FOUND
-    return text if _TIME.fullmatch(text) else NOT_FOUND
+        return None
+
+
+def _day_of(text: str) -> date | None:
+    if not _DAY.fullmatch(text):
+        return None
+    try:
+        return datetime.strptime(text, "%d/%m/%Y").date()  # noqa: DTZ007 - the vehicle's clock
+    except ValueError:
+        return None

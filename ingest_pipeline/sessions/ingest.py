@@ -18,7 +18,6 @@ from ingest_pipeline.sessions.event_db.event_db import (
 )
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import (
-    NOT_FOUND,
     SessionOutcome,
     SessionSkippedError,
     SessionState,
@@ -64,7 +63,7 @@ def ingest_sessions(
     Raises:
         EventDbUnavailableError: the database gave no answer; what was written stays.
     """
-    complete = db.complete_sessions(session.session_id for session in sessions)
+    complete = db.complete_sessions(session.identity for session in sessions)
     with ThreadPoolExecutor(threads) as pool:
         looks = pool.map(partial(_look, s3, complete), sessions)
         batches = chunked(zip(sessions, looks, strict=True), _UPLOADED_TOGETHER)
@@ -85,7 +84,7 @@ def _look(
     s3: "S3Client", complete: set[str], session: FoundSession
 ) -> SessionReading | SessionOutcome:
     """What is to be uploaded of a session, or why nothing is."""
-    if session.session_id in complete:
+    if session.identity in complete:
         return _outcome(session, SessionState.UNCHANGED, is_complete=True)
     if not session.reports:
         return _outcome(session, SessionState.AWAITED)
@@ -128,9 +127,10 @@ def _outcome_of(
     return _outcome(
         session,
         SessionState.UNCHANGED if is_unchanged else SessionState.PROCESSED,
+        detail=_which_report(session),
         events=len(reading.events),
         new_events=upload.new_events,
-        timeless_events=sum(event.time == NOT_FOUND for event in reading.events),
+        timeless_events=sum(event.timestamp_source == "session" for event in reading.events),
         problems=reading.problems,
         is_complete=upload.state is not UploadState.PARTIAL,
     )
@@ -154,12 +154,20 @@ def _skipped(session: FoundSession, error: SessionSkippedError) -> SessionOutcom
         session,
         SessionState.SKIPPED,
         reason=error.reason,
-        detail=error.detail,
+        detail="; ".join(filter(None, (error.detail, _which_report(session)))),
         problems=error.problems,
     )
 
 
+def _which_report(session: FoundSession) -> str:
+    """Which of several reports counts; nothing where there is no choice."""
+    if session.report is None or len(session.reports) == 1:
+        return ""
+    name = session.report.key.removeprefix(session.prefix)
+    return f"{len(session.reports)} reports, the newest counts: {name}"
+
+
 def _outcome(session: FoundSession, state: SessionState, **fields: object) -> SessionOutcome:
     return SessionOutcome.model_validate(
-        {"session_id": session.session_id, "folder": session.uri, "state": state, **fields}
+        {"session_id": session.identity, "folder": session.uri, "state": state, **fields}
     )

@@ -2,15 +2,14 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator
 
 from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.values import Frozen
 
-ND = "ND"  # a value that nobody determined
-NOT_FOUND = "Not found"  # the time of an event that no log tells
+ND: Final = "ND"  # a value that nobody determined
 TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S"
 
 
@@ -31,8 +30,8 @@ class Event(Frozen):
     map_version: str = ND
     driver: str = ND
     codriver: str = ND
-    time: str = ND  # HH:MM:SS or "Not found", the vehicle's clock
-    date: str = ND  # DD/MM/YYYY, of the session's start
+    time: str = ND  # HH:MM:SS of the timestamp, the vehicle's clock
+    date: str = ND  # DD/MM/YYYY of the timestamp
     annotation: str = ND
     takeover: str = ND
     comment: str = ND
@@ -43,6 +42,7 @@ class Event(Frozen):
     local_path: str = ND  # of the downloaded recording
     file_url: str = ND  # HTTP address of the recording, for those who may read the bucket
     timestamp: Annotated[str, AfterValidator(_timestamp)] = ND  # %Y-%m-%d %H:%M:%S
+    timestamp_source: Literal["log", "session", "ND"] = ND  # session: its start, as no log tells
 
 
 class TagProblem(Frozen):
@@ -56,7 +56,7 @@ class TagProblem(Frozen):
 class Session(Frozen):
     """What a database takes in; `is_whole` is False while events are still to come."""
 
-    session_id: str
+    session_id: str  # where it lies in another vehicle's folder, with that before it and a slash
     events: tuple[Event, ...]
     is_whole: bool = True
 
@@ -65,11 +65,11 @@ class SkipReason(StrEnum):
     """Why a session gave no events."""
 
     NO_EVENTS = "No Events"  # its report lists no audio tag
-    MISSING_METADATA = "Missing metadata"  # its report has no drive_info
+    MISSING_METADATA = "Missing metadata"  # on record only: no drive_info is no obstacle any more
     NO_EVENT_READABLE = "Unable to get event"  # it has audio tags, and each has a problem
     MALFORMED_ID = "Malformed session id"
     MALFORMED_REPORT = "Malformed report"
-    SEVERAL_REPORTS = "Several reports"
+    SEVERAL_REPORTS = "Several reports"  # on record only: the newest counts
     UNREADABLE = "Unreadable in S3"
     REFUSED = "Refused by the database"
     UNDETERMINED = "ND"  # unforeseen; the detail and the log have the error
@@ -99,13 +99,13 @@ class SessionState(StrEnum):
 class SessionOutcome(Frozen):
     """What became of one session in one run."""
 
-    session_id: str
+    session_id: str  # as of a Session
     folder: str  # s3://bucket/prefix
     state: SessionState
     reason: SkipReason | None = None  # of a skipped one
-    detail: str = ""
+    detail: str = ""  # the reason in full, and which of several reports counts
     events: int = 0  # events of the session in the database now, as far as this run knows
     new_events: int = 0  # written by this run
-    timeless_events: int = 0  # those whose time no log tells
+    timeless_events: int = 0  # those whose time no log tells: they have the session's start
     problems: tuple[TagProblem, ...] = ()
     is_complete: bool = False  # False: a later run looks at it again

@@ -9,7 +9,7 @@ from ingest_pipeline.values import Frozen
 # [0-9] and not \d, which takes the digits of any script.
 _DATE_OR_TIME = re.compile(r"[0-9]{6}")
 _SESSION_ID = re.compile(
-    r"(?P<release>.+)_(?P<vehicle>[^_]+)_(?P<start>[0-9]{6}_[0-9]{6})_(?P<number>[0-9]+)",
+    r"(?P<release>.+?)_(?P<vehicle>[^_]+)_(?P<start>[0-9]{6}_[0-9]{6})(_(?P<number>.*))?",
     re.DOTALL,
 )
 _TAG = re.compile(r"(?P<frame>[0-9]+)_.+_(?P<annotation>[^_]+)\.wav", re.IGNORECASE | re.DOTALL)
@@ -21,12 +21,12 @@ class MalformedNameError(RefusedError):
 
 
 class SessionId(Frozen):
-    """`AV11_V236_230717_111649_62100`: release, vehicle, date, time and number."""
+    """`AV11_V236_230717_111649_62100`: release, vehicle, date, time and mostly a number."""
 
     release: str
     vehicle: str
     started: datetime  # the vehicle's clock
-    number: str
+    number: str = ""  # whatever follows the time, if anything does
 
 
 class TagName(Frozen):
@@ -60,7 +60,7 @@ def parse_time(folder: str) -> time:
 
 
 def parse_session_id(session_id: str) -> SessionId:
-    """The parts of a session id; a release may have underscores itself.
+    """The parts of a session id; a release may have underscores itself, a number may lack.
 
     Raises:
         MalformedNameError: it is not formed so, or its date or time does not exist.
@@ -68,13 +68,13 @@ def parse_session_id(session_id: str) -> SessionId:
     match = _SESSION_ID.fullmatch(session_id)
     if match is None:
         raise MalformedNameError(
-            f"{session_id!r} is not <release>_<vehicle>_<YYMMDD>_<HHMMSS>_<number>"
+            f"{session_id!r} does not begin with <release>_<vehicle>_<YYMMDD>_<HHMMSS>"
         )
     return SessionId(
         release=match["release"],
         vehicle=match["vehicle"],
         started=_parse(match["start"], "%y%m%d_%H%M%S", "date and time"),
-        number=match["number"],
+        number=match["number"] or "",
     )
 
 
@@ -103,13 +103,14 @@ def parse_tag(path: str) -> TagName:
     return TagName(frame=match["frame"].lstrip("0") or "0", annotation=match["annotation"])
 
 
-def display_logs_folder(audio_tag: str) -> str:
-    """Where a tag's logs lie below its session: two levels above the tag's folder.
+def display_logs_folders(audio_tag: str) -> tuple[str, ...]:
+    """Where a tag's logs may lie below its session: beside the tag's folder, or one level higher.
 
     The way up ends at the session: the logs of its neighbours tell nothing of it.
     """
     folders = audio_tag.split("/")[:-1]
-    return "/".join([*folders[:-2], _DISPLAY_LOGS])
+    places = ("/".join([*folders[:-up], _DISPLAY_LOGS]) for up in (1, 2))
+    return tuple(dict.fromkeys(places))
 
 
 def is_display_log(path: str) -> bool:

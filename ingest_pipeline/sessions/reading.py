@@ -1,6 +1,6 @@
 """From a session in S3 to its events."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from more_itertools import map_reduce
 
 from ingest_pipeline.aws.objects.content import open_object
+from ingest_pipeline.aws.objects.listing import ListedFile
 from ingest_pipeline.aws.objects.signing import unsigned_url
-from ingest_pipeline.sessions.display_logs import Log, frame_times
+from ingest_pipeline.sessions.display_logs import Log, LogTime, frame_times
 from ingest_pipeline.sessions.model import (
-    ND,
-    NOT_FOUND,
+    TIMESTAMP_FORMAT,
     Event,
     Session,
     SessionSkippedError,
@@ -23,7 +23,7 @@ from ingest_pipeline.sessions.names import (
     MalformedNameError,
     SessionId,
     TagName,
-    display_logs_folder,
+    display_logs_folders,
     is_audio_tag,
     parse_session_id,
     parse_tag,
@@ -34,7 +34,7 @@ from ingest_pipeline.sessions.report import (
     UploadReport,
     parse_report,
 )
-from ingest_pipeline.sessions.tree import FoundSession, StoredFile
+from ingest_pipeline.sessions.tree import FoundSession
 from ingest_pipeline.values import Frozen, object_uri
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ _LARGEST_REPORT = 64 * 1024 * 1024  # bytes; one of 1,200 files has some 100 kB
 class SessionReading(Frozen):
     """The events of a session, and the audio tags that gave none."""
 
-    session_id: str
+    session_id: str  # the identity: with the folder's vehicle where that is another
     events: tuple[Event, ...]
     problems: tuple[TagProblem, ...] = ()
 
@@ -62,10 +62,6 @@ class _Tag:
     path: str  # below the session
     name: TagName
 
-    @property
-    def logs_folder(self) -> str:
-        return display_logs_folder(self.path)
-
 
 def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
     """The events of an uploaded session: one GET of its report, one of each log that is needed.
@@ -78,16 +74,16 @@ def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
     """
     session_id = _session_id(found)
     report = _report(s3, found)
-    drive_info = report.drive_info
-    if drive_info is None:
-        raise SessionSkippedError(SkipReason.MISSING_METADATA, "the report has no drive_info")
+    drive_info = report.drive_info or DriveInfo()  # who drove and where is not worth an event
     tags, problems = _tags(report, found)
     times = _times(s3, found, tags)
     events = tuple(
-        _event(s3, found, tag, session_id=session_id, drive_info=drive_info, time=times[tag.path])
+        _event(
+            s3, found, tag, session_id=session_id, drive_info=drive_info, time=times.get(tag.path)
+        )
         for tag in tags
     )
-    return SessionReading(session_id=found.session_id, events=events, problems=tuple(problems))
+    return SessionReading(session_id=found.identity, events=events, problems=tuple(problems))
 
 
 def _session_id(found: FoundSession) -> SessionId:
@@ -98,18 +94,15 @@ def _session_id(found: FoundSession) -> SessionId:
 
 
 def _report(s3: "S3Client", found: FoundSession) -> UploadReport:
-    if not found.reports:
+    if found.report is None:
         raise SessionSkippedError(SkipReason.UNDETERMINED, "it has no report yet")
-    if len(found.reports) > 1:
-        names = ", ".join(file.key.removeprefix(found.prefix) for file in found.reports)
-        raise SessionSkippedError(SkipReason.SEVERAL_REPORTS, names)
     try:
-        return parse_report(_content(s3, found.bucket, found.reports[0]))
+        return parse_report(_content(s3, found.bucket, found.report))
     except MalformedReportError as error:
         raise SessionSkippedError(SkipReason.MALFORMED_REPORT, str(error)) from error
 
 
-def _content(s3: "S3Client", bucket: str, file: StoredFile) -> bytes:
+def _content(s3: "S3Client", bucket: str, file: ListedFile) -> bytes:
     if file.size > _LARGEST_REPORT:
         raise MalformedReportError(f"{file.size} bytes, at most {_LARGEST_REPORT} are read")
     with closing(open_object(s3, bucket, file.key)) as body:
@@ -143,19 +136,29 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
     return tags, problems
 
 
-def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, str]:
-    """The time of each tag by its path; every log is read once, for all tags that need it."""
-    times: dict[str, str] = {}
-    for folder, its_tags in map_reduce(tags, lambda tag: tag.logs_folder).items():
-        by_frame = frame_times(_logs(s3, found, folder), {tag.name.frame for tag in its_tags})
-        times |= {tag.path: by_frame[tag.name.frame] for tag in its_tags}
+def _times(s3: "S3Client", found: FoundSession, tags: list[_Tag]) -> dict[str, LogTime]:
+    """The times that logs tell, by the tags' paths; a log is read once for all that need it."""
+    times: dict[str, LogTime] = {}
+    for logs, its_tags in map_reduce(tags, lambda tag: _logs_of(tag, found)).items():
+        by_frame = frame_times(_opened(s3, found, logs), {tag.name.frame for tag in its_tags})
+        times |= {
+            tag.path: by_frame[tag.name.frame] for tag in its_tags if tag.name.frame in by_frame
+        }
     return times
 
 
-def _logs(s3: "S3Client", found: FoundSession, folder: str) -> Iterator[Log]:
-    for path in found.display_logs:
-        if path.startswith(folder):
-            yield open_object(s3, found.bucket, found.prefix + path)
+def _logs_of(tag: _Tag, found: FoundSession) -> tuple[str, ...]:
+    """The logs in the nearest folder of the tag that has any."""
+    places = (
+        tuple(path for path in found.display_logs if path.startswith(folder))
+        for folder in display_logs_folders(tag.path)
+    )
+    return next(filter(None, places), ())
+
+
+def _opened(s3: "S3Client", found: FoundSession, logs: Iterable[str]) -> Iterator[Log]:
+    for path in logs:
+        yield open_object(s3, found.bucket, found.prefix + path)
 
 
 def _event(
@@ -165,10 +168,10 @@ def _event(
     *,
     session_id: SessionId,
     drive_info: DriveInfo,
-    time: str,
+    time: LogTime | None,
 ) -> Event:
     key = found.prefix + tag.path
-    day = session_id.started.date()
+    moment = time.moment(session_id.started) if time else session_id.started
     return Event(
         vehicle_id=session_id.vehicle,
         sw_release=session_id.release,
@@ -176,13 +179,14 @@ def _event(
         country=drive_info.data_info.country,
         driver=drive_info.base_data.driver,
         codriver=drive_info.base_data.co_pilot,
-        time=time,
-        date=day.strftime("%d/%m/%Y"),
+        time=moment.strftime("%H:%M:%S"),
+        date=moment.strftime("%d/%m/%Y"),
         annotation=tag.name.annotation,
         comment=drive_info.data_info.driver_comment,
         audio_tag=tag.path,
         link_to_audio_file=object_uri(found.bucket, key),
         remote_path=key,
         file_url=unsigned_url(s3, found.bucket, key),
-        timestamp=ND if time == NOT_FOUND else f"{day} {time}",
+        timestamp=moment.strftime(TIMESTAMP_FORMAT),
+        timestamp_source="log" if time else "session",
     )

@@ -43,7 +43,7 @@ class SampleSession:
         """The recordings' paths below the session, spread evenly over the logs' frames."""
         step = max(1, self.logs * self.log_lines // max(1, self.tags))
         return [
-            f"AV_logs/AudioTags/{_FIRST_FRAME + number * step}_{number}_"
+            f"{self._recorder}audio_tags/{_FIRST_FRAME + number * step}_{number}_"
             f"{_ANNOTATIONS[number % len(_ANNOTATIONS)]}.wav"
             for number in range(self.tags)
         ]
@@ -73,7 +73,13 @@ class SampleSession:
         yield f"{self.prefix}{self.session_id}_logged_Upload_Report.json", report
 
     def _log_paths(self) -> list[str]:
-        return [f"AV_logs/DisplayLogs/display_{number:02}.log" for number in range(self.logs)]
+        folder = f"{self._recorder}AV_logs/DisplayLogs/"
+        return [f"{folder}display_{number:02}.log" for number in range(self.logs)]
+
+    @property
+    def _recorder(self) -> str:
+        """The folder of the vehicle's recorder below the session, ending in a slash."""
+        return f"nv0/{self.session_id}/"
 
     def _log(self, number: int) -> bytes:
         first = number * self.log_lines

@@ -1,6 +1,7 @@
 """Sessions in a bucket: `<VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/...`."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -9,13 +10,14 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import model_validator
 
-from ingest_pipeline.aws.objects.listing import list_files, list_folders
+from ingest_pipeline.aws.objects.listing import ListedFile, list_files, list_folders
 from ingest_pipeline.sessions.names import (
     MalformedNameError,
     is_audio_tag,
     is_date_or_time,
     is_display_log,
     parse_date,
+    parse_session_id,
     parse_time,
 )
 from ingest_pipeline.values import Frozen, object_uri
@@ -61,21 +63,13 @@ class Timeframe(Frozen):
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """A file of a session as the listing shows it."""
-
-    key: str
-    size: int  # bytes
-
-
-@dataclass(frozen=True)
 class FoundSession:
     """A session's folder and those of its files that tell of events."""
 
     bucket: str
     prefix: str  # the folder, ending in a slash
     session_id: str  # the folder's name
-    reports: tuple[StoredFile, ...]  # one when it is uploaded, none before
+    reports: tuple[ListedFile, ...]  # one when it is uploaded, none before, seldom several
     audio_tags: frozenset[str]  # paths below the folder
     display_logs: tuple[str, ...]  # paths below the folder, those with content, sorted
 
@@ -84,9 +78,25 @@ class FoundSession:
         """`s3://bucket/prefix`."""
         return object_uri(self.bucket, self.prefix)
 
+    @property
+    def identity(self) -> str:
+        """What tells it from every other: its id, which names the vehicle of its folder.
+
+        One that lies in the folder of another vehicle has that folder's name before it: the same
+        id may stand in both.
+        """
+        vehicle = self.prefix.partition("/")[0]
+        is_named = f"_{vehicle}_".casefold() in self.session_id.casefold()
+        return self.session_id if is_named else f"{vehicle}/{self.session_id}"
+
+    @property
+    def report(self) -> ListedFile | None:
+        """The report that counts: the newest."""
+        return max(self.reports, key=lambda file: (file.modified, file.key), default=None)
+
 
 class FolderProblem(Frozen):
-    """A folder that should be a date or a time and is none; what is below it is not looked at."""
+    """A folder of which a date or a time is none; what is below it is not looked at."""
 
     folder: str  # s3://bucket/prefix
     reason: str
@@ -121,7 +131,7 @@ def find_session(s3: "S3Client", bucket: str, folder: str) -> FoundSession | Fol
         prefix = session_prefix(folder)
     except MalformedNameError as error:
         return _problem(bucket, folder, error)
-    return _session(bucket, prefix, _files(s3, bucket, prefix))
+    return _session(bucket, prefix, list_files(s3, bucket, prefix))
 
 
 def is_report(key: str) -> bool:
@@ -138,13 +148,29 @@ def session_prefix(key: str) -> str:
     folders = key.split("/")[:_LEVELS]
     if key.count("/") < _LEVELS or not all(folders):
         raise MalformedNameError(f"{key!r} is not below <VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/")
-    parse_date(folders[1])
-    parse_time(folders[2])
-    return "".join(f"{folder}/" for folder in folders)
+    prefix = "".join(f"{folder}/" for folder in folders)
+    session_start(prefix)
+    return prefix
 
 
-def _files(s3: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterator[StoredFile]:
-    return (StoredFile(key, size) for key, size in list_files(s3, bucket, prefix, after))
+def session_start(prefix: str) -> datetime:
+    """When a session started, as its folders say; its id where the six digits are no time.
+
+    Raises:
+        MalformedNameError: the folders are no date and time, and the id does not help.
+    """
+    _vehicle, day, clock, session_id, *_ = prefix.split("/")
+    return datetime.combine(parse_date(day), _clock(clock, session_id))
+
+
+def _clock(folder: str, session_id: str) -> time:
+    try:
+        return parse_time(folder)
+    except MalformedNameError:
+        if is_date_or_time(folder):
+            with suppress(MalformedNameError):
+                return parse_session_id(session_id).started.time()
+        raise
 
 
 def _is_day_of(timeframe: Timeframe, folder: str) -> bool:
@@ -173,29 +199,27 @@ def _sessions_between(
     vehicle, *_ = first.split("/")
     until_last = takewhile(
         lambda file: file.key.startswith(last) or file.key < last,
-        _files(s3, bucket, f"{vehicle}/", after=first),
+        list_files(s3, bucket, f"{vehicle}/", after=first),
     )
     files = (file for file in until_last if file.key.count("/") >= _LEVELS)
-    for time_folder, below in groupby(files, key=lambda file: _ancestor(file, _LEVELS - 1)):
-        _vehicle, day, name, _ = time_folder.split("/")
-        if not is_date_or_time(name):
+    for prefix, content in groupby(files, key=_folder_of_session):
+        if not is_date_or_time(prefix.split("/")[2]):
             continue
         try:
-            moment = datetime.combine(parse_date(day), parse_time(name))
+            started = session_start(prefix)
         except MalformedNameError as error:
-            yield _problem(bucket, time_folder, error)
+            yield _problem(bucket, prefix, error)
             continue
-        if timeframe.has(moment):
-            for prefix, content in groupby(below, key=lambda file: _ancestor(file, _LEVELS)):
-                yield _session(bucket, prefix, content)
+        if timeframe.has(started):
+            yield _session(bucket, prefix, content)
 
 
-def _ancestor(file: StoredFile, levels: int) -> str:
-    """The folder so many levels below the bucket, with its slash."""
-    return "".join(f"{part}/" for part in file.key.split("/", levels)[:levels])
+def _folder_of_session(file: ListedFile) -> str:
+    """The folder four levels below the bucket, with its slash."""
+    return "".join(f"{part}/" for part in file.key.split("/", _LEVELS)[:_LEVELS])
 
 
-def _session(bucket: str, prefix: str, files: Iterable[StoredFile]) -> FoundSession:
+def _session(bucket: str, prefix: str, files: Iterable[ListedFile]) -> FoundSession:
     reports, tags, logs = [], set(), []
     for file in files:
         path = file.key.removeprefix(prefix)

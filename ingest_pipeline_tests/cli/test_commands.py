@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -30,6 +31,8 @@ COMMANDS = {
     *("dev", "demo", "aws", "put", "status", "why", "redrive", "restore", "reconcile", "worker"),
     *("backfill", "sessions"),
 }
+DATABASES = "sqlite, mysql, mariadb, postgresql"
+TODAY, DAY = datetime.now(UTC).date(), timedelta(days=1)
 
 
 @pytest.fixture
@@ -133,6 +136,34 @@ def test_an_unknown_command_is_refused() -> None:
             ["backfill", "--from", "2026-03-01", "--to", "2026-03-02", "--list"],
             "--list is for `backfill objects`: sessions are always listed",
         ),
+        (
+            ["backfill", "--from", "2026-03-02", "--to", "2026-03-01"],
+            "--to 2026-03-01 is before --from 2026-03-02",
+        ),
+        (
+            ["backfill", "--from", "2014-12-31", "--to", "2015-01-01"],
+            f"sessions have days from 2015-01-01 to {TODAY + DAY}, found 2014-12-31 to 2015-01-01",
+        ),
+        (
+            ["backfill", "objects", "--from", str(TODAY), "--to", str(TODAY + DAY)],
+            f"objects have days from 2015-01-01 to {TODAY}, found {TODAY} to {TODAY + DAY}",
+        ),
+        (
+            ["sessions", "list", "--days", "0"],
+            "Invalid value for '--days': 0 is not in the range 1<=x<=36500.",
+        ),
+        (
+            ["sessions", "list", "--days", "99999999"],
+            "Invalid value for '--days': 99999999 is not in the range 1<=x<=36500.",
+        ),
+        (
+            ["sessions", "sample", "--first-day", "2024-02-01", "--count", "0"],
+            "Invalid value for '--count': 0 is not in the range x>=1.",
+        ),
+        (
+            ["sessions", "sample", "--first-day", "2024-02-01", "--days", "0"],
+            "Invalid value for '--days': 0 is not in the range 1<=x<=36500.",
+        ),
     ],
 )
 def test_a_mistake_in_the_arguments_is_told(arguments: list[str], problem: str) -> None:
@@ -170,6 +201,40 @@ def test_every_mistake_in_the_settings_is_a_line() -> None:
     assert done.stderr == (
         "Error: INGEST_AWS_PORT is '0': Input should be greater than or equal to 1\n"
         "INGEST_TRANSCODER is 'handbrake': Input should be 'ffmpeg' or 'mediaconvert'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        (
+            {"INGEST_EVENT_DB": "nonsense"},
+            f"the URL of the event database (INGEST_EVENT_DB) begins with {DATABASES} or dynamodb",
+        ),
+        (
+            {"INGEST_EVENT_DB_FILE": "/no/such/file"},
+            "INGEST_EVENT_DB_FILE: [Errno 2] No such file or directory: '/no/such/file'",
+        ),
+    ],
+)
+def test_a_url_of_no_event_database_is_told(
+    here: World, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], problem: str
+) -> None:
+    monkeypatch.delenv("INGEST_EVENT_DB_FILE")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    for command in ("list", "export"):
+        output = ["--output", str(here.settings.state / "x.csv")] if command == "export" else []
+        done = run("sessions", command, *output)
+        assert (done.exit_code, error_of(done)) == (1, problem)
+
+
+def test_an_endpoint_that_is_no_url_is_told() -> None:
+    done = start("sessions", "list", AWS_ENDPOINT_URL="nonsense")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith(
+        "AWS_ENDPOINT_URL is 'nonsense': wanted http://... or https://...\n"
     )
 
 

@@ -54,15 +54,24 @@ def test_a_recording_that_is_not_there_is_told_and_the_others_come(
     [
         ("V236/991332/100000/S", "'991332' is no date YYMMDD"),
         (SAMPLE.prefix, "it has no report yet"),
+        ("V236/240201/100000/never", "V236/240201/100000/never/: nothing lies there"),
     ],
 )
 def test_a_session_without_recordings_is_explained(
     world: World, tmp_path: Path, folder: str, why: str
 ) -> None:
+    put(world, without=["logged_Upload_Report.json"])
     done = run(world, "download", folder, "--to", str(tmp_path / "new"))
     assert done.exit_code == 1
     assert why in done.stderr
     assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_does_not_exist_is_told(world: World) -> None:
+    done = run(world, "ingest", SAMPLE.prefix)
+    assert (done.exit_code, done.stdout) == (1, "")
+    uri = f"s3://{world.session_bucket}/{SAMPLE.prefix}"
+    assert done.stderr == f"Error: {uri}: nothing lies there\n"
 
 
 def test_events_are_exported_as_parquet_with_moments_and_text(world: World, tmp_path: Path) -> None:

@@ -45,8 +45,14 @@ def test_a_report_names_its_sessions_folder_on_the_sessions_own_date() -> None:
     assert (ref.bucket, ref.key, ref.day) == ("sessions", FOLDER, "2023-07-17")
 
 
+def test_where_the_folder_is_no_time_the_ids_own_counts() -> None:
+    folder = FOLDER.replace("/111649/", "/256199/")
+    (ref,) = parsed(f"{folder}x_logged_Upload_Report.json").objects
+    assert (ref.key, ref.arrived) == (folder, datetime(2023, 7, 17, 11, 16, 49, tzinfo=UTC))
+
+
 def test_other_files_of_a_session_are_passed_over() -> None:
-    found = parsed(f"{FOLDER}AV_logs/AudioTags/1_0_hard.wav", f"{FOLDER}log.txt")
+    found = parsed(f"{FOLDER}nv0/S/audio_tags/1_0_hard.wav", f"{FOLDER}log.txt")
     assert (found.objects, found.problems) == ((), ())
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from typing import Any
 
-import pandas as pd
 import pytest
 import sqlalchemy as sa
 from botocore.awsrequest import AWSRequest, AWSResponse, HTTPHeaders
@@ -121,17 +120,53 @@ def test_each_bad_session_has_its_reason_and_the_others_go_on(tree: Tree, db: Ev
     assert [(outcome.state, outcome.reason) for outcome in report.outcomes] == [
         (PROCESSED, None),
         (SKIPPED, SkipReason.MALFORMED_REPORT),
-        (SKIPPED, SkipReason.MISSING_METADATA),
+        (SKIPPED, SkipReason.NO_EVENTS),
         (SKIPPED, SkipReason.NO_EVENTS),
         (SKIPPED, SkipReason.NO_EVENT_READABLE),
         (SessionState.AWAITED, None),
-        (SKIPPED, SkipReason.SEVERAL_REPORTS),
+        (SKIPPED, SkipReason.NO_EVENTS),
         (SKIPPED, SkipReason.MALFORMED_ID),
     ]
     assert all(outcome.detail for outcome in report.outcomes if outcome.state is SKIPPED)
+    assert report.outcomes[6].detail == (
+        f"the report lists no audio tag; 2 reports, the newest counts: again/{REPORT}"
+    )
     (problem,) = report.outcomes[4].problems
     assert problem.audio_tag == "medium.wav"
     assert [problem.folder for problem in report.problems] == [f"s3://{tree.bucket}/V236/991332/"]
+
+
+def test_the_outcome_says_which_of_several_reports_counts(tree: Tree, db: EventDb) -> None:
+    session = sample()
+    tree.put_session(session)
+    tree.put_one(f"{session.prefix}again/{REPORT}", json.dumps(session.report).encode())
+    outcome = only(ingest(tree, db))
+    assert (outcome.state, outcome.events) == (PROCESSED, 3)
+    assert outcome.detail == f"2 reports, the newest counts: again/{REPORT}"
+
+
+def test_one_id_under_two_vehicles_is_two_sessions(tree: Tree, event_db: EventDb) -> None:
+    session = sample()
+    objects = tree.put_session(session)
+    tree.put((key.replace("V236/", "V237/", 1), content) for key, content in objects.items())
+    first, second = ingest(tree, event_db).outcomes
+    assert (first.session_id, second.session_id) == (
+        session.session_id,
+        f"V237/{session.session_id}",
+    )
+    assert [(each.state, each.new_events) for each in (first, second)] == [(PROCESSED, 3)] * 2
+    assert len(event_db.table()) == 6
+    assert {each.state for each in ingest(tree, event_db).outcomes} == {SessionState.UNCHANGED}
+    ids = [first.session_id, second.session_id]
+    assert event_db.event_counts(ids) == dict.fromkeys(ids, 3)
+
+
+def test_in_sql_both_rows_have_the_id_as_it_is(tree: Tree, db: EventDb) -> None:
+    session = sample()
+    objects = tree.put_session(session)
+    tree.put((key.replace("V236/", "V237/", 1), content) for key, content in objects.items())
+    ingest(tree, db)
+    assert list(db.table()["session_id"]) == [session.session_id] * 6
 
 
 def test_what_is_mended_is_taken_in_by_the_next_run(tree: Tree, db: EventDb) -> None:
@@ -352,9 +387,10 @@ def test_quotes_and_unicode_arrive_as_they_are(tree: Tree, sql_url: str) -> None
     db.close()
 
 
-# Folder of the time, files below the session with their contents, and what a person reads of them.
-_TAGS = "AV_logs/AudioTags/"
-_LOG = "AV_logs/DisplayLogs/a.log"
+# Folder of the time, files below the session with their contents, and what a person reads of them:
+# the moment by the annotation, None where no log tells it.
+_TAGS = "nv0/S/audio_tags/"
+_LOG = "nv0/S/AV_logs/DisplayLogs/a.log"
 ODD: list[tuple[str, dict[str, bytes], dict[str, str | None]]] = [
     ("000000", {f"{_TAGS}5_1_m.wav": b"", _LOG: b"D, x 00:00:00, frame: 5"}, {"m": "00:00:00"}),
     (
@@ -373,7 +409,7 @@ ODD: list[tuple[str, dict[str, bytes], dict[str, str | None]]] = [
             "a/b/c/9_1_near.wav": b"",
             "a/b/c/10_1_far.wav": b"",
             "a/AV_logs/DisplayLogs/a.log": b"D, x 04:00:01, frame: 9",
-            _LOG: b"D, x 05:00:00, frame: 9\nD, x 05:00:01, frame: 10",
+            "AV_logs/DisplayLogs/a.log": b"D, x 05:00:00, frame: 9\nD, x 05:00:01, frame: 10",
         },
         {"near": "04:00:01", "far": None},
     ),
@@ -384,15 +420,15 @@ ODD: list[tuple[str, dict[str, bytes], dict[str, str | None]]] = [
             f"{_TAGS}12_1_hour.wav": b"",
             _LOG: b"D x 11:00:00 frame: 11\nD, x 99:00:00, frame: 12\nD, x 11:00:02, frame: 11",
         },
-        {"comma": None, "hour": None},
+        {"comma": "11:00:02", "hour": None},
     ),
     (
         "070000",
         {
             f"{_TAGS}15_1_part.wav": b"",
-            _LOG: b"D, x 1:0:0, frame: 150\r\nD, x 1:0:1, frame: 1.5\r\nD, x 01:00:02, frame: 0015",
+            _LOG: b"D, x 1:0:0, frame: 150\r\nD, x 1:0:1, frame: 1.5\r\nD, x 07:00:02, frame: 0015",
         },
-        {"part": "01:00:02"},
+        {"part": "07:00:02"},
     ),
 ]
 
@@ -406,10 +442,11 @@ def test_odd_names_and_logs_give_what_a_person_reads(tree: Tree, db: EventDb, ve
         report = {"drive_info": {}, "FileList": [{"file": path} for path in files]}
         tree.put((folder + path, content) for path, content in files.items())
         tree.put_one(f"{folder}{session_id}_{REPORT}", json.dumps(report).encode())
+        start = f"{moment[:2]}:{moment[2:4]}:{moment[4:]}"
         for annotation, clock in events.items():
-            expected.add((session_id, vehicle, annotation, clock and f"2023-07-17 {clock}"))
+            expected.add((session_id, vehicle, annotation, f"2023-07-17 {clock or start}"))
     assert ingest(tree, db).summary.processed == len(ODD)
     table = db.table()
-    moments = [None if pd.isna(each) else str(each) for each in table["timestamp"]]
+    moments = map(str, table["timestamp"])
     names = zip(table["session_id"], table["vehicle"], table["annotation"], strict=True)
     assert {(*name, moment) for name, moment in zip(names, moments, strict=True)} == expected

@@ -6,7 +6,7 @@ from ingest_pipeline.sessions.names import (
     MalformedNameError,
     SessionId,
     TagName,
-    display_logs_folder,
+    display_logs_folders,
     is_audio_tag,
     is_date_or_time,
     is_display_log,
@@ -31,13 +31,33 @@ def test_a_release_may_have_underscores() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rest", "number"),
+    [
+        ("", ""),
+        ("_", ""),
+        ("_7", "7"),
+        ("_111649", "111649"),
+        ("_7_copy", "7_copy"),
+        ("_b\n", "b\n"),
+    ],
+)
+def test_four_parts_are_enough_whatever_follows_them(rest: str, number: str) -> None:
+    assert parse_session_id(f"AV11_V236_230717_111649{rest}") == SessionId(
+        release="AV11",
+        vehicle="V236",
+        started=datetime(2023, 7, 17, 11, 16, 49),  # noqa: DTZ001
+        number=number,
+    )
+
+
+@pytest.mark.parametrize(
     "name",
     [
         "",
         "AV11",
-        "AV11_V236_230717_111649",
-        "AV11_V236_230717_111649_",
-        "AV11_V236_230717_111649_62100\n",
+        "AV11_V236_230717",
+        "AV11_V236_230717_11164",
+        "AV11_V236_230717_111649\n",
         "AV11_V236_231317_111649_62100",
         "AV11_V236_230717_246000_62100",
         "AV11_V236_2307170_111649_62100",
@@ -92,18 +112,18 @@ def test_other_names_are_no_tags(path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "folder"),
+    ("tag", "folders"),
     [
-        ("AV_logs/AudioTags/t.wav", "AV_logs/DisplayLogs/"),
-        ("part2/AV_logs/AudioTags/t.wav", "part2/AV_logs/DisplayLogs/"),
-        ("AudioTags/t.wav", "AV_logs/DisplayLogs/"),
-        ("t.wav", "AV_logs/DisplayLogs/"),
+        ("nv0/S/audio_tags/t.wav", ["nv0/S/AV_logs/DisplayLogs/", "nv0/AV_logs/DisplayLogs/"]),
+        ("AV_logs/AudioTags/t.wav", ["AV_logs/AV_logs/DisplayLogs/", "AV_logs/DisplayLogs/"]),
+        ("audio_tags/t.wav", ["AV_logs/DisplayLogs/"]),
+        ("t.wav", ["AV_logs/DisplayLogs/"]),
     ],
 )
-def test_logs_lie_two_levels_above_the_tags_folder_within_the_session(
-    tag: str, folder: str
+def test_logs_lie_beside_the_tags_folder_or_one_level_higher_within_the_session(
+    tag: str, folders: list[str]
 ) -> None:
-    assert display_logs_folder(tag) == folder
+    assert display_logs_folders(tag) == tuple(folders)
 
 
 def test_only_logs_of_the_display_are_read() -> None:

@@ -16,7 +16,8 @@ from ingest_pipeline_tests.sessions.trees import REPORT, Tree
 
 STARTED = datetime(2023, 7, 17, 11, 16, 49)  # noqa: DTZ001
 SAMPLE = SampleSession("V236", STARTED, 62100)
-TAGS = "AV_logs/AudioTags"
+RECORDER = f"nv0/{SAMPLE.session_id}"
+TAGS = f"{RECORDER}/audio_tags"
 
 
 def read(tree: Tree) -> SessionReading:
@@ -59,6 +60,7 @@ def test_an_event_has_every_field(tree: Tree) -> None:
         local_path="ND",
         file_url=f"{tree.s3.meta.endpoint_url}/{tree.bucket}/{key}",
         timestamp="2023-07-17 11:16:55",
+        timestamp_source="log",
     )
 
 
@@ -68,7 +70,7 @@ def test_it_costs_one_get_of_the_report_and_one_of_each_log(tree: Tree) -> None:
     with tree.counting() as calls:
         reading = read_session(tree.s3, found)
     assert len(reading.events) == 30
-    assert all(event.time != "Not found" for event in reading.events)
+    assert {event.timestamp_source for event in reading.events} == {"log"}
     assert calls == ["GetObject"] * 4
 
 
@@ -124,20 +126,42 @@ def test_the_suffix_may_be_of_any_case(tree: Tree) -> None:
     assert (event.annotation, event.time) == ("loud", "11:16:49")
 
 
-def test_an_event_without_time_is_an_event(tree: Tree) -> None:
+def test_an_event_without_time_has_the_sessions_start(tree: Tree) -> None:
     tree.put_session(SAMPLE, {"display_00.log": b"DISPLAY, 17/07/2023 11:16:50, frame: 10000\n"})
     for event in read(tree).events:
-        assert (event.time, event.timestamp, event.date) == ("Not found", "ND", "17/07/2023")
+        assert (event.date, event.time) == ("17/07/2023", "11:16:49")
+        assert (event.timestamp, event.timestamp_source) == ("2023-07-17 11:16:49", "session")
 
 
-def test_each_tag_is_looked_up_in_the_logs_of_its_own_part(tree: Tree) -> None:
-    files = [f"part{part}/AV_logs/AudioTags/5_1_a.wav" for part in (1, 2)]
+def test_an_event_past_midnight_is_of_the_next_day(tree: Tree) -> None:
+    log = b"DISPLAY, 18/07/2023 00:00:01.500, frame: 1000\nDISPLAY, x 00:00:02, frame: 1066\n"
+    tree.put_session(SAMPLE, {"display_00.log": log})
+    assert [(each.date, each.timestamp) for each in read(tree).events] == [
+        ("18/07/2023", "2023-07-18 00:00:01"),
+        ("18/07/2023", "2023-07-18 00:00:02"),
+        ("17/07/2023", "2023-07-17 11:16:49"),
+    ]
+
+
+@pytest.mark.parametrize("folder", ["audio_tags", "AV_logs/AudioTags"])
+def test_each_tag_is_looked_up_in_the_logs_of_its_own_part(tree: Tree, folder: str) -> None:
+    files = [f"part{part}/{folder}/5_1_a.wav" for part in (1, 2)]
     tree.put_session(SAMPLE, report(files))
     for part, file in enumerate(files, start=1):
-        log = f"DISPLAY, 17/07/2023 00:00:0{part}, frame: 5\n".encode()
+        log = f"DISPLAY, 17/07/2023 12:00:0{part}, frame: 5\n".encode()
         tree.put_one(f"{SAMPLE.prefix}part{part}/AV_logs/DisplayLogs/a.log", log)
         tree.put_one(SAMPLE.prefix + file, b"audio")
-    assert [event.time for event in read(tree).events] == ["00:00:01", "00:00:02"]
+    assert [event.time for event in read(tree).events] == ["12:00:01", "12:00:02"]
+
+
+def test_logs_one_folder_higher_are_looked_at_where_none_lies_beside_the_tag(tree: Tree) -> None:
+    tree.put_session(SAMPLE, {"display_00.log": b""})
+    higher = b"DISPLAY, 17/07/2023 12:00:00, frame: 1000\n"
+    tree.put_one(f"{SAMPLE.prefix}nv0/AV_logs/DisplayLogs/a.log", higher)
+    assert read(tree).events[0].time == "12:00:00"
+    near = f"{SAMPLE.prefix}{RECORDER}/AV_logs/DisplayLogs/b.log"
+    tree.put_one(near, higher.replace(b"12:", b"13:"))
+    assert read(tree).events[0].time == "13:00:00"
 
 
 def test_odd_names_are_quoted_in_the_address(tree: Tree) -> None:
@@ -150,8 +174,9 @@ def test_odd_names_are_quoted_in_the_address(tree: Tree) -> None:
     assert event.remote_path == SAMPLE.prefix + file
 
 
-def test_fields_that_lack_are_nd(tree: Tree) -> None:
-    tree.put_session(SAMPLE, report(SAMPLE.audio_tags, drive_info={}))
+@pytest.mark.parametrize("drive_info", [{}, None])
+def test_fields_that_lack_are_nd(tree: Tree, drive_info: dict[str, Any] | None) -> None:
+    tree.put_session(SAMPLE, report(SAMPLE.audio_tags, drive_info=drive_info))
     event = read(tree).events[0]
     assert (event.driver, event.codriver, event.country, event.comment) == ("ND",) * 4
 
@@ -161,12 +186,7 @@ def test_fields_that_lack_are_nd(tree: Tree) -> None:
     [
         (report([]), SkipReason.NO_EVENTS, "the report lists no audio tag"),
         (report(["a.log", "b.mp4"]), SkipReason.NO_EVENTS, "the report lists no audio tag"),
-        (
-            report([], drive_info=None),
-            SkipReason.MISSING_METADATA,
-            "the report has no drive_info",
-        ),
-        ({REPORT: b"{}"}, SkipReason.MISSING_METADATA, "the report has no drive_info"),
+        ({REPORT: b"{}"}, SkipReason.NO_EVENTS, "the report lists no audio tag"),
         ({REPORT: b"not JSON"}, SkipReason.MALFORMED_REPORT, "Invalid JSON"),
         ({REPORT: b""}, SkipReason.MALFORMED_REPORT, "Invalid JSON"),
         ({REPORT: b"[1]"}, SkipReason.MALFORMED_REPORT, "object"),
@@ -189,12 +209,22 @@ def test_the_problems_of_all_tags_are_told(tree: Tree) -> None:
     assert [each.audio_tag for each in skipped(tree).problems] == ["x.wav", "1_1_a.wav"]
 
 
-def test_two_reports_are_a_reason(tree: Tree) -> None:
+def test_of_two_reports_the_newest_is_read(tree: Tree) -> None:
     tree.put_session(SAMPLE)
-    tree.put_one(f"{SAMPLE.prefix}again/{REPORT}", b"{}")
-    error = skipped(tree)
-    assert error.reason is SkipReason.SEVERAL_REPORTS
-    assert f"again/{REPORT}" in error.detail
+    (newest,) = report(SAMPLE.audio_tags[:1]).values()
+    tree.put_one(f"{SAMPLE.prefix}again/{REPORT}", newest)
+    assert [event.audio_tag for event in read(tree).events] == SAMPLE.audio_tags[:1]
+
+
+def test_an_id_of_four_parts_is_enough(tree: Tree) -> None:
+    prefix = "V236/230717/111649/AV11_V236_230717_111649/"
+    for key, content in SAMPLE.objects():
+        tree.put_one(key.replace(SAMPLE.prefix, prefix), content)
+    events = read(tree).events
+    assert [event.time for event in events] == ["11:16:49", "11:16:55", "11:17:02"]
+    assert {(each.sw_release, each.session_id) for each in events} == {
+        ("AV11", "AV11_V236_230717_111649")
+    }
 
 
 def test_a_malformed_session_id_is_a_reason(tree: Tree) -> None:

@@ -4,15 +4,16 @@ from itertools import islice
 import pytest
 from pydantic import ValidationError
 
+from ingest_pipeline.aws.objects.listing import ListedFile
 from ingest_pipeline.sessions.names import MalformedNameError
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
     FoundSession,
-    StoredFile,
     Timeframe,
     find_session,
     session_prefix,
+    session_start,
 )
 from ingest_pipeline_tests.sessions.trees import REPORT, Tree
 
@@ -61,17 +62,37 @@ def test_an_empty_bucket_has_no_sessions(tree: Tree) -> None:
 def test_a_session_is_found_with_its_files(tree: Tree) -> None:
     sample = session("2023-07-17T11:16:49", number=62100)
     objects = tree.put_session(sample)
-    tree.put_one(f"{sample.prefix}AV_logs/DisplayLogs/empty.log", b"")
+    tree.put_one(f"{sample.prefix}nv0/AV_logs/DisplayLogs/empty.log", b"")
     tree.put_one(f"{sample.prefix}video/front.mp4", b"video")
     report = f"{sample.prefix}{sample.session_id}_{REPORT}"
-    assert tree.only() == FoundSession(
+    found = tree.only()
+    assert found == FoundSession(
         bucket=tree.bucket,
         prefix="V236/230717/111649/AV11_V236_230717_111649_62100/",
         session_id="AV11_V236_230717_111649_62100",
-        reports=(StoredFile(report, len(objects[report])),),
-        audio_tags=frozenset({"AV_logs/AudioTags/1000_0_medium.wav"}),
-        display_logs=("AV_logs/DisplayLogs/display_00.log",),
+        reports=found.reports,
+        audio_tags=frozenset({f"nv0/{sample.session_id}/audio_tags/1000_0_medium.wav"}),
+        display_logs=(f"nv0/{sample.session_id}/AV_logs/DisplayLogs/display_00.log",),
     )
+    assert [(each.key, each.size) for each in found.reports] == [(report, len(objects[report]))]
+
+
+@pytest.mark.parametrize(
+    ("vehicle", "session_id", "identity"),
+    [
+        ("V236", "AV11_V236_230717_111649_1", "AV11_V236_230717_111649_1"),
+        ("v236", "AV11_V236_230717_111649", "AV11_V236_230717_111649"),
+        ("V_236", "AV11_V_236_230717_111649_1", "AV11_V_236_230717_111649_1"),
+        ("V237", "AV11_V236_230717_111649_1", "V237/AV11_V236_230717_111649_1"),
+        ("V23", "AV11_V236_230717_111649_1", "V23/AV11_V236_230717_111649_1"),
+    ],
+)
+def test_a_session_in_another_vehicles_folder_is_told_apart_by_it(
+    vehicle: str, session_id: str, identity: str
+) -> None:
+    prefix = f"{vehicle}/230717/111649/{session_id}/"
+    found = FoundSession("bucket", prefix, session_id, (), frozenset(), ())
+    assert found.identity == identity
 
 
 def test_only_sessions_of_the_timeframe_are_found(tree: Tree) -> None:
@@ -101,7 +122,7 @@ def test_folders_that_are_no_date_or_time_are_reported_and_do_not_disturb(tree: 
     tree.put_one("V236/230717/250000/S/a.json", b"")
     assert [each for each in tree.find() if isinstance(each, FolderProblem)] == [
         FolderProblem(
-            folder=f"s3://{tree.bucket}/V236/230717/250000/",
+            folder=f"s3://{tree.bucket}/V236/230717/250000/S/",
             reason="'250000' is no time HHMMSS",
         ),
         FolderProblem(
@@ -135,11 +156,30 @@ def test_a_session_without_report_is_found_without(tree: Tree) -> None:
     assert tree.only().reports == ()
 
 
+def test_of_several_reports_the_newest_counts() -> None:
+    first, second = moment("2023-07-17T12:00"), moment("2023-07-17T13:00")
+    files = [("a", first), ("z", first), ("b", second), ("c", second), ("y", first)]
+    reports = tuple(ListedFile(key, 1, modified) for key, modified in files)
+    found = FoundSession("bucket", "V/230717/111649/S/", "S", reports, frozenset(), ())
+    assert found.report == ListedFile("c", 1, second)
+
+
 def test_every_report_is_found(tree: Tree) -> None:
     sample = session("2023-07-17T11:16:49")
     tree.put_session(sample)
     tree.put_one(f"{sample.prefix}again/{REPORT}", b"{}")
     assert len(tree.only().reports) == 2
+
+
+def test_where_the_folder_is_no_time_the_ids_own_counts(tree: Tree) -> None:
+    session_id = "AV11_V236_230717_111649_62100"
+    prefix = f"V236/230717/256199/{session_id}/"
+    tree.put_one(f"{prefix}{REPORT}", b"{}")
+    assert session_start(prefix) == moment("2023-07-17T11:16:49")
+    at_it, after_it = moment("2023-07-17T11:16:49"), moment("2023-07-17T11:16:50")
+    assert ids(tree.found(Timeframe(start=at_it, end=at_it))) == [session_id]
+    assert tree.found(Timeframe(start=after_it, end=moment("2023-07-18"))) == []
+    assert find_session(tree.s3, tree.bucket, prefix) == tree.only()
 
 
 def test_fifteen_hundred_sessions_of_a_day_take_a_call_for_a_thousand_keys(tree: Tree) -> None:

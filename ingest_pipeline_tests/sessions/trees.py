@@ -88,7 +88,7 @@ def expected_rows(objects: Mapping[str, bytes], bucket: str) -> list[dict[str, A
     for report_key in filter(lambda key: key.endswith(REPORT), objects):
         folder = report_key.rpartition("/")[0]
         session_id = folder.rpartition("/")[2]
-        release, vehicle, day, *_ = session_id.split("_")
+        release, vehicle, day, clock, *_ = session_id.split("_")
         report = json.loads(objects[report_key])
         base, info = (report["drive_info"][name] for name in ("Base_Data", "Data_Info"))
         for path in (entry["file"] for entry in report["FileList"]):
@@ -100,7 +100,7 @@ def expected_rows(objects: Mapping[str, bytes], bucket: str) -> list[dict[str, A
                     "vehicle": vehicle,
                     "country": info["country"],
                     "city": "ND",
-                    "timestamp": plain_moment(objects, folder, day, frame),
+                    "timestamp": plain_moment(objects, folder, f"{day} {clock}", frame),
                     "comment": info["driver_comment"],
                     "annotation": annotation,
                     "sds_provider_id": None,
@@ -117,12 +117,12 @@ def expected_rows(objects: Mapping[str, bytes], bucket: str) -> list[dict[str, A
     return sorted(rows, key=str)
 
 
-def plain_moment(
-    objects: Mapping[str, bytes], folder: str, day: str, frame: str
-) -> datetime | None:
-    logs = sorted(k for k in objects if k.startswith(f"{folder}/AV_logs/DisplayLogs/"))
+def plain_moment(objects: Mapping[str, bytes], folder: str, start: str, frame: str) -> datetime:
+    session_id = folder.rpartition("/")[2]
+    place = f"{folder}/nv0/{session_id}/AV_logs/DisplayLogs/"
+    logs = sorted(key for key in objects if key.startswith(place))
     for line in (line for key in logs for line in objects[key].decode().splitlines()):
         if f"frame: {frame}," in line:
-            moment = f"{day} {line.split(',')[1].split(' ')[2]}"
-            return datetime.strptime(moment, "%y%m%d %H:%M:%S")  # noqa: DTZ007
-    return None
+            moment = line.split(",")[1].strip()
+            return datetime.strptime(moment, "%d/%m/%Y %H:%M:%S")  # noqa: DTZ007
+    return datetime.strptime(start, "%y%m%d %H%M%S")  # noqa: DTZ007

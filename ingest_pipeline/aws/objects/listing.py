@@ -2,7 +2,8 @@
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
 
 from ingest_pipeline.aws.objects.state import known_version
 from ingest_pipeline.records.model import ObjectRef
@@ -17,6 +18,14 @@ class Standing:
 
     ref: ObjectRef
     deleted: bool
+
+
+class ListedFile(NamedTuple):
+    """A file as the listing shows it."""
+
+    key: str
+    size: int  # bytes
+    modified: datetime
 
 
 def list_objects(s3: "S3Client", bucket: str, days: Container[str]) -> Iterator[ObjectRef]:
@@ -44,16 +53,14 @@ def list_keys(s3: "S3Client", bucket: str, prefix: str) -> list[str]:
     return [entry["Key"] for page in pages for entry in page.get("Contents", [])]
 
 
-def list_files(
-    s3: "S3Client", bucket: str, prefix: str, after: str = ""
-) -> Iterator[tuple[str, int]]:
-    """The keys below a prefix that come after it, or after `after`, in order; with their bytes."""
+def list_files(s3: "S3Client", bucket: str, prefix: str, after: str = "") -> Iterator[ListedFile]:
+    """The files below a prefix that come after it, or after `after`, in the order of their keys."""
     pages = s3.get_paginator("list_objects_v2").paginate(
         Bucket=bucket, Prefix=prefix, StartAfter=after or prefix
     )
     for page in pages:
         for entry in page.get("Contents", []):
-            yield entry["Key"], entry["Size"]
+            yield ListedFile(entry["Key"], entry["Size"], entry["LastModified"])
 
 
 def list_folders(s3: "S3Client", bucket: str, prefix: str) -> Iterator[str]:

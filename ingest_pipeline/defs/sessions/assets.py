@@ -48,14 +48,14 @@ FRESHNESS = dg.FreshnessPolicy.time_window(
 )
 
 OUTCOME_COLUMNS = table_columns(
-    ("session_id", "string", "AV11_V236_230717_111649_62100: release, vehicle, start, number"),
+    ("session_id", "string", "release_vehicle_start_number; another vehicle's folder/ before it"),
     ("folder", "string", "s3://bucket/prefix of the session; the key of the row"),
     ("state", "string", "processed, skipped, unchanged or awaited"),
     ("reason", "string", "why a skipped session gave no events"),
-    ("detail", "string", "the reason in full"),
+    ("detail", "string", "the reason in full, and which of several reports counts"),
     ("events", "int", "events of the session in the database"),
     ("new_events", "int", "those that the run wrote"),
-    ("timeless_events", "int", "those whose time no log tells"),
+    ("timeless_events", "int", "those whose time no log tells: they have the session's start"),
     ("problems", "json", "the audio tags that became no event, with the reason of each"),
     ("is_complete", "bool", "false: a later run looks at it again"),
     ("day", "date", "the session's own date, its partition"),
@@ -66,7 +66,7 @@ EVENT_COLUMNS = table_columns(
     ("vehicle", "string", "from the session id"),
     ("country", "string", "from the upload report"),
     ("city", "string", "ND: no report tells it"),
-    ("timestamp", "timestamp", "on the vehicle's clock; empty where no log tells the time"),
+    ("timestamp", "timestamp", "on the vehicle's clock; the session's start where no log tells"),
     ("comment", "string", "the driver's, of the whole session"),
     ("annotation", "string", "what the audio tag's name ends with"),
     ("sds_provider_id", "string", "empty: filled by other programs"),
@@ -165,6 +165,7 @@ def session_assets(
         f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
         for outcome in report.outcomes
         for problem in outcome.problems
+        if problem.is_passing  # an odd name is not a missing file
     ]
     wrong = missing_events(report, counts)
     yield dg.MaterializeResult(

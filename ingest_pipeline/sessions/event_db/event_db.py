@@ -6,7 +6,7 @@ from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from ingest_pipeline.errors import IngestError, TransientError
+from ingest_pipeline.errors import IngestError, MistakeError, TransientError
 from ingest_pipeline.sessions.model import Event, Session
 from ingest_pipeline.values import Frozen
 
@@ -23,6 +23,10 @@ class EventDbError(IngestError):
 
 class EventDbUnavailableError(EventDbError, TransientError):
     """The database gave no answer, also when asked again; passing, the work may be repeated."""
+
+
+class EventDbUrlError(MistakeError, ValueError):
+    """A URL names no event database that we know; the message does not repeat it."""
 
 
 class UploadState(StrEnum):

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ingest_pipeline.sessions.event_db.dynamo import DynamoEventDb
-from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.sessions.event_db.event_db import EventDb, EventDbUrlError
 from ingest_pipeline.sessions.event_db.sql import SqlEventDb
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def open_event_db(url: str, dynamodb: "DynamoDBClient | None" = None) -> EventDb
     client given.
 
     Raises:
-        ValueError: the URL names no database of these kinds.
+        EventDbUrlError: the URL names no database of these kinds.
         EventDbUnavailableError: it gives no answer.
         EventDbError: it refuses.
     """
@@ -32,6 +32,6 @@ def _database(url: str, dynamodb: "DynamoDBClient | None") -> EventDb:
     scheme, table, *_ = urlsplit(url)
     if scheme == "dynamodb":
         if dynamodb is None:
-            raise ValueError("an event database in DynamoDB needs a client")
+            raise EventDbUrlError("an event database in DynamoDB needs a client")
         return DynamoEventDb(dynamodb, table)
     return SqlEventDb(url)

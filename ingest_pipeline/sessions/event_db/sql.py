@@ -20,6 +20,7 @@ from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
     EventDbUnavailableError,
+    EventDbUrlError,
     EventKey,
 )
 from ingest_pipeline.sessions.event_db.migrations import migrate
@@ -90,7 +91,7 @@ class SqlEventDb(EventDb):
         """Take the address; nothing is reached before `connect`.
 
         Raises:
-            ValueError: it is no address of a database that this class knows.
+            EventDbUrlError: it is no address of a database that this class knows.
             MissingExtraError: its driver is not installed.
         """
         self._url = _understood(url)
@@ -117,8 +118,14 @@ class SqlEventDb(EventDb):
     def connect(self) -> None:
         """Make the tables, or bring them up to date."""
         if self._url.get_backend_name() == "sqlite":
-            Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder()
         self._attempt(lambda: migrate(self._engine))
+
+    def _make_folder(self) -> None:
+        try:
+            Path(str(self._url.database)).parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise EventDbError(f"{self!r}: {error}") from error
 
     def close(self) -> None:
         """Close the connections."""
@@ -231,7 +238,7 @@ class SqlEventDb(EventDb):
         except SQLAlchemyError as error:
             is_passing = _is_passing(error)
             kind = EventDbUnavailableError if is_passing else EventDbError
-            raise kind(f"{self!r}: {error}") from error
+            raise kind(f"{self!r}: {_said(error)}") from error
 
 
 def _understood(url: str) -> sa.URL:
@@ -239,16 +246,27 @@ def _understood(url: str) -> sa.URL:
     try:
         parsed = sa.make_url(url)
         driver = _DRIVERS[parsed.get_backend_name()]
+        with_driver = parsed if "+" in parsed.drivername else parsed.set(drivername=driver)
+        with_driver.get_dialect()
     except (SQLAlchemyError, KeyError, ValueError):
-        raise ValueError(f"an event database's URL begins with {', '.join(_DRIVERS)}") from None
+        known = ", ".join(_DRIVERS)
+        raise EventDbUrlError(
+            f"the URL of the event database (INGEST_EVENT_DB) begins with {known} or dynamodb"
+        ) from None
     if driver == "sqlite" and parsed.database in {None, "", ":memory:"}:
-        raise ValueError("threads share the event database: SQLite needs a file")
-    return parsed if "+" in parsed.drivername else parsed.set(drivername=driver)
+        raise EventDbUrlError("threads share the event database: SQLite needs a file")
+    return with_driver
 
 
 def _let_readers_and_writer_work_together(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _said(error: SQLAlchemyError) -> str:
+    """What the database said, in one line; not the statement, nor the address of a manual."""
+    said = error.orig if isinstance(error, DBAPIError) else error
+    return " ".join(str(said).split())
 
 
 def _is_passing(error: SQLAlchemyError) -> bool:
@@ -293,7 +311,7 @@ def _row(session_id: str, event: Event, now: datetime) -> dict[str, Any]:
         "annotation": event.annotation,
         "sds_provider_id": None,
         "sw_release": event.sw_release,
-        "session_id": session_id,
+        "session_id": session_id.rpartition("/")[2],  # queries ask for the id as it is
         "map_version": event.map_version,
         "driver": event.driver,
         "codriver": event.codriver,

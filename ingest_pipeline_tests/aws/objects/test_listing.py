@@ -113,12 +113,18 @@ def test_files_come_with_their_bytes_from_a_place_on(world: World) -> None:
     for key in ("a/1", "a/2", "a/3", "b/1"):
         world.put(key, key.encode() * int(key[-1]))
     s3, bucket = world.clients.s3, world.bucket
-    assert list(list_files(s3, bucket, "a/")) == [("a/1", 3), ("a/2", 6), ("a/3", 9)]
-    assert list(list_files(s3, bucket, "a/", after="a/2")) == [("a/3", 9)]
+    files = list(list_files(s3, bucket, "a/"))
+    assert [(file.key, file.size) for file in files] == [("a/1", 3), ("a/2", 6), ("a/3", 9)]
+    heads = [s3.head_object(Bucket=bucket, Key=file.key) for file in files]
+    assert [file.modified.replace(microsecond=0) for file in files] == [
+        head["LastModified"] for head in heads
+    ]
+    assert list(list_files(s3, bucket, "a/", after="a/2")) == files[2:]
     assert list_keys(s3, bucket, "a/") == ["a/1", "a/2", "a/3"]
 
 
 def test_a_folder_that_is_an_object_of_its_own_is_no_file_of_itself(world: World) -> None:
     for key in ("a/", "a/1"):
         world.put(key, b"")
-    assert list(list_files(world.clients.s3, world.bucket, "a/")) == [("a/1", 0)]
+    (file,) = list_files(world.clients.s3, world.bucket, "a/")
+    assert (file.key, file.size) == ("a/1", 0)

@@ -1,4 +1,5 @@
 import io
+import json
 from typing import Any
 
 import dagster as dg
@@ -65,6 +66,21 @@ def test_a_run_over_days_takes_in_the_sessions_of_all_of_them_and_of_no_other(
     assert again.success
     assert stored_tags() == {each.session_id: each.audio_tags for each in inside}
     assert outcome(our_world, inside[0]).run_id == result.run_id, "what was done stays on record"
+
+
+def test_a_recording_with_an_odd_name_is_not_missing(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    one = session(1)
+    listed = {**one.report, "FileList": [{"file": path} for path in ("odd.wav", *one.audio_tags)]}
+    put(our_world, one)
+    for path, body in (("odd.wav", b""), ("x_logged_Upload_Report.json", json.dumps(listed))):
+        our_world.clients.s3.put_object(
+            Bucket=our_world.session_bucket, Key=one.prefix + path, Body=body
+        )
+    result = ingest(instance)
+    assert passed_checks(result)["files_are_there"]
+    assert [each.audio_tag for each in outcome(our_world, one).problems] == ["odd.wav"]
 
 
 def test_a_missing_recording_is_a_warning_and_completed_by_a_later_run(

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ingest_pipeline.sessions.event_db.event_db import (
     EventDbError,
     EventDbUnavailableError,
+    EventDbUrlError,
     UploadState,
 )
 from ingest_pipeline.sessions.event_db.open import open_event_db
@@ -284,6 +285,12 @@ def test_a_folder_of_its_file_is_made(tmp_path: Path) -> None:
     db.close()
 
 
+def test_a_folder_that_cannot_be_made_is_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EventDbError, match="File exists"):
+        open_event_db(f"sqlite:///{tmp_path}/file/events.db")
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -296,6 +303,7 @@ def test_a_password_is_told_nowhere(url: str, caplog: pytest.LogCaptureFixture) 
     with pytest.raises(EventDbUnavailableError) as caught:
         open_event_db(url)
     assert "127.0.0.1" in str(caught.value)
+    assert "\n" not in str(caught.value)
     assert PASSWORD not in str(caught.value)
     assert PASSWORD not in repr(SqlEventDb(url))
     assert PASSWORD not in caplog.text
@@ -308,12 +316,13 @@ def test_a_password_is_told_nowhere(url: str, caplog: pytest.LogCaptureFixture) 
         "events.db",
         f"oracle://root:{PASSWORD}@host/x",
         f"mysql://root:{PASSWORD}@host:port/x",
+        f"mysql+nonsense://root:{PASSWORD}@host/x",
         "sqlite://",
         "sqlite:///:memory:",
     ],
 )
 def test_other_addresses_are_refused_without_repeating_them(url: str) -> None:
-    with pytest.raises(ValueError, match="event database") as caught:
+    with pytest.raises(EventDbUrlError, match="event database") as caught:
         open_event_db(url)
     assert PASSWORD not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
