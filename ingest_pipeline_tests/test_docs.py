@@ -22,6 +22,7 @@ ELSEWHERE = {
     "output/web/",  # keys in the rendition bucket
     "transcoding/",
     "interviews/",
+    "AV_logs/DisplayLogs/",  # keys in the sessions' bucket
 }
 SUFFIXES = (".py", ".toml", ".yaml", ".md", ".svg", ".txt", ".tsv")
 

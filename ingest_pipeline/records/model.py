@@ -357,7 +357,7 @@ class Post(Frozen):
     user: str  # `USER#<user>`
     id: str  # `POST#<uuid4>`
     title: str
-    body: str
+    body: str = ""  # a row without one must not keep everybody from their posts
     image: str | None = None  # S3 key in the bucket of photos
     image_type: str | None = None  # `image/jpeg`, by its content
     image_version: str | None = None

@@ -69,9 +69,18 @@ def test_lists_come_in_pages_of_a_users_and_of_everybodys(posts: Posts, user: st
     pages = list(walked(posts, user, 2))
     assert [len(page) for page in pages[:2]] == [2, 2]
     assert [post.id for page in pages for post in page] == sorted(made)
-    everybodys = [post.id for page in walked(posts, None, 3) for post in page]
+    everybodys = [(post.user, post.id) for page in walked(posts, None, 3) for post in page]
     assert len(everybodys) == len(set(everybodys))
-    assert made <= set(everybodys)
+    assert made <= {post_id for _, post_id in everybodys}
+
+
+def test_a_post_without_a_body_keeps_nobody_from_the_others(posts: Posts, user: str) -> None:
+    whole, _ = posts.create(user, "x", "x")
+    bare, _ = posts.create(user, "bare", "x")
+    key = {"user": f"USER#{user}", "id": f"POST#{bare}"}
+    posts._items.put({**key, "title": "bare"})
+    found = {post.id: post.body for post in posts.all(user)}
+    assert found == {f"POST#{whole}": "x", f"POST#{bare}": ""}
 
 
 def test_a_cursor_is_good_for_its_own_list_only(posts: Posts, user: str) -> None:

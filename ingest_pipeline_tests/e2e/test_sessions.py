@@ -302,7 +302,7 @@ def listed(running: RunningSystem) -> dict[str, dict[str, object]]:
     [
         ("V500/991332/000000/x", "'991332' is no date YYMMDD"),
         ("V500/240101", "is not below <VEHICLE>/<YYMMDD>/<HHMMSS>/<SESSION>/"),
-        ("V500/240101/000000/nothing-there", "awaited"),
+        ("V500/240101/000000/nothing-there", "nothing lies there"),
     ],
 )
 def test_a_session_that_cannot_be_ingested_is_explained_and_the_exit_code_is_1(
