@@ -27,6 +27,7 @@ from ingest_pipeline.aws.objects.listing import list_newest_versions
 from ingest_pipeline.definitions import defs
 from ingest_pipeline.defs.common.config import ObjectConfig
 from ingest_pipeline.defs.common.wiring import resources
+from ingest_pipeline.media.model import VideoInfo
 from ingest_pipeline.media.video.presets import load_presets
 from ingest_pipeline.media.video.program import find_ffmpeg
 from ingest_pipeline.media.video.transcode import (
@@ -146,7 +147,10 @@ def encode_plainly(clip: Path) -> None:
     """The default rendition by ffmpeg alone."""
     preset = load_presets(settings().presets).named()
     with tempfile.TemporaryDirectory() as folder:
-        _ffmpeg(*_input_arguments(clip), *_rendition_arguments(preset, f"{folder}/video.mp4"))
+        _ffmpeg(
+            *_input_arguments(clip),
+            *_rendition_arguments(preset, VideoInfo(), f"{folder}/video.mp4"),
+        )
 
 
 def _memory_of_a_run(config: Settings, video: Path) -> int:
