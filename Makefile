@@ -54,7 +54,7 @@ services:
 # From the widest to the narrowest: each lock takes its versions from the one before.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url pyproject.toml
-IMAGE := --extra build --extra elasticsearch --extra labels --extra mysql --extra postgresql --extra redis --extra speech --extra sqs
+IMAGE := --extra build --extra elasticsearch --extra heic --extra labels --extra mysql --extra postgresql --extra redis --extra speech --extra sqs
 LAPTOP := $(IMAGE) --extra embedded --extra parquet
 
 lock: $(TOOLS)

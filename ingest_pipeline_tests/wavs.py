@@ -32,5 +32,5 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes.fromhex(
 )
 """A picture of one pixel."""
 
-HEIC = (24).to_bytes(4, "big") + b"ftypheic\x00\x00\x00\x00heicmif1" + bytes(100)
+JPEG_XL = b"\xff\x0a" + bytes(100)
 """A picture of a kind that is recognised and not looked into."""

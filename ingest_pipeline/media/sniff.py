@@ -125,8 +125,8 @@ _ISO_BRANDS = {
     b"heix": Sniffed(Kind.IMAGE, "heic"),
     b"heim": Sniffed(Kind.IMAGE, "heic"),
     b"heis": Sniffed(Kind.IMAGE, "heic"),
-    b"hevc": Sniffed(Kind.IMAGE, "heic"),
-    b"hevx": Sniffed(Kind.IMAGE, "heic"),
+    b"hevc": Sniffed(Kind.IMAGE, "heif"),  # sequences, which libheif does not open
+    b"hevx": Sniffed(Kind.IMAGE, "heif"),
     b"avci": Sniffed(Kind.IMAGE, "heif"),
     b"avcs": Sniffed(Kind.IMAGE, "heif"),
     b"crx ": Sniffed(Kind.IMAGE, "cr3"),  # a raw photo of Canon's

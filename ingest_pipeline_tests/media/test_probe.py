@@ -14,7 +14,7 @@ from ingest_pipeline_tests.media.pictures import corner, encoded
 from ingest_pipeline_tests.media.riff import chunk, data, fmt, id3, info, riff
 from ingest_pipeline_tests.media.test_sniff import TGA, ftyp
 
-HEIC = wavs.HEIC
+JPEG_XL = wavs.JPEG_XL
 SAMPLES = Path(__file__).parents[2] / "media"
 
 
@@ -90,7 +90,7 @@ def test_broken_metadata_is_a_warning_and_no_fault() -> None:
 @pytest.mark.parametrize(
     ("content", "wanted"),
     [
-        (HEIC, Probe(kind=Kind.IMAGE, container="heic", probed=False)),
+        (JPEG_XL, Probe(kind=Kind.IMAGE, container="jxl", probed=False)),
         (TGA, Probe(kind=Kind.IMAGE, container="tga", probed=False)),
         (ftyp(b"crx "), Probe(kind=Kind.IMAGE, container="cr3", probed=False)),
         (b"fLaC", Probe(kind=Kind.AUDIO, container="flac", probed=False)),
@@ -141,7 +141,7 @@ def test_the_probed_kinds_are_named() -> None:
         *("video/mp4", "video/mov", "video/3gp", "video/webm", "video/matroska", "video/avi"),
         *("video/mpeg-ts", "video/mpeg-ps", "video/ogg", "video/flv", "video/asf"),
         *("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"),
-        *("image/dib", "image/avif"),
+        *("image/dib", "image/avif", "image/heic"),
     ) == PROBED
 
 
@@ -154,7 +154,7 @@ def test_no_more_than_a_block_is_read_of_what_is_not_probed() -> None:
             self.taken += len(content)
             return content
 
-    content = HEIC + bytes(200_000)
+    content = JPEG_XL + bytes(200_000)
     file = Counting(content)
     probe(file, len(content))
     assert file.taken == HEAD_BYTES

@@ -186,7 +186,7 @@ def test_replaced_by_something_invalid_or_of_another_kind(
 ) -> None:
     newer_content, outcome = {
         "invalid": (wavs.wrong_rate(), Outcome.REJECTED),
-        "unknown": (wavs.HEIC, Outcome.KEPT),
+        "unknown": (wavs.JPEG_XL, Outcome.KEPT),
         "audio": (wavs.valid(960), Outcome.INDEXED),
         "image": (encoded(photo((48, 64)), "PNG"), Outcome.INDEXED),
     }[by]

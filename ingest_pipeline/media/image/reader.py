@@ -31,7 +31,8 @@ from ingest_pipeline.media.sandbox.worker import (
 )
 from ingest_pipeline.values import Frozen
 
-FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "dib", "avif")  # as the sniffing names them
+# As the sniffing names them.
+FORMATS = ("jpeg", "png", "webp", "gif", "tiff", "bmp", "dib", "avif", "heic")
 MOST_PIXELS = 50_000_000  # larger images are not decoded
 MOST_BYTES = 100 * 1024 * 1024  # larger files are not read
 CHILD_PROGRAM = "ingest_pipeline.media.image.reader_child"
@@ -99,7 +100,8 @@ class ImageReader(Closing):
         that is the fault `complete`.
         One that cannot be decoded has the fault `decodable`, with the decoder's words. One of
         more than 50 megapixels is known by its header alone, which is a warning; one of more than
-        100 MB is not looked into (`probed=False`), nor is an AVIF where Pillow was built without.
+        100 MB is not looked into (`probed=False`), nor is an AVIF or a HEIC where what reads it is
+        not installed.
 
         Raises:
             ImageReaderError: the image could not be looked at, for reasons that are not its own.

@@ -14,6 +14,7 @@ body:
 """
 
 import contextlib
+import functools
 import io
 import math
 import re
@@ -120,7 +121,47 @@ _END_OF_JPEG = b"\xff\xd9"
 
 def opened(content: bytes) -> ImageFile.ImageFile:
     """Open a file without decoding it."""
-    return Image.open(io.BytesIO(content), formats=FORMATS)
+    formats = (_HEIF,) if is_heic(content) and knows_heif() else FORMATS
+    return Image.open(io.BytesIO(content), formats=formats)
+
+
+_HEIF = "HEIF"
+_UNKNOWN_CODEC = ("Unsupported codec", "has not been built in")  # libheif's words
+
+
+def is_avif(content: bytes) -> bool:
+    """Whether a file says that it is one; not every Pillow is built with what reads it."""
+    return not brands_of(content).isdisjoint((b"avif", b"avis"))
+
+
+def is_heic(content: bytes) -> bool:
+    """Whether a file has the boxes of an AVIF and is none: a HEIC, as the reader is given it."""
+    return bool(brands_of(content)) and not is_avif(content)
+
+
+def brands_of(content: bytes) -> frozenset[bytes]:
+    """Name what a file of boxes says that it is: beside `mif1`, any picture, stands the codec's."""
+    length = int.from_bytes(content[:4], "big")
+    if content[4:8] != b"ftyp" or length > _LONGEST_FTYP:
+        return frozenset()
+    names = range(8, min(length, len(content)), 4)
+    return frozenset(content[at : at + 4] for at in names)
+
+
+_LONGEST_FTYP = 1024
+
+
+@functools.cache
+def knows_heif() -> bool:
+    """Whether the library is there that reads HEIC; it is loaded (30 ms) for the first one only."""
+    try:
+        import pillow_heif  # noqa: PLC0415 - an extra, and most files are none of it
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener(
+        decode_threads=1, thumbnails=False, aux_images=False, depth_images=False
+    )
+    return True
 
 
 def decoded(content: bytes, smaller: int = 1, mode: str | None = None) -> ImageFile.ImageFile:
@@ -207,6 +248,18 @@ def look(content: bytes, _number: int) -> Answer:
     """Tell what an image is, after decoding it: only then is it known to be whole."""
     if is_avif(content) and not AvifImagePlugin.SUPPORTED:
         return Answer({"is_unsupported": True})
+    if is_heic(content) and not knows_heif():
+        return Answer({"is_unsupported": True})
+    try:
+        return look_into(content)
+    except RuntimeError as error:
+        if not any(words in str(error) for words in _UNKNOWN_CODEC):
+            raise
+        return Answer({"is_unsupported": True})  # HEIF is a box for pictures of any codec
+
+
+def look_into(content: bytes) -> Answer:
+    """Decode it, and tell what is known before and after."""
     try:
         header = opened(content)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -224,11 +277,6 @@ def missing_of(ending: Ending) -> dict[str, str | None] | None:
     if ending.warning:
         warnings.warn(ending.warning, stacklevel=1)
     return {"found": ending.found, "wanted": ending.wanted} if ending.found else None
-
-
-def is_avif(content: bytes) -> bool:
-    """Whether a file says that it is one; not every Pillow is built with what reads it."""
-    return bool(AvifImagePlugin._accept(content[:16]))  # noqa: SLF001 - the plugin's own words
 
 
 def look_at_header_alone(content: bytes, error: Exception) -> Answer:

@@ -49,7 +49,7 @@ def put_some(world: World) -> dict[Outcome, ObjectRef]:
     return {
         Outcome.INDEXED: world.put("new\nline.wav", wavs.valid()),
         Outcome.REJECTED: world.put("wrong.wav", wavs.wrong_rate()),
-        Outcome.KEPT: world.put("photo.heic", wavs.HEIC),
+        Outcome.KEPT: world.put("photo.jxl", wavs.JPEG_XL),
         Outcome.DELETED: gone,
     }
 
@@ -122,7 +122,7 @@ def test_a_run_repeated_changes_nothing_that_was_right(
         assert run(instance, refs[Outcome.INDEXED].day, list(refs.values())).success
         assert outcomes(our_world, refs) == {outcome: outcome for outcome in refs}
         assert our_world.is_indexed("new\nline.wav")
-        assert our_world.content("photo.heic") == wavs.HEIC
+        assert our_world.content("photo.jxl") == wavs.JPEG_XL
         assert [str(r) for r in our_world.report(refs[Outcome.REJECTED]).reasons] == [
             "sample_rate 44100, wanted 48000"
         ]

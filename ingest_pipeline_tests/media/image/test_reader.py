@@ -603,6 +603,66 @@ def test_no_damage_to_a_file_is_more_than_a_fault(
     assert (found.image is None) == any(fault.rule == "decodable" for fault in found.faults)
 
 
+# --- HEIC ----------------------------------------------------------------------------------------
+
+
+def heic(image: Image.Image, **options: object) -> bytes:
+    """What a phone writes; only here is the encoder registered."""
+    import pillow_heif  # noqa: PLC0415
+
+    file = io.BytesIO()
+    pillow_heif.from_pillow(image).save(file, quality=90, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size"), [(1, (64, 48)), (3, (64, 48)), (6, (48, 64)), (8, (48, 64))]
+)
+def test_a_heic_is_probed_upright(
+    reader: ImageReader, orientation: int, size: tuple[int, int]
+) -> None:
+    tags = exif({pictures.ORIENTATION: orientation, pictures.MAKE: "Apple"})
+    content = heic(corner(), exif=tags.tobytes())
+    found = info(reader, content, "heic")
+    assert (found.width, found.height) == size
+    assert (found.mode, found.frames, found.camera) == ("RGB", 1, "Apple")
+    assert picture_of(reader.thumbnail(content)).size == size
+
+
+def test_the_colours_of_a_heic_are_right(reader: ImageReader) -> None:
+    picture = picture_of(reader.thumbnail(heic(corner())))
+    assert is_near(picture.getpixel((5, 5)), RED, 20)
+    assert is_near(picture.getpixel((58, 42)), BLUE, 20)
+
+
+@pytest.mark.parametrize("kept", [0.2, 0.6, 0.99])
+def test_a_heic_that_is_cut_is_refused(reader: ImageReader, kept: float) -> None:
+    content = heic(photo())
+    (fault,) = faults(reader, content[: int(len(content) * kept)], "heic")
+    assert re.fullmatch("decodable: .+", fault)
+
+
+def test_a_heif_of_a_codec_that_is_not_known_is_kept(reader: ImageReader) -> None:
+    content = encoded(corner(), "AVIF", speed=10).replace(b"ftypavif", b"ftypmif1", 1)
+    assert probed(reader, content.replace(b"avif", b"heic", 1), "heic") == Probe(
+        kind=Kind.IMAGE, container="heic", probed=False
+    )
+
+
+def test_a_heic_is_kept_where_nothing_reads_it(tmp_path: Path) -> None:
+    program = tmp_path / "child.py"
+    program.write_text(
+        "import sys\n"
+        "from ingest_pipeline.media.image import reader_child\n"
+        "sys.modules['pillow_heif'] = None\n"
+        "reader_child.main()\n"
+    )
+    with ImageReader(program=program) as reader:
+        found = probed(reader, heic(corner()), "heic")
+        assert found == Probe(kind=Kind.IMAGE, container="heic", probed=False)
+        assert info(reader, encoded(corner(), "JPEG")).width == 64
+
+
 # --- the child ------------------------------------------------------------------------------------
 
 

@@ -79,8 +79,8 @@ def test_every_mistake_in_a_rule_of_video_has_its_message(
     ("rule", "wanted"),
     [
         (
-            "format = 'heic'",
-            'format: "heic" is not one of avif, bmp, dib, gif, jpeg, png, tiff, webp',
+            "format = 'jxl'",
+            'format: "jxl" is not one of avif, bmp, dib, gif, heic, jpeg, png, tiff, webp',
         ),
         ("pixels = 1.5", "pixels: 1.5 is not a whole number"),
         (

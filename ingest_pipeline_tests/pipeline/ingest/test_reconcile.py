@@ -50,7 +50,7 @@ def test_every_settled_object_agrees(world: World) -> None:
             put(world, "rejected.wav", wavs.wrong_rate()),
             put(world, "keep/kept.wav", wavs.wrong_rate()),
             put(world, "photo.png", wavs.PNG),
-            put(world, "photo.heic", wavs.HEIC),
+            put(world, "photo.jxl", wavs.JPEG_XL),
             put(world, "empty.wav", b""),
         ]
     )
@@ -156,7 +156,7 @@ def test_a_row_of_a_version_that_a_picture_replaced_leaves_the_index(world: Worl
     world.ingest([put(world, "a.wav")])
     valid = world.asset("a.wav")
     assert valid is not None
-    world.ingest([put(world, "a.wav", wavs.HEIC)])
+    world.ingest([put(world, "a.wav", wavs.JPEG_XL)])
     assert differences(world) == {}
     removed = world.asset("a.wav")
     assert removed is not None
@@ -168,7 +168,7 @@ def test_a_row_of_a_version_that_a_picture_replaced_leaves_the_index(world: Worl
 
 
 @pytest.mark.parametrize(
-    ("content", "outcome"), [(wavs.valid(), Outcome.INDEXED), (wavs.HEIC, Outcome.KEPT)]
+    ("content", "outcome"), [(wavs.valid(), Outcome.INDEXED), (wavs.JPEG_XL, Outcome.KEPT)]
 )
 def test_an_order_whose_run_died_after_the_deletion_is_told_to_the_end(
     world: World, content: bytes, outcome: Outcome

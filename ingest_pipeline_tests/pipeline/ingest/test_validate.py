@@ -103,7 +103,7 @@ def test_half_an_upload_is_rejected(world: World) -> None:
 
 def test_content_counts_and_names_do_not(world: World) -> None:
     refs = [world.put("UPPER.WAV", wavs.valid()), world.put("photo.jpg", wavs.valid())]
-    refs += [world.put("picture.wav", wavs.PNG), world.put("picture.png", wavs.HEIC)]
+    refs += [world.put("picture.wav", wavs.PNG), world.put("picture.png", wavs.JPEG_XL)]
     verdicts = [report.verdict for report in examined(world, *refs)]
     assert verdicts == [Verdict.VALID, Verdict.VALID, Verdict.VALID, Verdict.UNJUDGED]
 
@@ -144,7 +144,7 @@ def test_an_indexed_image_is_no_recording(world: World) -> None:
 
 
 def test_an_image_of_another_kind_is_recognised_and_left_alone(world: World) -> None:
-    report = only(examined(world, world.put("photo.heic", wavs.HEIC)))
+    report = only(examined(world, world.put("photo.jxl", wavs.JPEG_XL)))
     assert report.probe is not None
     assert (report.probe.kind, report.probe.probed) == (Kind.IMAGE, False)
     assert (report.verdict, report.outcome) == (Verdict.UNJUDGED, Outcome.KEPT)
@@ -379,7 +379,7 @@ def test_what_failed_is_taken_in_when_it_comes_again(world: World) -> None:
     assert only(world.ingest([ref])).outcome is Outcome.INDEXED
 
 
-@pytest.mark.parametrize("content", [wavs.wrong_rate(), wavs.valid(), wavs.HEIC])
+@pytest.mark.parametrize("content", [wavs.wrong_rate(), wavs.valid(), wavs.JPEG_XL])
 def test_what_was_restored_stays_marked_and_is_not_rejected(world: World, content: bytes) -> None:
     ref = world.put("a.wav", content)
     (report,) = examined(world, ref)
