@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest_pipeline import __version__
 from ingest_pipeline.api import assets, objects, posts, status, videos
+from ingest_pipeline.api.attempts import Attempts
 from ingest_pipeline.api.auth import UsersError, load_users
 from ingest_pipeline.api.cors import OpenRoutes
 from ingest_pipeline.api.errors import handle_errors
@@ -75,6 +76,7 @@ def create_app(system: System) -> FastAPI:
     app.state.system = system
     app.state.monitor = Monitor(system)
     app.state.users = users
+    app.state.attempts = Attempts(users)
     app.state.identify = identifier(config)
     handle_errors(app)
     app.add_middleware(OpenRoutes, paths=status.OPEN_PATHS + videos.OPEN_PATHS)
@@ -99,7 +101,7 @@ class _KnownNames(TrustedHostMiddleware):
             await super().__call__(scope, receive, send)
 
 
-def _no_newline_behind(request: Request) -> None:
+async def _no_newline_behind(request: Request) -> None:
     """Routes end with a regular expression's `$`, which overlooks a newline at a path's end."""
     path = request.scope["path"]  # `request.url` loses newlines
     taken = map(str, request.path_params.values())

@@ -1,4 +1,4 @@
-"""HTTP Basic: who may ask, by a file of `user:hash` lines; without one, nobody.
+"""The users that have a password, by a file of `user:hash` lines; without one, nobody.
 
 `python -m ingest_pipeline.api.auth USER` asks for a password and prints a line of the file.
 """
@@ -11,11 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import scrypt
 from pathlib import Path
-from typing import Annotated
 
 import click
-from fastapi import Depends, HTTPException, Request
-from fastapi.security.http import HTTPAuthorizationCredentials, HTTPBase
 
 from ingest_pipeline.errors import MistakeError
 
@@ -24,11 +21,6 @@ _SALT_BYTES, _DIGEST_BYTES = 16, 32
 # The form of the Password Hashing Competition, its base64 without padding.
 _SCHEME = f"$scrypt$ln={_COST.bit_length() - 1},r={_BLOCK},p={_LANES}"
 _HASH = re.compile(re.escape(_SCHEME) + r"\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})")
-_HOW_TO = (
-    "nobody is let in yet: put a line `user:hash` for each user into a file, name the file in "
-    "INGEST_BASIC_USERS and start the API anew; "
-    "`python -m ingest_pipeline.api.auth USER` makes a line"
-)
 
 
 class UsersError(MistakeError):
@@ -62,13 +54,19 @@ class Users:
         A password that has fitted is not stretched again: a page asks for 48 pictures at once,
         0.1 s of computing each. What is remembered is keyed, and goes with the process.
         """
-        passed = hmac.digest(self._key, f"{user}:{password}".encode(), "sha256")
-        if passed in self._passed:
+        if self.remembers(user, password):
             return True
         fits = self.hashes.get(user, _NOBODY).fits(password) and user in self.hashes
         if fits:
-            self._passed.add(passed)
+            self._passed.add(self._print(user, password))
         return fits
+
+    def remembers(self, user: str, password: str) -> bool:
+        """Whether this password of this user has fitted before."""
+        return self._print(user, password) in self._passed
+
+    def _print(self, user: str, password: str) -> bytes:
+        return hmac.digest(self._key, f"{user}:{password}".encode(), "sha256")
 
 
 def hash_password(password: str) -> str:
@@ -112,47 +110,6 @@ def _text(raw: bytes) -> str:
 
 def _bytes(text: str) -> bytes:
     return base64.b64decode(text + "=" * (-len(text) % 4))
-
-
-# FastAPI's HTTPBasic takes ASCII only; this leaves the credentials as they are.
-HTTP_BASIC = HTTPBase(scheme="basic", scheme_name="HTTPBasic", auto_error=False)
-BasicCredentials = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTP_BASIC)]
-
-
-def basic_user(request: Request, credentials: BasicCredentials) -> str:
-    """Who asks, by name and password.
-
-    Raises:
-        HTTPException: 401, for whatever reason: the answer tells only whether there are users.
-    """
-    users: Users = request.app.state.users
-    if not users.hashes:
-        raise _unauthorized(_HOW_TO)
-    user, password = _parsed(credentials)
-    if not users.knows(user, password):
-        raise _unauthorized("wrong user or password")
-    return user
-
-
-def _parsed(credentials: HTTPAuthorizationCredentials | None) -> tuple[str, str]:
-    if credentials is None or credentials.scheme.lower() != "basic":
-        raise _unauthorized("a user and a password are wanted")
-    try:
-        text = base64.b64decode(credentials.credentials, validate=True).decode()
-    except ValueError as error:
-        raise _unauthorized("the Authorization header is malformed") from error
-    user, colon, password = text.partition(":")
-    if not colon:
-        raise _unauthorized("the Authorization header is malformed")
-    return user, password
-
-
-def _unauthorized(message: str) -> HTTPException:
-    challenge = {"WWW-Authenticate": 'Basic realm="ingest pipeline", charset="UTF-8"'}
-    return HTTPException(401, message, challenge)
-
-
-TheUser = Annotated[str, Depends(basic_user)]
 
 
 @click.command()

@@ -1,4 +1,7 @@
-"""What the routes work with, handed to them by FastAPI."""
+"""What the routes work with, handed to them by FastAPI.
+
+What only looks something up is `async`: otherwise it would wait for one of the forty threads.
+"""
 
 from typing import Annotated
 
@@ -11,12 +14,12 @@ from ingest_pipeline.catalogue.responses import Responses
 from ingest_pipeline.system import System
 
 
-def _system(request: Request) -> System:
+async def _system(request: Request) -> System:
     system: System = request.app.state.system
     return system
 
 
-def _monitor(request: Request) -> Monitor:
+async def _monitor(request: Request) -> Monitor:
     monitor: Monitor = request.app.state.monitor
     return monitor
 

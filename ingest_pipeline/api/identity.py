@@ -1,6 +1,7 @@
 """Who asks: the users who post, and the operators of the catalogue."""
 
-from collections.abc import Callable
+import base64
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -9,13 +10,17 @@ import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    load_der_public_key,
+    load_pem_public_key,
+)
 from fastapi import Depends, HTTPException, Request
 from fastapi.security import APIKeyHeader
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from ingest_pipeline.api.auth import HTTP_BASIC, basic_user
-from ingest_pipeline.errors import RefusedError, TransientError
+from ingest_pipeline.api.basic import HTTP_BASIC, basic_user
+from ingest_pipeline.api.issuer_keys import KeysAwayError, PublishedKeys
+from ingest_pipeline.errors import RefusedError
 from ingest_pipeline.settings import Settings, SettingsError
 from ingest_pipeline.system import System
 
@@ -23,18 +28,13 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_BYTES = 255  # of a name in UTF-8; as much as OpenID Connect allows a `sub`
 _LEAST_SECRET_BYTES = 32  # of HS256 (RFC 7518, 3.2)
 _LEAST_RSA_BITS = 2048  # (RFC 7518, 3.3)
-_KEYS_SECONDS = 5  # that the issuer may take to answer with its keys
 _SCHEMES = {"header": "User", "jwt": "Bearer"}  # the first is the contract's own
-Identify = Callable[[str | None], str]  # the user whom an Authorization header names
-_KeyOf = Callable[[str], Any]  # the key that a token must be signed with
+Identify = Callable[[str | None], Awaitable[str]]  # the user whom an Authorization header names
+_KeyOf = Callable[[str], Awaitable[Any]]  # the key that a token must be signed with
 
 
 class UnidentifiedError(RefusedError):
     """Nobody that we know asks; the message says what is wanted."""
-
-
-class KeysAwayError(TransientError):
-    """The issuer's keys cannot be had at the moment."""
 
 
 def identifier(config: Settings) -> Identify:
@@ -46,7 +46,7 @@ def identifier(config: Settings) -> Identify:
     return _named if config.auth == "header" else _Tokens(config).user
 
 
-def _named(header: str | None) -> str:
+async def _named(header: str | None) -> str:
     """The contract's way: the header is the name itself, which anybody may claim to have.
 
     Browsers send Latin-1, other clients UTF-8; what is valid UTF-8 is hardly ever meant as Latin-1.
@@ -86,7 +86,7 @@ class _Tokens:
             "options": {"require": ["exp", "sub"], "enforce_minimum_key_length": True},
         }
 
-    def user(self, header: str | None) -> str:
+    async def user(self, header: str | None) -> str:
         """The user whom a token names.
 
         Raises:
@@ -97,7 +97,8 @@ class _Tokens:
         if scheme.lower() != "bearer":
             raise UnidentifiedError("a token is wanted: `Authorization: Bearer <JWT>`")
         try:
-            claims = jwt.decode(token.strip(), self._key_of(token.strip()), **self._checks)
+            key = await self._key_of(token.strip())
+            claims = jwt.decode(token.strip(), key, **self._checks)
         except jwt.PyJWTError as error:
             raise UnidentifiedError(f"the token is not good: {error}") from error
         return _checked(claims["sub"])
@@ -105,30 +106,24 @@ class _Tokens:
 
 def _keys(config: Settings) -> tuple[_KeyOf, list[str]]:
     if config.jwks_url:
-        return _published_keys(config.jwks_url), ["RS256", "ES256"]
+        return PublishedKeys(config.jwks_url).key, ["RS256", "ES256"]
     key, algorithm = _one_key(config)
-    return lambda _token: key, [algorithm]
 
+    async def key_of(_token: str) -> Any:  # noqa: ANN401 - as PyJWT has it
+        return key
 
-def _published_keys(url: str) -> _KeyOf:
-    """The keys at a URL, fetched at most every five minutes; for an unknown one, every 30 s."""
-    client = jwt.PyJWKClient(url, timeout=_KEYS_SECONDS)
-
-    def key_of(token: str) -> jwt.PyJWK:
-        try:
-            return client.get_signing_key_from_jwt(token)
-        except jwt.PyJWKClientConnectionError as error:
-            raise KeysAwayError(f"INGEST_JWKS_URL does not answer: {error}") from error
-        except ValueError as error:
-            raise KeysAwayError(f"INGEST_JWKS_URL answers with no JSON: {error}") from error
-
-    return key_of
+    return key_of, [algorithm]
 
 
 def _one_key(config: Settings) -> tuple[Any, str]:
     """A key and the one algorithm that it is for."""
     variable, text = _key_text(config)
     if not text.startswith("-----BEGIN"):
+        if _is_public(text):
+            raise SettingsError(
+                f"{variable} looks like a public key and is no whole one: as a secret it would "
+                "let in whoever has read it; wanted is PEM, from -----BEGIN to -----END"
+            )
         if len(text.encode()) < _LEAST_SECRET_BYTES:
             raise SettingsError(
                 f"{variable} is a secret of {len(text.encode())} bytes, wanted a PEM public key "
@@ -147,6 +142,24 @@ def _one_key(config: Settings) -> tuple[Any, str]:
         f"{variable} holds a {type(key).__name__}, wanted an RSA key of at least "
         f"{_LEAST_RSA_BITS} bits or one on the curve P-256"
     )
+
+
+def _is_public(text: str) -> bool:
+    """Whether a text is a public key in some other dress, which everybody may know.
+
+    Tokens that were signed with the text of a key without its first line were once let in.
+    """
+    if "-----" in text or text.startswith(("ssh-", "ecdsa-", "{")):
+        return True
+    body = "".join(text.split()).translate(_FROM_URL)
+    try:
+        load_der_public_key(base64.b64decode(body + "=" * (-len(body) % 4), validate=True))
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+_FROM_URL = str.maketrans("-_", "+/")
 
 
 def _key_text(config: Settings) -> tuple[str, str]:
@@ -168,16 +181,18 @@ _AUTHORIZATION = APIKeyHeader(
 )
 
 
-def _user(request: Request, authorization: Annotated[str | None, Depends(_AUTHORIZATION)]) -> str:
+async def _user(
+    request: Request, authorization: Annotated[str | None, Depends(_AUTHORIZATION)]
+) -> str:
     identify: Identify = request.app.state.identify
     try:
-        return identify(authorization)
+        return await identify(authorization)
     except UnidentifiedError as error:
         system: System = request.app.state.system
         challenge = f'{_SCHEMES[system.config.auth]} realm="ingest pipeline"'
         raise HTTPException(401, str(error), {"WWW-Authenticate": challenge}) from error
     except KeysAwayError as error:
-        raise HTTPException(503, str(error)) from error
+        raise HTTPException(503, str(error), {"Retry-After": "30"}) from error
 
 
 Caller = Annotated[str, Depends(_user)]  # the user who posts, deletes or uploads
@@ -188,7 +203,7 @@ async def _credentials(request: Request) -> HTTPAuthorizationCredentials | None:
     return await HTTP_BASIC(request)
 
 
-def operator(
+async def operator(
     request: Request,
     credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_credentials)],
 ) -> None:
@@ -203,7 +218,7 @@ def operator(
     """
     system: System = request.app.state.system
     if not system.config.is_loopback:
-        basic_user(request, credentials)
+        await basic_user(request, credentials)
     origin = request.headers.get("Origin")
     is_foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("Host")
     if is_foreign and request.method not in _READING:

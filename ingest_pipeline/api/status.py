@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from ingest_pipeline.api.auth import TheUser
+from ingest_pipeline.api.basic import TheUser
 from ingest_pipeline.api.dependencies import TheMonitor
 from ingest_pipeline.api.identity import Operator
 from ingest_pipeline.api.models import Alive, Health, Hello, Message
@@ -14,13 +14,13 @@ router = APIRouter(tags=["status"])
 
 @router.get("/hello/", include_in_schema=False)  # as older clients ask
 @router.get("/hello", responses={401: {"model": Message}})
-def hello_user(user: TheUser) -> Hello:
+async def hello_user(user: TheUser) -> Hello:
     """Greet who asks: whether a password is right, without asking for anything else."""
     return Hello(hello=user)
 
 
 @router.get("/livez")
-def get_life() -> Alive:
+async def get_life() -> Alive:
     """Whether this process answers: nothing else is asked, and nobody needs a password."""
     return Alive(ok=True)
 

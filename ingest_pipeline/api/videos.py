@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from more_itertools import chunked, spy
 from pydantic import AfterValidator
 
-from ingest_pipeline.api.auth import TheUser
+from ingest_pipeline.api.basic import TheUser
 from ingest_pipeline.api.dependencies import Cursor, Limit, TheResponses
 from ingest_pipeline.api.models import Message, Video
 from ingest_pipeline.api.paging import NEXT_PAGE, next_page

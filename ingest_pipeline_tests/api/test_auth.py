@@ -2,6 +2,7 @@
 
 import base64
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -38,6 +39,12 @@ def test_the_scheme_is_written_in_any_case(members_api: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("path", PROTECTED)
+def test_every_route_asks(members_api: httpx.Client, path: str) -> None:
+    for user in ("", f"nobody{path}"):
+        response = members_api.get(path, auth=(user, "wrong") if user else None)
+        assert response.status_code == 401
+
+
 @pytest.mark.parametrize(
     "header",
     [
@@ -60,12 +67,25 @@ def test_the_scheme_is_written_in_any_case(members_api: httpx.Client) -> None:
     ],
     ids=repr,
 )
-def test_nobody_else_is(members_api: httpx.Client, path: str, header: str | bytes | None) -> None:
+def test_nobody_else_is(members_api: httpx.Client, header: str | bytes | None) -> None:
     headers = {"Authorization": header} if header is not None else {}
-    response = members_api.get(path, headers=headers)  # type: ignore[arg-type]
+    response = members_api.get("/hello", headers=headers)  # type: ignore[arg-type]
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"].startswith("Basic ")
     assert response.json().keys() == {"message"}
+
+
+def test_sixty_wrong_passwords_at_once_leave_the_rest_alone(members_api: httpx.Client) -> None:
+    with ThreadPoolExecutor(60) as pool:
+        tries = [
+            pool.submit(members_api.get, "/hello", auth=("guessed", f"wrong {number}"))
+            for number in range(60)
+        ]
+        alive = [members_api.get("/livez").elapsed.total_seconds() for _ in range(10)]
+    answers = [each.result() for each in tries]
+    assert {answer.status_code for answer in answers} == {401, 429}
+    assert all(1 <= int(a.headers["Retry-After"]) <= 60 for a in answers if a.status_code == 429)
+    assert sorted(alive)[5] < 1  # it was 60 s
 
 
 @pytest.mark.parametrize("path", PROTECTED)

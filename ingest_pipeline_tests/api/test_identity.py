@@ -354,8 +354,10 @@ def test_an_issuer_that_gives_no_keys_is_no_fault_of_the_users(
         response = share(api, signed(RSA, "RS256", "one"))
         assert response.status_code == 503
         assert "INGEST_JWKS_URL" in response.json()["message"]
+        assert response.headers["Retry-After"] == "30"
         issuer.publish(one=RSA)
-        assert share(api, signed(RSA, "RS256", "one")).status_code == 200
+        assert share(api, signed(RSA, "RS256", "one")).status_code == 503
+        assert issuer.asked == 1, "a failure is remembered for 30 s"
 
 
 def test_an_issuer_that_is_away_is_no_fault_of_the_users(system: System) -> None:
@@ -367,13 +369,18 @@ def test_an_issuer_that_is_away_is_no_fault_of_the_users(system: System) -> None
     ("key", "problem"),
     [
         ("x" * 31, "a secret of 31 bytes"),
+        (pem(RSA).partition("\n")[2], "looks like a public key"),  # without its first line
+        ("".join(pem(RSA).splitlines()[1:-1]), "looks like a public key"),
+        ("\n".join(pem(EC).splitlines()[1:-1]), "looks like a public key"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHxx alice@host", "looks like a public key"),
+        ('{"kty": "RSA", "n": "0vx7agoebGcQSuuPiLJXZpt", "e": "AQAB"}', "looks like a public key"),
         (private_pem(RSA), "no PEM public key"),
         ("-----BEGIN PUBLIC KEY-----\nx\n-----END PUBLIC KEY-----", "no PEM public key"),
         (pem(rsa.generate_private_key(65537, 1024)), "at least 2048 bits"),  # noqa: S505
         (pem(ec.generate_private_key(ec.SECP384R1())), "P-256"),
         (pem(ed25519.Ed25519PrivateKey.generate()), "P-256"),
     ],
-    ids=range(6),
+    ids=range(11),
 )
 def test_a_weak_or_wrong_key_is_refused_at_the_start(
     system: System, key: str, problem: str

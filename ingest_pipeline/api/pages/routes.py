@@ -9,8 +9,10 @@ from fastapi.security import HTTPAuthorizationCredentials
 from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.background import BackgroundTask
+from starlette.concurrency import run_in_threadpool
 
 from ingest_pipeline.api.dependencies import TheMonitor, TheSystem
+from ingest_pipeline.api.health import Monitor
 from ingest_pipeline.api.identity import Operator, operator
 from ingest_pipeline.api.keys import ObjectKey
 from ingest_pipeline.api.models import Hello
@@ -92,14 +94,18 @@ class Asked(Search):
 
 
 @router.get("/", response_model=Hello, tags=["status"])
-def home(request: Request, system: TheSystem, monitor: TheMonitor) -> Response | Hello:
+async def home(request: Request, system: TheSystem, monitor: TheMonitor) -> Response | Hello:
     """The catalogue for browsers, a sign of life for everybody else.
 
     Pages of other origins may ask for the sign of life, so they are never shown the catalogue.
     """
     if "text/html" not in request.headers.get("Accept", "") or "Origin" in request.headers:
         return Hello()
-    operator(request, _credentials(request))
+    await operator(request, _credentials(request))
+    return await run_in_threadpool(_catalogue, request, system, monitor)
+
+
+def _catalogue(request: Request, system: System, monitor: Monitor) -> Response:
     asked = Asked.of(request)
     search = asked.search
     found = Catalogue(system.tables).page(search, asked.cursor)
