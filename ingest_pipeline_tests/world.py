@@ -113,6 +113,10 @@ class World:
     def put(self, key: str, content: bytes) -> ObjectRef:
         """Upload, and name what was uploaded as its event would."""
         self.clients.s3.put_object(Bucket=self.bucket, Key=key, Body=content)
+        return self.ref_of(key)
+
+    def ref_of(self, key: str) -> ObjectRef:
+        """Name what stands at a key as its event would."""
         state = object_state(self.clients.s3, self.bucket, key)
         return ObjectRef(
             bucket=self.bucket,

@@ -24,7 +24,15 @@ from ingest_pipeline.catalogue.history import (
     VersionStory,
 )
 from ingest_pipeline.catalogue.links import Links
+from ingest_pipeline.cli.objects import (
+    get_object,
+    list_objects,
+    open_page,
+    remove_objects,
+    report_row,
+)
 from ingest_pipeline.cli.sessions import sessions
+from ingest_pipeline.cli.terms import as_json, parsed_uri, visible
 from ingest_pipeline.errors import IngestError
 from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
 from ingest_pipeline.local.samples import (
@@ -44,6 +52,7 @@ from ingest_pipeline.local.samples import (
 from ingest_pipeline.local.server import serve
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.supervisor import whole_system
+from ingest_pipeline.media.model import Verdict
 from ingest_pipeline.pipeline.ingest.reconcile import Difference
 from ingest_pipeline.pipeline.leftovers import Leftover
 from ingest_pipeline.pipeline.queue.redrive import (
@@ -66,14 +75,13 @@ from ingest_pipeline.values import FIRST_DAY, object_uri
 from ingest_pipeline.workers.lanes import Lane
 
 _DEMO_SECONDS = 120
-_MOST_BYTES = 1024  # of a key
 _BACKFILLS = {
     "objects": ["probe_report", "valid_asset_index", "rejected_objects", "ingest_receipts"],
     "sessions": ["session_reports", "session_events"],
 }
 _PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
 _console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-_as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+_NOT_ALL_VALID = 3  # an exit code of its own: scripts tell a refusal from a failure
 
 
 @click.group()
@@ -196,22 +204,44 @@ def worker(lanes: str, grace: float) -> None:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--bucket", help="Where to; default: INGEST_BUCKET.")
 @click.option("--prefix", default="", help="Put before each key, such as `2026/march/`.")
-@click.option("--wait", default=0, help="Seconds to wait for the outcomes, and print them.")
+@click.option(
+    "--wait",
+    default=0,
+    type=click.IntRange(min=0),
+    help="Seconds to wait for the outcomes, and print them.",
+)
+@as_json
 @click.pass_obj
 def put_files(
-    system: System, paths: tuple[Path, ...], bucket: str | None, prefix: str, wait: int
+    system: System,
+    *,
+    paths: tuple[Path, ...],
+    bucket: str | None,
+    prefix: str,
+    wait: int,
+    as_json: bool,
 ) -> None:
-    """Upload files, and the files in folders."""
+    """Upload files, and the files in folders.
+
+    With --wait it exits with 0 only when all are valid, with 3 when any was refused or left alone
+    as of a kind that is not judged, and with 1 when there is no outcome in time.
+    """
     uploads = list(plan_uploads(paths, bucket or system.config.bucket, prefix))
     uploaded = _put_with_progress(system, uploads)
-    if wait:
-        reports = outcomes(system, uploaded, wait)
+    reports = outcomes(system, uploaded, wait) if wait else []
+    if as_json:
+        _print_json(
+            list(map(_upload_row, uploaded)) if not wait else list(map(report_row, reports))
+        )
+    elif wait:
         _print_reports(reports)
+    if wait:
         _exit_unless_complete(reports, uploaded)
+        _exit_unless_valid(reports)
 
 
 @commands.command()
-@_as_json
+@as_json
 @click.pass_obj
 def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of the command line
     """Queues, dead letters, and what became of today's objects."""
@@ -243,14 +273,14 @@ def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of t
 
 @commands.command()
 @click.argument("uri", metavar="s3://BUCKET/KEY")
-@_as_json
+@as_json
 @click.pass_obj
 def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
     """Tell the whole story of an object, newest version first.
 
     Exits with 1 when neither the records nor the bucket know anything of it.
     """
-    bucket, key = _parsed(uri)
+    bucket, key = parsed_uri(uri)
     story = system.history(bucket, key)
     if as_json:
         _print_json(story.model_dump(mode="json"))
@@ -273,18 +303,18 @@ def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None: 
     """
     if not uris and not dead_letters:
         raise click.UsageError("name objects (s3://BUCKET/KEY), or use --dead-letters")
-    sent, problems = _redriven(system, [_parsed(uri) for uri in uris])
+    sent, problems = _redriven(system, [parsed_uri(uri) for uri in uris])
     moved = 0
     if dead_letters:
         for each in system.queues:
             moved += redrive_dead_letters(each.dead_letters, each.queue)
     if problems:
         for ref in sent:
-            click.echo(f"{ref.uri} sent again")
+            click.echo(f"{visible(ref.uri)} sent again")
     if sent or moved or not problems:
         click.echo(f"{len(sent)} objects and {moved} dead letters sent again")
     if problems:
-        raise click.ClickException("\n".join(problems))
+        raise click.ClickException("\n".join(map(visible, problems)))
 
 
 @commands.command()
@@ -292,14 +322,14 @@ def redrive(system: System, uris: tuple[str, ...], dead_letters: bool) -> None: 
 @click.pass_obj
 def restore(system: System, uri: str) -> None:
     """Bring a rejected or deleted object back, and keep it from then on."""
-    report = system.restorer().restore(*_parsed(uri))
-    click.echo(f"{report.uri} version {report.version} stands in its bucket again")
+    report = system.restorer().restore(*parsed_uri(uri))
+    click.echo(f"{visible(report.uri)} version {report.version} stands in its bucket again")
 
 
 @commands.command()
 @click.option("--dry-run", is_flag=True, help="Only list what disagrees.")
 @click.option("--grace", default=0, help="Seconds within which an object is left to its run.")
-@_as_json
+@as_json
 @click.pass_obj
 def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:  # noqa: FBT001
     """Compare buckets, tables and what was made of objects; mend what disagrees."""
@@ -312,7 +342,7 @@ def reconcile(system: System, dry_run: bool, grace: int, as_json: bool) -> None:
     def tell(each: Difference | Leftover) -> None:
         found.append(each)
         if not as_json:
-            click.echo(f"{each.uri}: {each.problem}")
+            click.echo(visible(f"{each.uri}: {each.problem}"))
 
     reconciliation = resources(system.config).reconciler.reconciliation
     done = reconciliation.run(timedelta(seconds=grace), tell, dry_run=dry_run)
@@ -364,7 +394,8 @@ def backfill(
         sys.exit(1)
 
 
-commands.add_command(sessions)
+for each in (list_objects, get_object, remove_objects, open_page, sessions):
+    commands.add_command(each)
 
 
 def _days(what: str, first: date, last: date) -> tuple[date, date]:
@@ -415,9 +446,10 @@ def _announce() -> None:
 
 
 def _print_addresses(config: Settings) -> None:
-    click.echo(f"Dagster  {config.dagster_link}")
-    click.echo(f"API      {config.catalogue_link}/docs")
-    click.echo(f"AWS      {config.aws_endpoint or 'the real one'}")
+    click.echo(f"Catalogue  {config.catalogue_link}/")
+    click.echo(f"Dagster    {config.dagster_link}")
+    click.echo(f"API        {config.catalogue_link}/docs")
+    click.echo(f"AWS        {config.aws_endpoint or 'the real one'}")
     click.echo("Drop a file with any S3 client, or:  .venv/bin/ingest-pipeline put FILE")
     click.echo("Ctrl-C stops everything.")
 
@@ -433,7 +465,7 @@ def _print_reports(reports: Iterable[Report]) -> None:
         )
         why = "; ".join(map(str, report.reasons))
         cells = [report.key, report.verdict, report.outcome, why, *fields]
-        table.add_row(*(Text(str(cell)) for cell in cells))
+        table.add_row(*(Text(visible(cell)) for cell in cells))
     _console.print(table)
 
 
@@ -464,25 +496,22 @@ def _exit_unless_complete(reports: Sequence[Report], uploaded: Sequence[Uploaded
     done = {report.uri for report in reports}
     missing = [each.uri for each in uploaded if each.uri not in done]
     if missing:
-        raise click.ClickException(f"no outcome in time: {', '.join(missing)}")
+        raise click.ClickException(f"no outcome in time: {visible(', '.join(missing))}")
 
 
-def _parsed(uri: str) -> tuple[str, str]:
-    """Bucket and key of `s3://bucket/key`; the key is taken as it is."""
-    bucket, slash, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket or not slash or not key:
-        raise click.UsageError(f"{uri!r} is no object: wanted s3://BUCKET/KEY")
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError as error:
-        raise click.UsageError(f"{uri!r} is no UTF-8, which keys are in") from error
-    if size > _MOST_BYTES:
-        raise click.UsageError(f"a key has at most {_MOST_BYTES} bytes in UTF-8, found {size}")
-    return bucket, key
+def _exit_unless_valid(reports: Sequence[Report]) -> None:
+    others = [report for report in reports if report.verdict is not Verdict.VALID]
+    if others:
+        click.echo(f"{len(others)} of {len(reports)} not valid", err=True)
+        sys.exit(_NOT_ALL_VALID)
+
+
+def _upload_row(uploaded: Uploaded) -> dict[str, object]:
+    return {"object": uploaded.uri, "version": uploaded.version}
 
 
 def _print_story(uri: str, story: VersionStory) -> None:
-    table = Table(title=Text(uri), show_header=False)
+    table = Table(title=Text(visible(uri)), show_header=False)
     findings = story.report.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
     facts: dict[str, object] = {
         "version": story.version,
@@ -498,7 +527,7 @@ def _print_story(uri: str, story: VersionStory) -> None:
     }
     for name, value in facts.items():
         if value:
-            table.add_row(name, Text(str(value)))
+            table.add_row(name, Text(visible(value)))
     _console.print(table)
 
 

@@ -6,7 +6,9 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,12 +26,12 @@ from ingest_pipeline.records.model import Outcome
 from ingest_pipeline.records.tables import REPORTS
 from ingest_pipeline.settings import PROJECT_ROOT, settings
 from ingest_pipeline_tests.embedded import free_port
-from ingest_pipeline_tests.wavs import valid
+from ingest_pipeline_tests.wavs import JPEG_XL, valid
 from ingest_pipeline_tests.world import World, bodies
 
 COMMANDS = {
     *("dev", "demo", "aws", "put", "status", "why", "redrive", "restore", "reconcile", "worker"),
-    *("backfill", "sessions"),
+    *("backfill", "sessions", "ls", "get", "rm", "open"),
 }
 DATABASES = "sqlite, mysql, mariadb, postgresql"
 TODAY, DAY = datetime.now(UTC).date(), timedelta(days=1)
@@ -341,6 +343,31 @@ def test_what_has_no_outcome_in_time_is_told(here: World, tmp_path: Path) -> Non
     done = run("put", str(tmp_path / "a.txt"), "--wait", "1")
     assert done.exit_code == 1
     assert done.stderr.endswith(f"Error: no outcome in time: s3://{here.bucket}/a.txt\n")
+
+
+def ingest_when_there(here: World, key: str) -> None:
+    while here.content(key) is None:
+        time.sleep(0.1)
+    here.ingest([here.ref_of(key)])
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "word"),
+    [(valid(), 0, "valid"), (b"a", 3, "rejected"), (JPEG_XL, 3, "unjudged")],
+)
+def test_a_script_can_tell_valid_from_not(
+    here: World, tmp_path: Path, content: bytes, code: int, word: str
+) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with ThreadPoolExecutor(1) as pool:
+        ingested = pool.submit(ingest_when_there, here, "a.wav")
+        done = run("put", str(tmp_path / "a.wav"), "--wait", "30", "--json")
+        ingested.result()
+    assert done.exit_code == code
+    (found,) = json.loads(done.stdout)
+    assert (found["object"], found["verdict"]) == (f"s3://{here.bucket}/a.wav", word)
+    assert bool(found["reasons"]) == (code == 3)
+    assert done.stderr.endswith("1 of 1 not valid\n") == (code == 3)
 
 
 def test_status_counts_what_waits(here: World) -> None:
