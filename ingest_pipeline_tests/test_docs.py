@@ -99,7 +99,7 @@ def test_make_targets_exist(doc: Path) -> None:
 @pytest.mark.parametrize("doc", DOCS, ids=NAMES)
 def test_settings_exist(doc: Path) -> None:
     known = {f"INGEST_{name.upper()}" for name in Settings.model_fields}
-    assert set(re.findall(r"INGEST_[A-Z_]*[A-Z]", doc.read_text(encoding="utf-8"))) <= known
+    assert set(re.findall(r"\bINGEST_[A-Z_]*[A-Z]", doc.read_text(encoding="utf-8"))) <= known
 
 
 def test_the_readme_leads_to_every_doc() -> None:
