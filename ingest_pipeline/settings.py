@@ -358,6 +358,18 @@ class Settings(BaseSettings):
         """`home`, absolute: relative paths would follow each process's own folder."""
         return self.home.resolve()
 
+    def folder(self, *names: str) -> Path:
+        """A folder below `home`, made where it is missing.
+
+        `home` is its owner's alone: what lies there are people's files, and keys to them.
+        """
+        folder = self.state.joinpath(*names)
+        self.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self.state.stat().st_mode & 0o077:
+            self.state.chmod(0o700)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
 
 class SettingsError(MistakeError):
     """A setting cannot be used; the message names the variable, the value found and why."""

@@ -1,10 +1,17 @@
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from ingest_pipeline.settings import SettingsError, child_environment, is_loopback, settings
+from ingest_pipeline.settings import (
+    Settings,
+    SettingsError,
+    child_environment,
+    is_loopback,
+    settings,
+)
 
 ROLE = "arn:aws:iam::111122223333:role/transcode"
 
@@ -260,3 +267,15 @@ def test_dagster_s_database_gets_the_driver_that_dagster_has(
     monkeypatch.setenv("INGEST_DAGSTER_DB_FILE", str(file))
     settings.cache_clear()
     assert settings().dagster_db_url == expected
+
+
+@pytest.mark.parametrize("mode", [None, 0o755, 0o700])
+def test_what_lies_at_home_is_its_owners_alone(tmp_path: Path, mode: int | None) -> None:
+    home = tmp_path / "some" / "home"
+    if mode is not None:
+        home.mkdir(parents=True)
+        home.chmod(mode)
+    folder = Settings(home=home).folder("aws", "s3")
+    assert folder == home / "aws" / "s3"
+    assert folder.is_dir()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700

@@ -162,9 +162,9 @@ async def _repair(repair: Callable[[], None]) -> None:
 
 def _ministack(config: Settings) -> Any:  # noqa: ANN401 - an untyped ASGI application
     """Import the application, whose modules read the environment as they are imported."""
-    folder = config.state / "aws"
-    (folder / "state").mkdir(parents=True, exist_ok=True)
-    (folder / "s3").mkdir(exist_ok=True)
+    folder = config.folder("aws")
+    for each in ("state", "s3"):
+        (folder / each).mkdir(exist_ok=True)
     os.environ.update(
         BIND_HOST=_HOST,
         GATEWAY_PORT=str(config.aws_port),  # in the queues' URLs

@@ -270,8 +270,7 @@ def whole_system(config: Settings) -> Supervisor:
     Dagster's three services are parts of their own, not `dagster dev`: that one goes on for ever
     with a code server that is gone, while every sensor fails.
     """
-    home = config.state / "dagster"
-    home.mkdir(parents=True, exist_ok=True)
+    home = config.folder("dagster")
     write_instance(config, home)
     socket_path = Path(tempfile.mkdtemp(prefix="ingest-")) / "code"  # a path of at most 107 bytes
     workspace = home / "workspace.yaml"

@@ -35,8 +35,7 @@ def serve(config: Settings, lanes: Sequence[Lane], grace_seconds: float) -> int:
     _add_task(app, config)
     _load_before_fork(config)
     _ready_instance(is_alone=config.workers == "embedded")
-    ready = config.state / "workers" / "ready"
-    ready.parent.mkdir(parents=True, exist_ok=True)
+    ready = config.folder("workers") / "ready"
     worker_ready.connect(lambda **_: ready.touch(), weak=False)
     worker_shutting_down.connect(lambda **_: _interrupt_after(grace_seconds), weak=False)
     worker = app.Worker(
