@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     dagster_url: Address | None = None
     sources: Path = Path(__file__).resolve().parent / "sources.toml"
 
+    log_format: Literal["plain", "json"] = "plain"  # json: a line of ECS fields each
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_file_bytes: int = Field(10 * 2**20, ge=1024)  # of a log under `home`; then it is put aside
+
     wait_seconds: int = Field(19, ge=0, le=20)  # that a sensor waits at its empty queue
     max_objects_per_run: int = Field(500, ge=1, le=1000)
     max_queued_runs: int = Field(4, ge=1)  # above it the sensor leaves messages in SQS
