@@ -12,6 +12,7 @@ from ingest_pipeline.settings import settings
 from ingest_pipeline.trace import REQUEST_TAG
 
 _OURS = "ingest_pipeline.runs"
+_MARKS = (dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS)
 
 
 def silence_console() -> None:
@@ -38,23 +39,30 @@ class RunLogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hand a run's record on to this process's log."""
-        logger = logging.getLogger(_OURS)
-        if not logger.isEnabledFor(record.levelno):
+        logger, level = logging.getLogger(_OURS), _level(record)
+        if not logger.isEnabledFor(level):
             return
         try:
-            logger.handle(_plain_record(record))
+            logger.handle(_plain_record(record, level))
         except Exception:  # noqa: BLE001 - logging's own way: a line of a log ends no run
             self.handleError(record)
 
 
-def _plain_record(record: logging.LogRecord) -> logging.LogRecord:
+def _level(record: logging.LogRecord) -> int:
+    """Dagster's events are of interest to who debugs, but for a run's beginning and end."""
+    event: dg.DagsterEvent | None = record.__dict__["dagster_meta"]["dagster_event"]
+    is_mark = event is not None and event.event_type in _MARKS
+    return max(record.levelno, logging.INFO) if is_mark else record.levelno
+
+
+def _plain_record(record: logging.LogRecord, level: int) -> logging.LogRecord:
     """A record of our own log; Dagster's holds whole events, which no JSON is made of."""
     meta = record.__dict__["dagster_meta"]
     step = f" {meta['step_key']}" if meta["step_key"] else ""
     run = f"{meta['job_name']} {meta['run_id']}{step}: " if meta["run_id"] else ""
     plain = logging.LogRecord(
         _OURS,
-        record.levelno,
+        level,
         record.pathname,
         record.lineno,
         "%s",

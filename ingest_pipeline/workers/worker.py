@@ -51,6 +51,7 @@ def serve(config: Settings, lanes: Sequence[Lane], grace_seconds: float) -> int:
         without_mingle=True,
         without_heartbeat=True,
         loglevel="WARNING",
+        quiet=True,  # no banner: a log may be read line by line
         hostname=f"{version('ingest_pipeline')}@{os.uname().nodename}-{os.getpid()}",
     )
     worker.start()
