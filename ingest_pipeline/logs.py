@@ -22,10 +22,10 @@ _SECRETS = (
         r"(?i)\b((?:x-amz-(?:signature|credential|security-token)|signature|awsaccesskeyid|policy)"
         r"(?:=|%3d))[^&\s\"']+"
     ),
+    re.compile(r"(?i)(\bAWS4-HMAC-SHA256\s).*"),
     re.compile(
         r"(?i)(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:basic|bearer|apikey)\s+)?)[^\s\"',]+"
     ),
-    re.compile(r"(?i)(\bAWS4-HMAC-SHA256\s).*"),
     re.compile(r"([a-z][a-z0-9+.-]*://[^/\s:@]*:)[^/\s@]+(?=@)"),  # a URL's password
 )
 _HIDDEN = r"\1(hidden)"

@@ -129,8 +129,9 @@ def _with_refused(refused: Mapping[EventKey, str], outcome: SessionOutcome) -> S
     tags = [tag for session_id, tag in refused if session_id == outcome.session_id]
     if not tags:
         return outcome
+    number = "1 event is" if len(tags) == 1 else f"{len(tags)} events are"
     first = f"{tags[0]}: {refused[outcome.session_id, tags[0]]}"
-    note = f"{len(tags)} events are refused by the event sink, the first {first}"
+    note = f"{number} refused by the event sink: {first}"
     _log.warning("%s: %s", outcome.folder, note)
     return outcome.model_copy(update={"detail": "; ".join(filter(None, (outcome.detail, note)))})
 
