@@ -1,6 +1,6 @@
 # The Dagster code location; any other command runs in the same image, for instance
 #   ingest-pipeline worker
-#   dagster-daemon run --workspace /app/workspace.services.yaml
+#   python -m ingest_pipeline.workers.daemon run --workspace /app/workspace.services.yaml
 #   dagster-webserver --host 0.0.0.0 --workspace /app/workspace.services.yaml
 #   dagster job execute --module-name ingest_pipeline.definitions --job ingest_sessions
 #   python -m ingest_pipeline.api

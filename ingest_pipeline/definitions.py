@@ -5,12 +5,16 @@ from pathlib import Path
 
 import dagster as dg
 
+from ingest_pipeline.logs import replace_dagsters
 from ingest_pipeline.settings import Settings, settings
+from ingest_pipeline.workers.run_log import silence_console
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """The code location `ingest_pipeline`."""
+    replace_dagsters(settings(), "code")
+    silence_console()
     return _made_once(settings())
 
 

@@ -91,6 +91,10 @@ class Settings(BaseSettings):
     dagster_url: Address | None = None
     sources: Path = Path(__file__).resolve().parent / "sources.toml"
 
+    log_format: Literal["plain", "json"] = "plain"  # json: a line of ECS fields each
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_file_bytes: int = Field(10 * 2**20, ge=1024)  # of a log under `home`; then it is put aside
+
     wait_seconds: int = Field(19, ge=0, le=20)  # that a sensor waits at its empty queue
     max_objects_per_run: int = Field(500, ge=1, le=1000)
     max_queued_runs: int = Field(4, ge=1)  # above it the sensor leaves messages in SQS
@@ -173,6 +177,8 @@ class Settings(BaseSettings):
     session_dead_letter_queue: str = "s3-session-messages-dead"
     event_db: SecretStr | None = None  # a URL; default: SQLite under `home`
     event_db_file: Path | None = None  # a file that holds the URL, for secrets that are mounted
+    event_sink: SecretStr | None = None  # a URL: where session events go beside the database
+    event_sink_file: Path | None = None  # a file that holds the URL, for secrets that are mounted
 
     @model_validator(mode="after")
     def _distinct_ports(self) -> Self:
@@ -345,13 +351,21 @@ class Settings(BaseSettings):
             SettingsError: the file that says it cannot be read.
         """
         if self.event_db_file:
-            try:
-                return self.event_db_file.read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeError) as error:
-                raise SettingsError(f"INGEST_EVENT_DB_FILE: {error}") from error
+            return _content("INGEST_EVENT_DB_FILE", self.event_db_file)
         if self.event_db:
             return self.event_db.get_secret_value()
         return f"sqlite:///{self.state / 'events.db'}"
+
+    @property
+    def event_sink_url(self) -> str | None:
+        """Where session events go beside the database; may hold a password: never log it.
+
+        Raises:
+            SettingsError: the file that says it cannot be read.
+        """
+        if self.event_sink_file:
+            return _content("INGEST_EVENT_SINK_FILE", self.event_sink_file)
+        return self.event_sink.get_secret_value() if self.event_sink else None
 
     @property
     def state(self) -> Path:
@@ -386,6 +400,13 @@ def settings() -> Settings:
         return Settings()
     except ValidationError as error:
         raise SettingsError("\n".join(map(_mistake, error.errors()))) from None
+
+
+def _content(variable: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise SettingsError(f"{variable}: {error}") from error
 
 
 def is_loopback(host: str) -> bool:

@@ -12,6 +12,7 @@ from ingest_pipeline.extras import extra
 from ingest_pipeline.media.labels.labeler import Wanted
 from ingest_pipeline.media.labels.local import LocalLabeler
 from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
 from ingest_pipeline.sessions.export import export, write_table
 from ingest_pipeline.settings import PROJECT_ROOT
 
@@ -46,6 +47,11 @@ def to_labels(_: Path) -> None:
     LocalLabeler().see([bytes(224 * 224 * 3)], Wanted())
 
 
+def to_elasticsearch(_folder: Path) -> None:
+    with opened_event_sink("elasticsearch+https://host/index"):
+        pass
+
+
 @pytest.mark.parametrize(
     ("use", "package", "message"),
     [
@@ -55,6 +61,11 @@ def to_labels(_: Path) -> None:
         (to_mariadb, "pymysql", "an event database in mariadb needs the extra 'mysql'"),
         (to_postgresql, "psycopg2", "an event database in postgresql needs the extra 'postgresql'"),
         (to_labels, "onnxruntime", "INGEST_LABELER=local needs the extra 'labels'"),
+        (
+            to_elasticsearch,
+            "elasticsearch",
+            "the event sink in Elasticsearch needs the extra 'elasticsearch'",
+        ),
     ],
 )
 def test_what_needs_a_missing_extra_names_it(

@@ -279,3 +279,26 @@ def test_what_lies_at_home_is_its_owners_alone(tmp_path: Path, mode: int | None)
     assert folder == home / "aws" / "s3"
     assert folder.is_dir()
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+def test_the_event_sinks_url_is_a_secret_or_the_content_of_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert settings().event_sink_url is None
+    url = "elasticsearch+https://user:secret@host/index"
+    monkeypatch.setenv("INGEST_EVENT_SINK", url)
+    settings.cache_clear()
+    assert settings().event_sink_url == url
+    assert "secret" not in repr(settings())
+    monkeypatch.setenv("INGEST_EVENT_SINK_FILE", str(tmp_path / "url"))
+    settings.cache_clear()
+    with pytest.raises(SettingsError, match=r"^INGEST_EVENT_SINK_FILE: .* No such file"):
+        _ = settings().event_sink_url
+    (tmp_path / "url").write_text("elasticsearch+https://other/index\n")
+    assert settings().event_sink_url == "elasticsearch+https://other/index"
+
+
+def test_a_form_or_level_of_logs_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = refusal(monkeypatch, INGEST_LOG_FORMAT="xml", INGEST_LOG_LEVEL="loud")
+    assert "INGEST_LOG_FORMAT is 'xml': Input should be 'plain' or 'json'" in told
+    assert "INGEST_LOG_LEVEL is 'loud'" in told

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest_pipeline import __version__
 from ingest_pipeline.api import assets, objects, posts, status, videos
+from ingest_pipeline.api.access_log import AccessLog
 from ingest_pipeline.api.attempts import Attempts
 from ingest_pipeline.api.auth import UsersError, load_users
 from ingest_pipeline.api.cors import OpenRoutes
@@ -24,6 +25,7 @@ from ingest_pipeline.api.health import Monitor
 from ingest_pipeline.api.identity import Operator, identifier
 from ingest_pipeline.api.pages.routes import router as pages
 from ingest_pipeline.errors import MistakeError
+from ingest_pipeline.logs import configure
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 
@@ -83,6 +85,7 @@ def create_app(system: System) -> FastAPI:
     app.add_middleware(OpenRoutes, paths=posts.OPEN_PATHS, methods=posts.OPEN_METHODS)
     app.add_middleware(_KnownNames, allowed_hosts=_names(config), www_redirect=False)
     app.add_middleware(_SecurityHeaders)
+    app.add_middleware(AccessLog, quiet_paths=status.SIGNS_OF_LIFE)
     for routes in (assets, objects):
         app.include_router(routes.router, dependencies=[Operator])
     for routes in (videos, posts, status):
@@ -128,6 +131,7 @@ def serve(config: Settings) -> None:
     Raises:
         SystemExit: the port is in use, or the settings or the file of users cannot be used.
     """
+    configure(config, "api")
     try:
         app = create_app(System(config.model_copy(update={"aws_attempts": _ATTEMPTS})))
     except MistakeError as error:
@@ -135,7 +139,8 @@ def serve(config: Settings) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             app,
-            log_level="warning",
+            log_config=None,  # ours
+            access_log=False,
             timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
         )
     )

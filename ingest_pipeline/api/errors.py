@@ -7,9 +7,11 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from ingest_pipeline.api.access_log import ID_HEADER
 from ingest_pipeline.aws.cursors import InvalidCursorError
 from ingest_pipeline.aws.errors import AWS_ERRORS
 from ingest_pipeline.errors import TransientError
+from ingest_pipeline.trace import request_id
 
 _log = logging.getLogger(__name__)
 
@@ -44,5 +46,7 @@ def _aws_away(request: Request, error: Exception) -> JSONResponse:
 
 
 def _our_fault(_request: Request, _error: Exception) -> JSONResponse:
-    """Starlette logs the error itself."""
-    return JSONResponse({"message": "internal error"}, 500)
+    """Starlette logs the error itself, and answers past the middleware that tells the id."""
+    request = request_id()
+    headers = {ID_HEADER: request} if request else {}
+    return JSONResponse({"message": "internal error"}, 500, headers)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from more_itertools import chunked
 
 from ingest_pipeline.aws.resources import queue_url
+from ingest_pipeline.trace import REQUEST_ATTRIBUTE, request_id
 
 if TYPE_CHECKING:
     from types_boto3_sqs import SQSClient
@@ -88,14 +89,11 @@ class Queue:
             return [message for messages in received for message in messages]
 
     def send(self, body: str, **attributes: str) -> None:
-        """Send one message with string attributes."""
+        """Send one message with string attributes, and with the request that it comes of."""
         self._sqs.send_message(
             QueueUrl=self.url,
             MessageBody=body,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value}
-                for name, value in attributes.items()
-            },
+            MessageAttributes=_attributes(attributes | _request()),
         )
 
     def send_all(self, bodies: Iterable[str]) -> int:
@@ -108,7 +106,14 @@ class Queue:
         for batch in chunked(bodies, _BATCH):
             response = self._sqs.send_message_batch(
                 QueueUrl=self.url,
-                Entries=[{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)],
+                Entries=[
+                    {
+                        "Id": str(n),
+                        "MessageBody": body,
+                        "MessageAttributes": _attributes(_request()),
+                    }
+                    for n, body in enumerate(batch)
+                ],
             )
             if failed := response.get("Failed"):
                 raise RuntimeError(f"{self.name} refused {len(failed)} messages: {failed[0]}")
@@ -149,6 +154,15 @@ class Queue:
             waiting=int(attributes["ApproximateNumberOfMessages"]),
             in_flight=int(attributes["ApproximateNumberOfMessagesNotVisible"]),
         )
+
+
+def _request() -> dict[str, str]:
+    request = request_id()
+    return {REQUEST_ATTRIBUTE: request} if request else {}
+
+
+def _attributes(values: Mapping[str, str]) -> dict[str, Any]:
+    return {name: {"DataType": "String", "StringValue": value} for name, value in values.items()}
 
 
 def _entries(handles: list[str], **fields: int) -> list[Any]:

@@ -52,6 +52,7 @@ from ingest_pipeline.local.samples import (
 from ingest_pipeline.local.server import serve
 from ingest_pipeline.local.stack import set_up
 from ingest_pipeline.local.supervisor import whole_system
+from ingest_pipeline.logs import configure
 from ingest_pipeline.media.model import Verdict
 from ingest_pipeline.pipeline.ingest.reconcile import Difference
 from ingest_pipeline.pipeline.leftovers import Leftover
@@ -152,6 +153,7 @@ def demo(system: System) -> None:
 def aws(system: System) -> None:
     """Run the embedded AWS alone: for a plain `dagster dev`, or the tests of others."""
     config = system.config
+    configure(config, "aws")
     ready = config.state / "aws" / "ready"
     ready.unlink(missing_ok=True)
 

@@ -20,6 +20,7 @@ from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.download import download_tags
 from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
 from ingest_pipeline.sessions.export import write_table
 from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
 from ingest_pipeline.sessions.names import parse_date
@@ -87,8 +88,10 @@ def ingest(system: System, folder: str) -> None:
     """
     found = _found(system, folder)
     day = parse_date(found.prefix.split("/")[1])
-    with _event_db(system) as database:
-        step = SessionIngest(system.clients.s3, system.tables, database, _ingest_recordings(system))
+    sink_url = system.config.event_sink_url
+    with _event_db(system) as database, opened_event_sink(sink_url) as sink:
+        take = _ingest_recordings(system)
+        step = SessionIngest(system.clients.s3, system.tables, database, take, sink=sink)
         (outcome,) = step.ingest([found], Timeframe.of_days(day, day)).outcomes
     click.echo(f"{outcome.session_id}: {outcome.state} {outcome.reason or ''} {outcome.detail}")
     for problem in outcome.problems:

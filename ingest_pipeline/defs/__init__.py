@@ -15,3 +15,5 @@ warnings.filterwarnings(
 # the fields of a resource that has none.
 warnings.filterwarnings("ignore", message="Parameter `owners`", category=dg.BetaWarning)
 warnings.filterwarnings("ignore", message="The `__fields__`", category=DeprecationWarning)
+# `python_logs` of dagster.yaml.
+warnings.filterwarnings("ignore", message="Handling yaml-defined", category=dg.BetaWarning)

@@ -24,6 +24,7 @@ from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from ingest_pipeline.errors import MistakeError
 from ingest_pipeline.local.disk import shortage
+from ingest_pipeline.local.log_files import rotate
 from ingest_pipeline.settings import PROJECT_ROOT, Settings, child_environment
 from ingest_pipeline.workers.instance import write_instance
 
@@ -97,6 +98,15 @@ class Supervisor:
             if looks % _LOOK_EVERY == 0:
                 self.restart_hung()
                 self.tell_shortage()
+                self.rotate_logs()
+
+    def rotate_logs(self) -> None:
+        """Put aside the logs that have grown above INGEST_LOG_FILE_BYTES."""
+        for part in self.parts:
+            rotate(self._log(part), self.config.log_file_bytes)
+
+    def _log(self, part: Part) -> Path:
+        return self.config.state / "logs" / f"{part.name}.log"
 
     def restart_dead(self) -> None:
         """Start the parts anew whose process has ended."""
@@ -175,7 +185,7 @@ class Supervisor:
     def _start(self, part: Part) -> None:
         if part.before:
             part.before()
-        log = self.config.state / "logs" / f"{part.name}.log"
+        log = self._log(part)
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             # A session of its own: Ctrl-C reaches this process alone, which stops them in order.
@@ -192,7 +202,7 @@ class Supervisor:
 
     def _wait_until_ready(self, part: Part) -> None:
         deadline = time.monotonic() + _START_SECONDS
-        log = self.config.state / "logs" / f"{part.name}.log"
+        log = self._log(part)
         while time.monotonic() < deadline:
             if self._running[part.name].poll() is not None:
                 raise StartError(f"{part.name} did not start:\n{_tail(log)}")
@@ -304,7 +314,7 @@ def whole_system(config: Settings) -> Supervisor:
         Part(
             "api",
             [*python, "ingest_pipeline.api"],
-            partial(_answers, f"http://127.0.0.1:{config.api_port}/"),
+            partial(_answers, f"http://127.0.0.1:{config.api_port}/livez"),
             stage=1,
         ),
         Part(

@@ -11,7 +11,10 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ingest_pipeline.local.visitors import headers_of, stranger
+from ingest_pipeline.logs import configure
+from ingest_pipeline.settings import settings
 
+_LOGGERS = "configure_loggers"
 _FACTORY = "create_app_from_workspace_process_context"  # of the application that is served
 
 
@@ -64,6 +67,7 @@ def main() -> None:
         return app
 
     setattr(webserver, _FACTORY, make_closed_app)
+    setattr(webserver, _LOGGERS, lambda **_options: configure(settings(), "ui"))
     webserver.main()  # type: ignore[no-untyped-call]
 
 

@@ -13,6 +13,7 @@ from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.sessions.event_sink.event_sink import EventSink
 from ingest_pipeline.sessions.ingest import ingest_sessions
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
@@ -79,6 +80,7 @@ class SessionIngest:
     database: EventDb
     ingest_recordings: Callable[[Sequence[ObjectRef]], object]  # like other audio
     run_id: str | None = None
+    sink: EventSink | None = None
 
     def ingest(
         self, found: Iterable[FoundSession | FolderProblem], timeframe: Timeframe
@@ -93,7 +95,8 @@ class SessionIngest:
         return JobReport(timeframe=timeframe, outcomes=tuple(outcomes), problems=tuple(problems))
 
     def _ingest_together(self, sessions: list[FoundSession]) -> list[SessionOutcome]:
-        outcomes = self._picked_up(ingest_sessions(self.s3, self.database, sessions))
+        ingested = ingest_sessions(self.s3, self.database, sessions, sink=self.sink)
+        outcomes = self._picked_up(ingested)
         self.ingest_recordings(
             [
                 recording

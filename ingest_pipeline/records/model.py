@@ -202,6 +202,8 @@ class Receipt(Frozen):
     handle: str  # receipt handle: what deletes the message
     objects: tuple[ObjectRef, ...]
     receive_count: int = 1  # how often it has been delivered, this time included
+    # Of the API, that asked for it; told to the run by a tag, and not by the row.
+    request: str | None = Field(None, exclude=True)
 
 
 class ReceiptBatch(Frozen):

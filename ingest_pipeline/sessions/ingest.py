@@ -1,7 +1,7 @@
 """Sessions from S3 into an event database, one or all of a timeframe."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,6 +15,10 @@ from ingest_pipeline.sessions.event_db.event_db import (
     EventDbUnavailableError,
     Upload,
     UploadState,
+)
+from ingest_pipeline.sessions.event_sink.event_sink import (
+    EventKey,
+    EventSink,
 )
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import (
@@ -56,18 +60,24 @@ def ingest_timeframe(
 
 
 def ingest_sessions(
-    s3: "S3Client", db: EventDb, sessions: Sequence[FoundSession], *, threads: int = 8
+    s3: "S3Client",
+    db: EventDb,
+    sessions: Sequence[FoundSession],
+    *,
+    threads: int = 8,
+    sink: EventSink | None = None,
 ) -> list[SessionOutcome]:
     """Take in sessions, several at a time; an outcome for each, in their order.
 
     Raises:
         EventDbUnavailableError: the database gave no answer; what was written stays.
+        EventSinkUnavailableError: the sink gave none; of its events none is in the database.
     """
     complete = db.complete_sessions(session.identity for session in sessions)
     with ThreadPoolExecutor(threads) as pool:
         looks = pool.map(partial(_look, s3, complete), sessions)
         batches = chunked(zip(sessions, looks, strict=True), _UPLOADED_TOGETHER)
-        return [outcome for batch in batches for outcome in _uploaded(db, batch)]
+        return [outcome for batch in batches for outcome in _uploaded(db, sink, batch)]
 
 
 def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
@@ -95,15 +105,35 @@ def _look(
 
 
 def _uploaded(
-    db: EventDb, looks: Sequence[tuple[FoundSession, SessionReading | SessionOutcome]]
+    db: EventDb,
+    sink: EventSink | None,
+    looks: Sequence[tuple[FoundSession, SessionReading | SessionOutcome]],
 ) -> list[SessionOutcome]:
-    """The outcomes of sessions, those that were read being uploaded together."""
+    """The outcomes of sessions, those that were read being uploaded together.
+
+    Into the sink first: a session that is complete in the database is never looked at again.
+    """
     readings = [look for _session, look in looks if isinstance(look, SessionReading)]
+    refused = sink.write([reading.session for reading in readings]) if sink and readings else {}
     uploads = iter(_uploads(db, readings))
     return [
-        look if isinstance(look, SessionOutcome) else _outcome_of(session, look, next(uploads))
+        look
+        if isinstance(look, SessionOutcome)
+        else _with_refused(refused, _outcome_of(session, look, next(uploads)))
         for session, look in looks
     ]
+
+
+def _with_refused(refused: Mapping[EventKey, str], outcome: SessionOutcome) -> SessionOutcome:
+    """The outcome, and in its detail what the sink would not take: the database has it."""
+    tags = [tag for session_id, tag in refused if session_id == outcome.session_id]
+    if not tags:
+        return outcome
+    number = "1 event is" if len(tags) == 1 else f"{len(tags)} events are"
+    first = f"{tags[0]}: {refused[outcome.session_id, tags[0]]}"
+    note = f"{number} refused by the event sink: {first}"
+    _log.warning("%s: %s", outcome.folder, note)
+    return outcome.model_copy(update={"detail": "; ".join(filter(None, (outcome.detail, note)))})
 
 
 def _uploads(db: EventDb, readings: Sequence[SessionReading]) -> list[Upload | Exception]:

@@ -13,6 +13,8 @@ import psutil
 from dagster._cli.api import _execute_run_command_body
 from dagster._utils.interrupts import capture_interrupts
 
+from ingest_pipeline.trace import REQUEST_TAG, working_for
+
 _LOOK_SECONDS = 0.5  # at the run's status and at the process's memory
 _SIGN_SECONDS = 3  # between two signs of life
 _PATIENCE = (1.5, 1.5)  # seconds after an interrupt; then the process is killed
@@ -45,7 +47,9 @@ class WarmRun:
             return
         if run.status not in _STARTABLE:
             return
-        with capture_interrupts(), self._watched():
+        # What the run asks of other runs comes of the same request; of several, of the first.
+        first, *_ = run.tags.get(REQUEST_TAG, "").split(" ")
+        with capture_interrupts(), self._watched(), working_for(first or None):
             _execute_run_command_body(
                 run_id=self.run_id,
                 instance=self.instance,

@@ -19,6 +19,7 @@ from celery.signals import (
 )
 
 from ingest_pipeline.aws.clients import Connection, shared_clients
+from ingest_pipeline.logs import configure
 from ingest_pipeline.media.image.reader import warm_reader
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.workers.broker import TASK, VERSION_HEADER, Broker, celery_app
@@ -31,6 +32,7 @@ def serve(config: Settings, lanes: Sequence[Lane], grace_seconds: float) -> int:
 
     What is not finished by then is interrupted; its messages come again.
     """
+    configure(config, "worker")
     app = celery_app(Broker.of(config))
     _add_task(app, config)
     _load_before_fork(config)
@@ -48,6 +50,7 @@ def serve(config: Settings, lanes: Sequence[Lane], grace_seconds: float) -> int:
         without_mingle=True,
         without_heartbeat=True,
         loglevel="WARNING",
+        quiet=True,  # no banner: a log may be read line by line
         hostname=f"{version('ingest_pipeline')}@{os.uname().nodename}-{os.getpid()}",
     )
     worker.start()

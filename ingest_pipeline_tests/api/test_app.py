@@ -48,7 +48,9 @@ def test_the_process_serves_and_stops(system: System, number: signal.Signals) ->
         child.send_signal(number)
         assert child.wait(20) == 0
         assert child.stderr is not None
-        assert child.stderr.read() == ""
+        first, second = child.stderr.read().splitlines()
+        assert " INFO ingest_pipeline.api.access_log: GET / 200 in " in first
+        assert " INFO ingest_pipeline.api.access_log: GET /assets 200 in " in second
 
 
 def test_a_port_in_use_is_named(system: System) -> None:

@@ -1,6 +1,7 @@
 import pytest
 
 from ingest_pipeline.aws.queues import Depth, Message, Queue
+from ingest_pipeline.trace import working_for
 from ingest_pipeline_tests.world import World, bodies
 
 HIDDEN = 600  # seconds: longer than any test
@@ -79,3 +80,16 @@ def test_a_batch_that_sqs_refuses_is_an_error(queue: Queue) -> None:
 def test_a_queue_that_does_not_exist_is_an_error(world: World) -> None:
     with pytest.raises(world.clients.sqs.exceptions.QueueDoesNotExist):
         Queue(world.clients.sqs, "no such queue").receive(HIDDEN)
+
+
+def test_messages_tell_the_request_that_they_come_of(queue: Queue) -> None:
+    with working_for("r-1"):
+        queue.send("one", problem="odd")
+        queue.send_all(["two"])
+    queue.send("three")
+    told = {message.body: dict(message.attributes) for message in received(queue)}
+    assert told == {
+        "one": {"problem": "odd", "request_id": "r-1"},
+        "two": {"request_id": "r-1"},
+        "three": {},
+    }

@@ -20,11 +20,14 @@ from ingest_pipeline.sessions.event_db.event_db import (
 )
 from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.event_db.sql import SqlEventDb
+from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
+from ingest_pipeline.sessions.event_sink.event_sink import EventSinkUnavailableError
 from ingest_pipeline.sessions.ingest import ingest_session, ingest_sessions, ingest_timeframe
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import Session, SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
 from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.sessions.bulk_server import Elastic, elastic
 from ingest_pipeline_tests.sessions.proxy import Proxy
 from ingest_pipeline_tests.sessions.servers import Server, query
 from ingest_pipeline_tests.sessions.trees import ALWAYS, REPORT, Tree, expected_rows
@@ -450,3 +453,81 @@ def test_odd_names_and_logs_give_what_a_person_reads(tree: Tree, db: EventDb, ve
     moments = map(str, table["timestamp"])
     names = zip(table["session_id"], table["vehicle"], table["annotation"], strict=True)
     assert {(*name, moment) for name, moment in zip(names, moments, strict=True)} == expected
+
+
+@pytest.fixture
+def elasticsearch() -> Iterator[Elastic]:
+    with elastic() as running:
+        yield running
+
+
+def documents(server: Elastic) -> set[tuple[str, str]]:
+    return {(each["session_id"], each["audio_tag"]) for each in server.documents.values()}
+
+
+def all_events(*samples: SampleSession) -> set[tuple[str, str]]:
+    return {(each.session_id, tag) for each in samples for tag in each.audio_tags}
+
+
+def test_events_are_in_the_sink_as_in_the_database(
+    tree: Tree, db: EventDb, elasticsearch: Elastic
+) -> None:
+    samples = [sample(number) for number in (1, 2)]
+    for each in samples:
+        tree.put_session(each)
+    for state in (PROCESSED, SessionState.UNCHANGED):
+        with opened_event_sink(elasticsearch.url) as sink:
+            outcomes = ingest_sessions(tree.s3, db, tree.found(), sink=sink)
+        assert {each.state for each in outcomes} == {state}
+        assert documents(elasticsearch) == all_events(*samples)
+    assert elasticsearch.asked.count("PUT /_bulk") == 1
+
+
+def test_what_the_sink_could_not_take_comes_again_and_nothing_is_lost(
+    tree: Tree, db: EventDb, elasticsearch: Elastic
+) -> None:
+    tree.put_session(sample())
+    elasticsearch.item_next = [200, 429]
+    with opened_event_sink(elasticsearch.url) as sink:
+        with pytest.raises(EventSinkUnavailableError, match="429"):
+            ingest_sessions(tree.s3, db, tree.found(), sink=sink)
+        assert not db.session_exists(sample().session_id), "it would never be looked at again"
+        (outcome,) = ingest_sessions(tree.s3, db, tree.found(), sink=sink)
+    assert (outcome.state, outcome.new_events) == (PROCESSED, 3)
+    assert documents(elasticsearch) == all_events(sample())
+
+
+def test_a_run_killed_after_the_sink_was_written_writes_the_same_again(
+    tree: Tree, db: EventDb, elasticsearch: Elastic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree.put_session(sample())
+
+    def die(_sessions: Sequence[Session]) -> list[Upload]:
+        raise KeyboardInterrupt
+
+    with opened_event_sink(elasticsearch.url) as sink:
+        with monkeypatch.context() as killed:
+            killed.setattr(db, "upload_all", die)
+            with pytest.raises(KeyboardInterrupt):
+                ingest_sessions(tree.s3, db, tree.found(), sink=sink)
+        before = dict(elasticsearch.documents)
+        (outcome,) = ingest_sessions(tree.s3, db, tree.found(), sink=sink)
+    assert outcome.new_events == 3
+    assert elasticsearch.documents == before
+    assert documents(elasticsearch) == all_events(sample())
+
+
+def test_a_document_that_is_refused_is_noted_and_keeps_nobody_out(
+    tree: Tree, db: EventDb, elasticsearch: Elastic
+) -> None:
+    tree.put_session(sample(1))
+    tree.put_session(sample(2))
+    elasticsearch.item_next = [400]
+    with opened_event_sink(elasticsearch.url) as sink:
+        first, second = ingest_sessions(tree.s3, db, tree.found(), sink=sink)
+    assert {first.state, second.state} == {PROCESSED}
+    assert first.detail.startswith("1 event is refused by the event sink: ")
+    assert "es_rejected_execution_exception: busy" in first.detail
+    assert second.detail == ""
+    assert db.event_counts([first.session_id]) == {first.session_id: 3}
+    assert len(elasticsearch.documents) == 5

@@ -13,6 +13,7 @@ from ingest_pipeline.defs.common.partitions import day_range
 from ingest_pipeline.defs.common.resources.queues import BATCH_TAG, ConsumerResource
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.settings import settings
+from ingest_pipeline.trace import REQUEST_TAG
 from ingest_pipeline.workers.lanes import TAG as LANE_TAG
 from ingest_pipeline.workers.lanes import Lane
 from ingest_pipeline.workers.reach import BrokerAwayError, NeedsBroker
@@ -73,7 +74,7 @@ def queue_sensor(
             run_requests=[
                 dg.RunRequest(
                     run_key=batch.id,
-                    run_config=_quiet(run_config(batch)),
+                    run_config=run_config(batch),
                     partition_key=batch.group if partitions == "day" else None,
                     tags={
                         **_tags(batch, consumer),
@@ -86,15 +87,6 @@ def queue_sensor(
         )
 
     return sensor
-
-
-def _quiet(config: dg.RunConfig) -> dg.RunConfig:
-    """The events of a run are in the UI: 40 lines of each would fill a log file."""
-    return dg.RunConfig(
-        ops=config.ops,
-        resources=config.resources,
-        loggers={"console": {"config": {"log_level": "WARNING"}}},
-    )
 
 
 def _broker_is_away(instance: dg.DagsterInstance) -> str | None:
@@ -163,6 +155,7 @@ def _tags(batch: Batch, consumer: str) -> dict[str, str]:
         **({_REPEATED_TAG: "true"} if batch.is_repeated else {}),
         "ingest/objects": str(len(batch.objects)),
         "ingest/files": names[:200].encode("ascii", "replace").decode(),
+        **({REQUEST_TAG: batch.requests} if batch.requests else {}),
     }
 
 

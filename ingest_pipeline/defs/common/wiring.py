@@ -31,6 +31,7 @@ from ingest_pipeline.defs.common.resources.queues import (
 )
 from ingest_pipeline.defs.common.resources.sessions import (
     EventDbResource,
+    EventSinkResource,
     SessionBucketResource,
     SessionConsumerResource,
 )
@@ -65,6 +66,7 @@ class Resources:
     dead_letters: DeadLettersResource
     session_bucket: SessionBucketResource
     event_db: EventDbResource
+    event_sink: EventSinkResource
     results_io_manager: ResultsIOManager
     ingest_consumer: ConsumerResource
     delete_consumer: DeleteConsumerResource
@@ -187,6 +189,7 @@ def resources(config: Settings) -> Resources:
         dead_letters=DeadLettersResource(aws=aws, queues=[names.dead_letters for names in queues]),
         session_bucket=SessionBucketResource(aws=aws, name=config.session_bucket),
         event_db=EventDbResource(aws=aws, kind=_kind_of_event_db(config)),
+        event_sink=EventSinkResource(kind=_kind_of_event_sink(config)),
         results_io_manager=ResultsIOManager(requests=requests),
         ingest_consumer=ConsumerResource(**consumed(queues.ingest)),
         delete_consumer=DeleteConsumerResource(rules=rules, **consumed(queues.delete)),
@@ -206,3 +209,9 @@ def _kind_of_event_db(config: Settings) -> str:
     if config.event_db_file:
         return f"as {config.event_db_file} says"
     return config.event_db_url.partition(":")[0]
+
+
+def _kind_of_event_sink(config: Settings) -> str:
+    if config.event_sink_file:
+        return f"as {config.event_sink_file} says"
+    return (config.event_sink_url or "none").partition(":")[0]

@@ -16,7 +16,11 @@ from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.enrich import RequestsResource
 from ingest_pipeline.defs.common.resources.ingest import RejectorResource, ValidatorResource
 from ingest_pipeline.defs.common.resources.queues import LeasesResource
-from ingest_pipeline.defs.common.resources.sessions import EventDbResource, SessionBucketResource
+from ingest_pipeline.defs.common.resources.sessions import (
+    EventDbResource,
+    EventSinkResource,
+    SessionBucketResource,
+)
 from ingest_pipeline.defs.sessions.metadata import (
     describe_found_sessions,
     describe_ingested_sessions,
@@ -140,6 +144,7 @@ def session_assets(
     config: SessionsConfig,
     session_bucket: SessionBucketResource,
     event_db: EventDbResource,
+    event_sink: EventSinkResource,
     validator: ValidatorResource,
     rejector: RejectorResource,
     derived: DerivedResource,
@@ -156,8 +161,8 @@ def session_assets(
         rejector=rejector.rejector(),
         follow_up=requests.requests.follow_up,
     )
-    with event_db.opened() as database:
-        ingests = SessionIngest(aws.s3, aws.tables, database, ingest_recordings, run_id)
+    with event_db.opened() as database, event_sink.opened() as sink:
+        ingests = SessionIngest(aws.s3, aws.tables, database, ingest_recordings, run_id, sink)
         report = ingests.ingest(_found(session_bucket, config, timeframe), timeframe)
         counts = database.event_counts(report.processed_ids)
 

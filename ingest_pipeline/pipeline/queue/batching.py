@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from math import ceil
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from ingest_pipeline.records.model import (
 
 _SHRINK = 8
 _WORTH_A_RUN = 50  # messages: a run costs as much as 50 to 100 objects
+_REQUESTS_TOLD = 5  # of a batch: few, as Postgres indexes the tags that tell them
 _ALONE = 4  # SQS gives up at the fifth delivery
 
 
@@ -31,6 +33,12 @@ class Batch:
     def is_repeated(self) -> bool:
         """Whether these messages were delivered before: their run failed or died."""
         return any(receipt.receive_count > 1 for receipt in self.receipts)
+
+    @property
+    def requests(self) -> str:
+        """The ids of the API's requests that asked for it, a blank between; the first few."""
+        ids = unique_everseen(receipt.request for receipt in self.receipts if receipt.request)
+        return " ".join(islice(ids, _REQUESTS_TOLD))
 
 
 def by_day(ref: ObjectRef) -> str:

@@ -13,6 +13,7 @@ from ingest_pipeline.pipeline.queue.leases import receipt_rows
 from ingest_pipeline.pipeline.queue.queues import ConsumedQueue
 from ingest_pipeline.records.model import ObjectRef, Receipt
 from ingest_pipeline.records.tables import RECEIPTS
+from ingest_pipeline.trace import REQUEST_ATTRIBUTE, known_id
 
 _A_FLOOD = 5  # messages received at once
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Consumer:
                     handle=message.handle,
                     objects=parsed.objects,
                     receive_count=message.receive_count,
+                    request=known_id(message.attributes.get(REQUEST_ATTRIBUTE)),
                 )
             elif explained:
                 done.append(message.handle)

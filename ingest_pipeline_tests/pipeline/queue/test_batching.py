@@ -119,3 +119,14 @@ def test_every_message_is_in_a_batch_and_batches_have_names_of_their_own() -> No
     assert set(Counter(name for batch in planned for name in messages(batch)).values()) == {1}
     assert sum(len(batch.receipts) for batch in planned) == 343
     assert len({batch.id for batch in planned}) == len(planned)
+
+
+def test_a_batch_names_the_first_requests_that_asked_for_it_once_each() -> None:
+    asked = [
+        delivery(f"{n}").model_copy(update={"request": request})
+        for n, request in enumerate([None, "r-1", "r-1", *(f"s-{m}" for m in range(9))])
+    ]
+    (batch,) = plan_batches(asked, 200)
+    assert batch.requests == "r-1 s-0 s-1 s-2 s-3"
+    (batch,) = plan_batches(deliveries(3), 200)
+    assert batch.requests == ""

@@ -8,6 +8,7 @@ from ingest_pipeline.defs.common.wiring import resources
 from ingest_pipeline.pipeline.queue.batching import Batch
 from ingest_pipeline.records.model import ReceiptBatch
 from ingest_pipeline.records.tables import RECEIPTS
+from ingest_pipeline.trace import working_for
 from ingest_pipeline_tests.world import World, some_ref
 
 
@@ -123,3 +124,15 @@ def test_orders_for_our_objects_are_taken_and_foreign_ones_refused(world: World)
     problems = dict(dead_letters(world, world.system.queues.delete.dead_letters))
     assert problems.keys() == {foreign, "junk"}
     assert problems[foreign] == "refused: s3://foreign/a.wav lies in no source"
+
+
+def test_a_batch_tells_the_requests_that_asked_for_it(world: World) -> None:
+    queue = world.system.queues.ingest.queue
+    for number in range(7):
+        with working_for(f"r-{number // 2}"):
+            queue.send(ingest_body(some_ref(world.bucket, f"{number}.wav")))
+    queue.send(ingest_body(some_ref(world.bucket, "odd.wav")), request_id="not\ta token")
+    send_refs(world, 1)
+    (batch,) = world.wired.ingest_consumer.consumer.poll(slots=1)
+    assert sorted(batch.requests.split(" ")) == ["r-0", "r-1", "r-2", "r-3"]
+    assert "r-0" not in receipts_on_record(world, batch).model_dump_json(), "older versions read it"

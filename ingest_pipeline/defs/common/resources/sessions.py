@@ -1,7 +1,7 @@
 """What sessions are found in and written to."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import dagster as dg
 from pydantic import Field
@@ -14,6 +14,8 @@ from ingest_pipeline.pipeline.queue.batching import by_month
 from ingest_pipeline.pipeline.sessions import parse_report
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
+from ingest_pipeline.sessions.event_sink.event_sink import EventSink
 from ingest_pipeline.settings import settings
 
 
@@ -54,3 +56,15 @@ class EventDbResource(dg.ConfigurableResource["EventDbResource"]):
             yield database
         finally:
             database.close()
+
+
+class EventSinkResource(dg.ConfigurableResource["EventSinkResource"]):
+    """Where session events go beside the database, for those who search them there."""
+
+    kind: str = Field(
+        description="Which, or none; its address, which may hold a password, is not shown."
+    )
+
+    def opened(self) -> AbstractContextManager[EventSink | None]:
+        """The sink for the length of a block; None where there is none."""
+        return opened_event_sink(settings().event_sink_url)

@@ -1,0 +1,1 @@
+"""Where session events go beside the database."""
