@@ -21,7 +21,7 @@ HIERARCHY = Path(__file__).with_name("imagenet") / "hierarchy.tsv"
 EVERYDAY = HIERARCHY.with_name("everyday.tsv")
 
 # Below 1 makes the model surer: it was trained with smoothed answers, so it says less than it
-# knows. Chosen, like the next, on photos whose content a person wrote down: docs/limits.md.
+# knows. Chosen, like the next, on photos whose content is written down: docs/limits.md.
 _TEMPERATURE = 0.8
 _LEAST_OF_A_CLASS = 90.0  # percent: breeds and species are more often wrong than the words above
 
@@ -108,7 +108,12 @@ class Hierarchy:
         return self._label(self.names[place], confidence, frozenset({place}))
 
     def _label(self, name: str, confidence: float, classes: frozenset[int]) -> Label:
-        above = (word for word, wider in self.words.items() if classes < wider)
+        is_word = name in self.words
+        above = (
+            word
+            for word, wider in self.words.items()
+            if classes < wider or (classes == wider and not is_word)
+        )
         return Label(
             name=name,
             confidence=round(min(float(confidence), 100.0), 2),
