@@ -1,4 +1,4 @@
-"""Labels by a model on this machine: EfficientNet-Lite0, and WordNet for what things are kinds of.
+"""Labels by a model on this machine: EfficientNet-Lite0, and everyday words for what it sees.
 
 It knows ImageNet's 1,000 classes: animals above all, things, food, vehicles. It knows no person,
 and what is no photo of everyday things can fool it: a scan of a retina passes for a worm.
@@ -36,7 +36,7 @@ SIDE = 224  # pixels
 MOST_BYTES = 32 * 1024 * 1024  # of an image; four are in memory at a time
 _FETCHERS = 4
 _BATCH = 16  # images in one call of the model; more are no faster
-_ROLL_UP = 1  # another number makes all images be labelled again
+_ROLL_UP = 2  # another number makes all images be labelled again
 
 
 @dataclass(frozen=True)

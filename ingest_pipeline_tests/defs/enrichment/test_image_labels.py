@@ -72,13 +72,13 @@ def test_a_run_labels_its_objects_and_shows_what_is_on_them(
     assert result.success
     assert passed_checks(result) == {CHECK: True}
     (row,) = rows(our_world, cat)
-    assert row.labels[0].name == "domestic cat"
+    assert row.labels[0].name == "cat"
     assert row.run_id == result.run_id
     shown = metadata(result)
     assert (shown["images"], shown["labelled now"]) == (2, 2)
     assert (shown["with labels"], shown["not labelled"]) == (1, 0)
     named = {str(record[0]): str(record[1]) for record in records(shown["table"])}
-    assert named[f"{our_world.bucket}/cat|<b>.png"].startswith("domestic cat 9")
+    assert named[f"{our_world.bucket}/cat|<b>.png"].startswith("cat 9")
     assert shown["picture"].startswith("![thumbnail](data:image/webp;base64,")
     assert len(shown["picture"]) < 24 * 1024
     again = run(instance, cat.day, cat, other)

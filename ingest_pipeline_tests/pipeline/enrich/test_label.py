@@ -88,7 +88,7 @@ def test_a_row_says_what_is_on_an_image_and_what_the_model_thought(
     made = values(labelling(world, local).label([cat, bricks]))
     assert rows(world, cat) + rows(world, bricks) == sorted(made, key=lambda r: r.key == "bricks")
     (of_cat,), (of_bricks,) = rows(world, cat), rows(world, bricks)
-    assert [label.name for label in of_cat.labels][:2] == ["domestic cat", "cat"]
+    assert [label.name for label in of_cat.labels][:2] == ["cat", "animal"]
     assert "animal" in of_cat.labels[0].parents
     assert (of_cat.bucket, of_cat.key, of_cat.version) == (cat.bucket, "cat", cat.version)
     assert (of_cat.day, of_cat.run_id) == (cat.day, "run-1")
