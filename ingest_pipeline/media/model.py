@@ -98,10 +98,12 @@ class VideoInfo(Frozen):
 
     @property
     def pixel_seconds(self) -> float | None:
-        """What it costs to decode it: pixels of a frame times seconds."""
-        return (
-            self.pixels * self.duration_seconds if self.pixels and self.duration_seconds else None
-        )
+        """What it costs: pixels of a frame times seconds; 0 where there is no video track."""
+        if not self.has_video:
+            return 0.0
+        if not self.pixels or not self.duration_seconds:
+            return None
+        return self.pixels * self.duration_seconds
 
     @property
     def is_hdr(self) -> bool:
