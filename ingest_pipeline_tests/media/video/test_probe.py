@@ -78,7 +78,7 @@ def test_all_facts_of_a_real_clip_are_found() -> None:
             display_width=1280,
             display_height=720,
             frame_rate=25.0,
-            longest_gop=12,
+            longest_gop=132,
             pixel_format="yuv420p",
             video_codec="h264",
             video_profile="Main",

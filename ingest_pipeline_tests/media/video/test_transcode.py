@@ -1,5 +1,6 @@
 import itertools
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -37,7 +38,9 @@ from ingest_pipeline_tests.media.clips import (
     H264,
     big_buck_bunny,
     bikes,
+    hdr_clip,
     huge_vp8,
+    joined,
     make_clip,
     run_plain_ffmpeg,
     turned,
@@ -235,7 +238,7 @@ def test_a_turned_clip_of_odd_pixels_has_its_true_shape(
     tmp_path: Path, folder: Path, clip: tuple[str, str], degrees: int, wanted: tuple[int, int]
 ) -> None:
     size, shape = clip
-    odd = ("-vf", f"setsar={shape}")
+    odd = ("-vf", f"negate,setsar={shape}")
     plain = make_clip(tmp_path / "a.mp4", *H264, *odd, size=size, seconds=0.4, sound=False)
     seen = Seen(rendered(turned(plain, degrees), folder).path)
     assert (seen.size, seen.pixel_shape, seen.rotation) == (wanted, 1, 0)
@@ -300,6 +303,145 @@ def test_the_full_range_of_colours_becomes_the_usual_one(
     done = rendered(clip, folder)
     assert Seen(done.path).pixel_format == "yuv420p"
     assert luma_of(done.path).mean() == pytest.approx(luma, abs=1)
+
+
+VP8 = ("-c:v", "libvpx", "-cpu-used", "8", "-deadline", "realtime")
+WHITE = ("-vf", "negate")
+BLACK = 20  # luma at the most
+
+
+def test_a_film_that_changes_its_size_is_padded_and_never_stretched(
+    tmp_path: Path, folder: Path
+) -> None:
+    """A phone is turned and turned back while a browser records, then the picture gets smaller."""
+    sizes = ("640x360", "360x640", "640x360", "320x180")
+    pieces = [
+        make_clip(tmp_path / f"{n}.webm", *VP8, *WHITE, size=size, picture="color", sound=False)
+        for n, size in enumerate(sizes)
+    ]
+    done = rendered(joined(tmp_path / "turned.webm", *pieces), folder)
+    seen = Seen(done.path)
+    assert (seen.size, seen.pixel_shape) == ((640, 360), 1)
+    assert seen.last == pytest.approx(3.96, abs=0.1)
+    assert seen.frames == pytest.approx(100, abs=4)
+    assert [shown_in(done.path, second * 25 + 12) for second in range(4)] == [
+        (0, 640),
+        (219, 202),  # 360 rows of 9:16
+        (0, 640),
+        (0, 640),
+    ]
+
+
+def shown_in(path: Path, number: int) -> tuple[int, int]:
+    """Where the columns of a frame begin that are not black, and how many they are."""
+    columns = np.flatnonzero(luma_of(path, number).max(axis=0) > BLACK)
+    assert luma_of(path, number)[:, columns].max(axis=1).min() > BLACK  # all rows are shown
+    return int(columns[0]), len(columns)
+
+
+def test_a_broadcast_that_changes_the_shape_of_its_pixels(tmp_path: Path, folder: Path) -> None:
+    """From 16:9 to 4:3 at the same 720x576, as television does."""
+    both = tmp_path / "both.ts"
+    for shape in ("64/45", "16/15"):
+        mpeg2 = ("-c:v", "mpeg2video", "-b:v", "4M", "-vf", f"negate,setsar={shape}")
+        piece = tmp_path / "piece.ts"
+        make_clip(piece, *mpeg2, size="720x576", picture="color", sound=False)
+        with both.open("ab") as file:
+            file.write(piece.read_bytes())
+    done = transcode(both, folder, ENCODING, video_of(both), on_progress=ignore)
+    assert Seen(done.path).size == (1024, 576)
+    assert [shown_in(done.path, number) for number in (12, 40)] == [(0, 1024), (128, 768)]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "level", "luma"),
+    [
+        ("smpte2084", 0, 16),
+        ("smpte2084", 0.5081, 151),  # 100 cd/m2
+        ("smpte2084", 0.75, 235),  # 1,000
+        ("arib-std-b67", 0.5, 115),
+        ("arib-std-b67", 1, 235),
+    ],
+)
+def test_film_of_a_high_dynamic_range_becomes_what_every_screen_shows(
+    tmp_path: Path, folder: Path, transfer: str, level: float, luma: int
+) -> None:
+    done = rendered(hdr_clip(tmp_path / "a.mp4", transfer, level), folder)
+    assert (Seen(done.path).pixel_format, done.warnings) == ("yuv420p", ())
+    assert colors_of(done.path) == ("bt709", "bt709", "bt709", "tv")
+    assert luma_of(done.path).mean() == pytest.approx(luma, abs=25)
+    with av.open(str(done.path)) as container:
+        notes = {str(note.type) for note in next(container.decode(video=0)).side_data}
+    assert not {note for note in notes if "MASTERING" in note or "LIGHT" in note}
+
+
+def colors_of(path: Path) -> tuple[str | None, ...]:
+    video = video_of(path)
+    return video.color_primaries, video.color_transfer, video.color_matrix, video.color_range
+
+
+@pytest.mark.parametrize("told", ["color_primaries=film:colorspace=fcc", "field_mode=prog"])
+def test_high_dynamic_range_without_its_other_colours_is_that_of_bt2020(
+    tmp_path: Path, folder: Path, told: str
+) -> None:
+    clip = hdr_clip(tmp_path / "a.mp4", "smpte2084", 0.5081, told=told)
+    assert "bt2020" not in str(video_of(clip))
+    done = rendered(clip, folder)
+    assert colors_of(done.path) == ("bt709", "bt709", "bt709", "tv")
+
+
+def test_an_ffmpeg_that_cannot_map_tones_leaves_them_and_says_so(
+    tmp_path: Path, folder: Path
+) -> None:
+    lesser = tmp_path / "ffmpeg"
+    real = find_ffmpeg()
+    lesser.write_text(
+        f'#!/bin/sh\nif [ "$2" = -filters ]; then {real} -filters | /bin/grep -v zscale\n'
+        f'else exec {real} "$@"; fi\n'
+    )
+    lesser.chmod(0o755)
+    clip = hdr_clip(tmp_path / "a.mp4", "arib-std-b67", 0.5)
+    done = transcode(clip, folder, WEB, video_of(clip), on_progress=ignore, ffmpeg=lesser)
+    assert done.warnings == (
+        "PQ or HLG as it was, for ffmpeg lacks the filters zscale and tonemap: colours look pale",
+    )
+    assert Seen(done.path).pixel_format == "yuv420p"
+    assert video_of(done.path).color_transfer == "arib-std-b67"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("444.mp4", ("-c:v", "libx264", "-pix_fmt", "yuv444p")),
+        ("422-10.mp4", ("-c:v", "libx264", "-pix_fmt", "yuv422p10le")),
+        ("10.mp4", ("-c:v", "libx265", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p10")),
+        ("alpha.webm", ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-pix_fmt", "yuva420p")),
+        ("alpha.mov", ("-c:v", "prores_ks", "-pix_fmt", "yuva444p10le")),
+        ("rgb.mkv", ("-c:v", "libx264rgb", "-pix_fmt", "rgb24")),
+    ],
+)
+def test_other_pixels_show_the_same_picture(
+    tmp_path: Path, folder: Path, name: str, options: tuple[str, ...]
+) -> None:
+    grey = ("-vf", "lutrgb=128:128:128")
+    make_clip(tmp_path / name, *grey, *options, seconds=0.4, picture="color", sound=False)
+    done = rendered(tmp_path / name, folder)
+    assert Seen(done.path).pixel_format == "yuv420p"
+    assert luma_of(done.path).mean() == pytest.approx(126, abs=2)
+
+
+def test_two_large_frames_that_are_far_apart_are_shrunk_once_each(
+    tmp_path: Path, folder: Path
+) -> None:
+    """8K for twelve seconds, of which two pictures are there."""
+    apart = ("-vf", "setpts=N*12/TB", "-fps_mode", "passthrough", "-c:v", "mjpeg")
+    clip = tmp_path / "a.mkv"
+    make_clip(clip, *apart, size="7680x4320", seconds=0.08, picture="color", sound=False)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = rendered(clip, folder)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 6
+    assert Seen(done.path).last == pytest.approx(12, abs=0.1)
+    assert Seen(done.path).frames == pytest.approx(300, abs=2)
 
 
 @pytest.mark.parametrize(("rate", "wanted"), [("60", 30), ("24000/1001", 23.976), ("15", 15)])
