@@ -50,7 +50,7 @@ def turned(path: Path, counterclockwise: int) -> Path:
 
 
 def joined(path: Path, *pieces: Path) -> Path:
-    """Put the packets of several clips into one stream, as a browser does when a phone is turned."""
+    """Put the packets of several clips into one stream, as browsers do when a phone is turned."""
     with av.open(str(path), "w") as output:
         stream, end = None, 0
         for piece in pieces:
