@@ -328,8 +328,8 @@ def _shown(video: VideoInfo) -> _Sides:
 def _canvas(preset: Preset, video: VideoInfo, scaling: str) -> Iterator[str]:
     """Fit every frame into what the first one takes, for a film may change its size midway.
 
-    A frame of another shape has black beside it or above and below. Shapes that differ by less than
-    a pixel are the same: the first one's was rounded. What could not be probed keeps its own.
+    A frame of another shape has black beside it or above and below, where that is a pixel at least.
+    What could not be probed keeps its own size.
     """
     shown = _shown(video)
     if not video.display_width or not video.display_height:
@@ -339,9 +339,11 @@ def _canvas(preset: Preset, video: VideoInfo, scaling: str) -> Iterator[str]:
     shrunk = min(1, preset.max_width / sides[0], preset.max_height / sides[1])
     box = [side * shrunk for side in sides]
     canvas = [max(2, int(side / 2 + 0.01) * 2) for side in box]
+    upright = (video.height, video.width) if video.rotation % 180 else (video.width, video.height)
+    is_first = f"eq(iw,{upright[0]})*eq(ih,{upright[1]})"
     factor = f"min({box[0]:.6f}/({shown[0]}),{box[1]:.6f}/({shown[1]}))"
     width, height = (
-        f"if(lt({most:.6f}-{side}*{factor},1),{whole},max(2,trunc({side}*{factor}/2)*2))"
+        f"if({is_first}+lt({most:.6f}-{side}*{factor},1),{whole},max(2,trunc({side}*{factor}/2)*2))"
         for most, side, whole in zip(box, shown, canvas, strict=True)
     )
     yield f"scale=w='{width}':h='{height}'{scaling}"
