@@ -147,7 +147,7 @@ def _made(work: "_Work", source: Path, on_progress: Callable[[Progress], None]) 
     warnings = []
     if may_copy(work.preset, work.video):
         try:
-            path = work.copy(source, on_progress)
+            path = work.remux(source, on_progress)
             return _Made(path, *_accepted(path, work.preset, work.video), remuxed=True)
         except TranscodeError as error:
             warnings.append(f"encoded, for a copy of its tracks would not do: {error}")
@@ -185,7 +185,7 @@ class _Work:
         output = _rendition_arguments(self.preset, self.video, self._name, tone_maps=self.tone_maps)
         return self._film(source, output, on_progress)
 
-    def copy(self, source: Path, on_progress: Callable[[Progress], None]) -> Path:
+    def remux(self, source: Path, on_progress: Callable[[Progress], None]) -> Path:
         return self._film(source, _copy_arguments(self.preset, self._name), on_progress)
 
     def _film(
