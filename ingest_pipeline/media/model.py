@@ -51,6 +51,9 @@ class AudioInfo(Frozen):
     data_bytes: int  # of audio, after resolving streaming placeholders
 
 
+HDR_TRANSFERS = ("smpte2084", "arib-std-b67")  # PQ and HLG
+
+
 class VideoInfo(Frozen):
     """The format of a video file, of its first video and its first audio track.
 
@@ -65,8 +68,17 @@ class VideoInfo(Frozen):
     rotation: int = 0  # degrees clockwise that make it upright: 0, 90, 180, 270
     interlaced: bool = False  # its first frame is two pictures, one in every other row
     frame_rate: float | None = None  # frames a second on average, to three places: 29.97
+    longest_gop: int | None = None  # frames from a whole picture to the next, by an MP4's tables
+    pixel_format: str | None = None  # ffmpeg's names, as of the colours: "yuv420p", "yuv420p10le"
+    color_range: str | None = None  # "tv" or "pc"
+    color_primaries: str | None = None  # "bt709", "bt2020", ...
+    color_transfer: str | None = None  # "bt709", "smpte2084" (PQ), "arib-std-b67" (HLG), ...
+    color_matrix: str | None = None  # "bt709", "bt2020nc", ...
     video_codec: str | None = None  # ffmpeg's names: "h264", "hevc", "vp9", "av1", ...
+    video_profile: str | None = None  # "Main", "Constrained Baseline", ...
+    video_level: int | None = None  # as the stream has it: 31 is H.264's level 3.1
     audio_codec: str | None = None  # "aac", "opus", "mp3", "pcm_s16le", ...
+    audio_profile: str | None = None  # "LC", "HE-AAC", ...
     audio_channels: int | None = None
     audio_rate: int | None = None  # Hz
     bit_rate: int | None = None  # bits a second of the whole file
@@ -83,6 +95,20 @@ class VideoInfo(Frozen):
     def pixels(self) -> int | None:
         """Pixels of a frame as coded."""
         return self.width * self.height if self.width and self.height else None
+
+    @property
+    def pixel_seconds(self) -> float | None:
+        """What it costs: pixels of a frame times seconds; 0 where there is no video track."""
+        if not self.has_video:
+            return 0.0
+        if not self.pixels or not self.duration_seconds:
+            return None
+        return self.pixels * self.duration_seconds
+
+    @property
+    def is_hdr(self) -> bool:
+        """Whether its brightness is of a high dynamic range: PQ or HLG."""
+        return self.color_transfer in HDR_TRANSFERS
 
 
 class ImageInfo(Frozen):

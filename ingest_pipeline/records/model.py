@@ -240,6 +240,10 @@ class Rendition(Frozen):
     engine: str = Field(description="what transcoded it")
     seconds_taken: float = Field(description="of wall time")
     checks: tuple[str, ...] = Field((), description="what was found right of it")
+    remuxed: bool = Field(
+        default=False, description="its tracks are the video's own, not encoded again"
+    )
+    warnings: tuple[str, ...] = Field((), description="what is not as good as it might be")
     made_at: Timestamp = Field(description="when")
     run_id: str | None = Field(None, description="the Dagster run that made it")
 

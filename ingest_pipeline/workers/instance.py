@@ -1,5 +1,6 @@
 """The dagster.yaml of a system with workers: the plain one, and what warm runs want otherwise."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import yaml
 from ingest_pipeline.settings import PROJECT_ROOT, Settings
 from ingest_pipeline.workers.lanes import lane_limits
 
-_TRANSCODES = 2  # at a time: each takes every core it gets, but not while it fetches and stores
+_LEAST_TRANSCODES = 2  # at a time: one fetches and stores while the other computes
 _SENSORS = 8  # that may wait at their queues at a time; there are six
 
 
@@ -68,8 +69,9 @@ def _start_seconds(config: Settings) -> int:
 
 
 def _transcodes(config: Settings) -> int:
-    """So many that with few processes, too, one is left to each of the other lanes."""
-    return max(1, min(_TRANSCODES, config.concurrent_runs - 3))
+    """One for two cores, and so many that one process is left to each of the other lanes."""
+    wanted = max(_LEAST_TRANSCODES, (os.cpu_count() or 1) // 2)
+    return max(1, min(wanted, config.concurrent_runs - 3))
 
 
 def _storage(config: Settings) -> dict[str, Any]:

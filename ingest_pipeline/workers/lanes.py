@@ -12,7 +12,7 @@ class Lane(StrEnum):
 
     FRESH = "fresh"  # somebody waits for the outcome of what was just uploaded
     LATER = "later"  # previews and labels: no outcome waits for a picture
-    TRANSCODE = "transcode"  # a transcoding takes every core it gets
+    TRANSCODE = "transcode"  # a transcoding takes up to four cores for long
     BACKFILL = "backfill"  # whole days, and what a schedule looks after
 
     @property

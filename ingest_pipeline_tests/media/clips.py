@@ -6,6 +6,8 @@ import struct
 import subprocess
 from pathlib import Path
 
+import av
+
 from ingest_pipeline.media.model import Probe, VideoInfo
 from ingest_pipeline.media.probe import probe
 from ingest_pipeline.media.video.program import find_ffmpeg
@@ -45,6 +47,35 @@ def turned(path: Path, counterclockwise: int) -> Path:
     struct.pack_into(">9i", content, content.index(b"tkhd") + 44, *matrix)
     path.write_bytes(content)
     return path
+
+
+def joined(path: Path, *pieces: Path) -> Path:
+    """Put the packets of several clips into one stream, as browsers do when a phone is turned."""
+    with av.open(str(path), "w") as output:
+        stream, end = None, 0
+        for piece in pieces:
+            with av.open(str(piece)) as clip:
+                source = clip.streams.video[0]
+                stream = stream or output.add_stream_from_template(source)
+                begun = end
+                for packet in clip.demux(source):
+                    if packet.dts is not None and packet.pts is not None:
+                        packet.pts, packet.dts = packet.pts + begun, packet.dts + begun
+                        end = packet.pts + (packet.duration or 0)
+                        packet.stream = stream
+                        output.mux(packet)
+    return path
+
+
+def hdr_clip(path: Path, transfer: str, level: float, *, told: str = "") -> Path:
+    """Make a grey clip of 10 bits in PQ or HLG, `level` of the signal's range bright."""
+    grey = f"geq=lum={64 + round(876 * level)}:cb=512:cr=512"
+    colors = told or "color_primaries=bt2020:colorspace=bt2020nc"
+    tagged = f"format=yuv420p10le,{grey},setparams={colors}:color_trc={transfer}"
+    mastered = "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,1)"
+    x265 = ("-c:v", "libx265", "-preset", "ultrafast", "-x265-params")
+    quiet = f"log-level=error:{mastered}:max-cll=1000,400"
+    return make_clip(path, "-vf", tagged, *x265, quiet, seconds=0.4, picture="color", sound=False)
 
 
 def real_clip(package: str, within: str) -> Path:

@@ -46,6 +46,20 @@ def test_more_workers_than_this_machine_s_do_more_runs_at_a_time(tmp_path: Path)
     assert [each["limit"] for each in runs["tag_concurrency_limits"]] == [8, 2, 1]
 
 
+@pytest.mark.parametrize(("cores", "transcodes"), [(1, 2), (2, 2), (4, 2), (8, 4), (32, 16)])
+def test_the_more_cores_the_more_videos_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, transcodes: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    concurrency = with_workers(Settings(home=tmp_path), {"concurrency": {"pools": {}}})[
+        "concurrency"
+    ]
+    assert concurrency["pools"]["default_limit"] == transcodes
+    limits = [each["limit"] for each in concurrency["runs"]["tag_concurrency_limits"]]
+    assert limits[1] == transcodes
+    assert sum(limits) < concurrency["runs"]["max_concurrent_runs"]
+
+
 @pytest.mark.parametrize(
     ("settings", "seconds"),
     [

@@ -68,7 +68,8 @@ def _rows(done: Transcoding) -> Iterator[tuple[object, ...]]:
     for each in done.made:
         pixels = f"{each.width}x{each.height}"
         after = (each.size, pixels, each.duration_seconds, each.video_codec, each.audio_codec)
-        yield (name, each.preset, *after, each.bit_rate // 1000, f"{each.seconds_taken} s")
+        took = f"{each.seconds_taken} s{', copied' if each.remuxed else ''}"
+        yield (name, each.preset, *after, each.bit_rate // 1000, took)
 
 
 def _playing(rendition: Rendition, catalogue_url: str) -> str:

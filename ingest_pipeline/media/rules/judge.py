@@ -106,6 +106,7 @@ def _video_values(probe: Probe) -> Mapping[str, Scalar]:
         "width": video.width,
         "height": video.height,
         "pixels": video.pixels,
+        "pixel_seconds": video.pixel_seconds,
         "frame_rate": video.frame_rate,
     }
     return {name: "none" if value is None else value for name, value in found.items()}

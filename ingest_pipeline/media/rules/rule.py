@@ -136,6 +136,7 @@ class VideoRules(Frozen):
     width: _WholeNumbers | None = None  # as coded, before any rotation
     height: _WholeNumbers | None = None
     pixels: _WholeNumbers | None = None  # width x height
+    pixel_seconds: _WholeNumbers | None = None  # pixels x duration_seconds
     frame_rate: _Numbers | None = None
 
 

@@ -20,7 +20,7 @@ from ingest_pipeline.media.sandbox.child import (
     Limits,
 )
 
-THREADS = min(os.cpu_count() or 1, 8)  # of a decoder and of an encoder; each takes frames of memory
+THREADS = min(os.cpu_count() or 1, 4)  # of a decoder and of an encoder; others are transcoded, too
 MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # of address space: 8K frames, some for every thread
 _POLL_SECONDS = 0.2
 _LAST_LINES = 5  # of what ffmpeg complained

@@ -96,6 +96,7 @@ class Preset(Frozen):
     max_frame_rate: _Amount
     max_seconds: _Count  # longer sources are refused
     max_bytes: _Count
+    remux: bool = False  # a film that is as wanted already keeps its tracks: see `copying`
     video: VideoEncoding
     audio: AudioEncoding
     thumbnails: Thumbnails

@@ -20,6 +20,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Disposition, Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -262,6 +263,7 @@ def _facts(
         "other_streams": len(container.streams) - len(videos) - len(audios),
         **_video_facts(video, frame),
         **_audio_facts(audio),
+        "longest_gop": None if file.patches else _longest_gop(video),
     }
     return {"info": info, **judged}
 
@@ -282,6 +284,7 @@ def _audio_facts(stream: Stream | None) -> dict[str, object]:
         return {"audio_codec": "unknown"}
     return {
         "audio_codec": _codec_name(stream),
+        "audio_profile": stream.codec_context.profile,
         "audio_channels": stream.codec_context.channels or None,
         "audio_rate": stream.codec_context.sample_rate or None,
     }
@@ -294,7 +297,11 @@ def _video_facts(stream: Stream | None, frame: VideoFrame | None) -> dict[str, o
         return {"video_codec": "unknown"}
     facts: dict[str, object] = {
         "video_codec": _codec_name(stream),
+        "video_profile": stream.codec_context.profile,
+        "video_level": level if (level := stream.codec_context.level) > 0 else None,
         "frame_rate": _frame_rate(stream),
+        **_colors(frame or stream.codec_context),
+        "pixel_format": frame.format.name if frame else stream.codec_context.pix_fmt,
     }
     width, height = stream.codec_context.width, stream.codec_context.height
     if frame is not None:  # headers may be wrong, and MPEG-TS has none
@@ -312,6 +319,70 @@ def _video_facts(stream: Stream | None, frame: VideoFrame | None) -> dict[str, o
         "display_width": upright[0],
         "display_height": upright[1],
     }
+
+
+# The numbers of ISO/IEC 23091-2 by ffmpeg's names.
+_RANGES = {1: "tv", 2: "pc"}
+_PRIMARIES = {
+    1: "bt709",
+    4: "bt470m",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "film",
+    9: "bt2020",
+    10: "smpte428",
+    11: "smpte431",
+    12: "smpte432",
+    22: "jedec-p22",
+}
+_TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    11: "iec61966-2-4",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    17: "smpte428",
+    18: "arib-std-b67",
+}
+_MATRICES = {
+    0: "gbr",
+    1: "bt709",
+    4: "fcc",
+    5: "bt470bg",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "ycgco",
+    9: "bt2020nc",
+    10: "bt2020c",
+    14: "ictcp",
+}
+
+
+def _colors(told: VideoFrame | VideoCodecContext) -> dict[str, object]:
+    return {
+        "color_range": _RANGES.get(told.color_range),
+        "color_primaries": _PRIMARIES.get(told.color_primaries),
+        "color_transfer": _TRANSFERS.get(told.color_trc),
+        "color_matrix": _MATRICES.get(told.colorspace),
+    }
+
+
+def _longest_gop(stream: Stream | None) -> int | None:
+    """Count the frames from a whole picture to the next, where the header has a table of them."""
+    if not isinstance(stream, VideoStream) or "mov" not in stream.container.format.name:
+        return None
+    longest = since = 0
+    for entry in stream.index_entries:
+        since = 1 if entry.is_keyframe else since + 1
+        longest = max(longest, since)
+    return longest or None
 
 
 _MOST_FRAMES_A_SECOND = 1000  # what containers that count milliseconds claim when they know none

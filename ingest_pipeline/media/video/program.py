@@ -27,8 +27,8 @@ ENCODERS = {
 }
 PICTURE_ENCODERS = ("mjpeg", "png")  # of posters, thumbnails and strips
 FILTERS = (
-    *("bwdif", "concat", "format", "fps", "scale", "select", "setpts", "setsar", "thumbnail"),
-    *("tile", "tpad", "trim"),
+    *("bwdif", "concat", "format", "fps", "pad", "scale", "select", "setparams", "setpts"),
+    *("setsar", "sidedata", "thumbnail", "tile", "tonemap", "tpad", "trim", "zscale"),
 )
 OLDEST = (5, 1)  # the first that knows `-fps_mode`
 _UNKNOWN = "unknown"

@@ -237,6 +237,8 @@ def rendition_row(
     engine: str,
     seconds_taken: float,
     run_id: str | None,
+    remuxed: bool = False,
+    warnings: tuple[str, ...] = (),
 ) -> Rendition:
     """The row of a rendition, which also says where its files go.
 
@@ -268,6 +270,8 @@ def rendition_row(
         engine=engine,
         seconds_taken=seconds_taken,
         checks=tuple(map(str, checks)),
+        remuxed=remuxed,
+        warnings=warnings,
         made_at=datetime.now(UTC),
         run_id=run_id,
     )

@@ -74,6 +74,8 @@ class FfmpegEngine:
                 except TranscodeError as error:
                     yield Failure(preset.name, str(error))
                     continue
+                for warning in made.warnings:
+                    say(f"{preset.name}: {warning}")
                 rendition = self._row(report, preset, made)
                 yield Candidate(rendition, partial(self._publish, report, made, rendition))
 
@@ -105,6 +107,8 @@ class FfmpegEngine:
             engine="ffmpeg",
             seconds_taken=made.seconds,
             run_id=self.run_id,
+            remuxed=made.remuxed,
+            warnings=made.warnings,
         )
 
 

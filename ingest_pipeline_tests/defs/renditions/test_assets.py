@@ -102,7 +102,7 @@ def test_a_run_shows_the_video_before_and_after_and_what_plays_it(
     assert before[:7] == [video, "before", len(clip), "320x240", 2.0, "h264", "aac"]
     assert after[:4] == [video, "Web", row.size, "320x240"]
     assert str(after[4]).startswith("2.0")
-    assert after[-2:] == [row.bit_rate // 1000, f"{row.seconds_taken} s"]
+    assert after[-2:] == [row.bit_rate // 1000, f"{row.seconds_taken} s, copied"]
     place = f"http://localhost:{settings().api_port}/content/{ref.bucket}"
     query = f"key=a%7Cfilm.mp4&version={ref.version}&preset=Web"
     assert shown["play"] == f"[a&#124;film.mp4]({place}?{query})"

@@ -126,6 +126,11 @@ def test_other_files_are_valid_where_a_source_takes_them(tmp_path: Path) -> None
         ("width = { min = 1921 }", "width 1920, wanted at least 1921"),
         ("height = [720, 1080]", None),
         ("pixels = { max = 1000 }", "pixels 2073600, wanted at most 1000"),
+        ("pixel_seconds = { max = 25_920_000 }", None),
+        (
+            "pixel_seconds = { max = 25_919_999 }",
+            "pixel_seconds 25920000.0, wanted at most 25919999",
+        ),
         ("frame_rate = 29.97", None),
         ("frame_rate = [24, 25]", "frame_rate 29.97, wanted 24 or 25"),
     ],

@@ -61,7 +61,7 @@ def test_a_misspelt_codec_rejects_nothing_but_the_file(tmp_path: Path) -> None:
             "fps = 30",
             (
                 'unknown rule "fps"; known: container, has_video, video_codec, audio_codec, '
-                "duration_seconds, width, height, pixels, frame_rate"
+                "duration_seconds, width, height, pixels, pixel_seconds, frame_rate"
             ),
         ),
     ],

@@ -154,6 +154,13 @@ def test_the_projects_own_rules_for_video() -> None:
     assert [r.rule for r in judge(video(duration_seconds=14_401), source).reasons] == [
         "duration_seconds"
     ]
+    for width, height, seconds in ((1920, 1088, 14_400), (4096, 2160, 3600), (8192, 4320, 900)):
+        long = video(width=width, height=height, duration_seconds=seconds)
+        assert judge(long, source).verdict is Verdict.VALID
+    costly = video(width=7680, height=4320, duration_seconds=14_000)
+    assert [str(reason) for reason in judge(costly, source).reasons] == [
+        "pixel_seconds 464486400000.0, wanted at most 32000000000"
+    ]
     assert [str(reason) for reason in judge(SOUND_ONLY, source).reasons] == [
         "has_video false, wanted true",
         "pixels none, wanted at most 35389440",

@@ -28,6 +28,7 @@ from ingest_pipeline_tests.media.clips import (
     H264,
     big_buck_bunny,
     bikes,
+    hdr_clip,
     huge_vp8,
     make_clip,
     probe_path,
@@ -78,8 +79,13 @@ def test_all_facts_of_a_real_clip_are_found() -> None:
             display_width=1280,
             display_height=720,
             frame_rate=25.0,
+            longest_gop=132,
+            pixel_format="yuv420p",
             video_codec="h264",
+            video_profile="Main",
+            video_level=31,
             audio_codec="aac",
+            audio_profile="LC",
             audio_channels=6,
             audio_rate=48_000,
             bit_rate=1_589_964,
@@ -88,6 +94,23 @@ def test_all_facts_of_a_real_clip_are_found() -> None:
         ),
     )
     assert own_children() == []
+
+
+@pytest.mark.parametrize("transfer", ["smpte2084", "arib-std-b67"])
+def test_a_high_dynamic_range_is_told(tmp_path: Path, transfer: str) -> None:
+    found = video_of(hdr_clip(tmp_path / "a.mp4", transfer, 0.5))
+    assert found.is_hdr
+    assert (found.color_primaries, found.color_transfer) == ("bt2020", transfer)
+    assert (found.color_matrix, found.color_range) == ("bt2020nc", "tv")
+    assert (found.pixel_format, found.video_profile) == ("yuv420p10le", "Main 10")
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("a.mp4", 10), ("a.mov", 10), ("a.mkv", None)])
+def test_the_longest_way_to_a_whole_picture_is_told_by_tables_alone(
+    tmp_path: Path, name: str, wanted: int | None
+) -> None:
+    ten = ("-g", "10", "-x264-params", "scenecut=0")
+    assert video_of(make_clip(tmp_path / name, *H264, *ten, seconds=2)).longest_gop == wanted
 
 
 def test_other_real_clips_are_sound() -> None:

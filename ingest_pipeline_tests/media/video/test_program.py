@@ -109,7 +109,8 @@ def test_a_program_is_asked_once_until_it_changes(tmp_path: Path, packaged: Path
 def test_whatever_our_graphs_and_presets_use_is_asked_for() -> None:
     preset = load_presets().named()
     pictures = " ".join(_picture_arguments(preset))
-    most = _filters(preset, VideoInfo(interlaced=True))
+    sides = {"width": 720, "height": 576, "display_width": 768, "display_height": 576}
+    most = _filters(preset, VideoInfo(interlaced=True, color_transfer="smpte2084", **sides))
     graphs = ",".join([most, _graph(), *re.findall(r"-vf (\S+)", pictures)])
     bare = re.sub(r"'[^']*'|\[[^]]*\]", "", graphs)
     used = {part.partition("=")[0] for part in re.split(r"[,;]", bare)}

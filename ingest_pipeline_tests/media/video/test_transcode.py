@@ -1,5 +1,6 @@
 import itertools
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ from ingest_pipeline.media.video.transcode import (
     TranscodeError,
     TranscodeResourceError,
     TranscodeStoppedError,
+    _most_seconds,
     transcode,
 )
 from ingest_pipeline_tests.children import own_children
@@ -37,7 +39,9 @@ from ingest_pipeline_tests.media.clips import (
     H264,
     big_buck_bunny,
     bikes,
+    hdr_clip,
     huge_vp8,
+    joined,
     make_clip,
     run_plain_ffmpeg,
     turned,
@@ -45,6 +49,7 @@ from ingest_pipeline_tests.media.clips import (
 )
 
 WEB = load_presets().named()
+ENCODING = WEB.model_copy(update={"remux": False})
 
 OTHER_PRESETS = """
 default = "480p"
@@ -104,7 +109,7 @@ def ignore(_: Progress) -> None:
     """Take no notice."""
 
 
-def rendered(source: Path, folder: Path, preset: Preset = WEB) -> Transcoded:
+def rendered(source: Path, folder: Path, preset: Preset = ENCODING) -> Transcoded:
     done = transcode(source, folder, preset, video_of(source), on_progress=ignore)
     assert set(folder.iterdir()) == {done.path, done.poster, *done.thumbnails}
     return done
@@ -234,7 +239,7 @@ def test_a_turned_clip_of_odd_pixels_has_its_true_shape(
     tmp_path: Path, folder: Path, clip: tuple[str, str], degrees: int, wanted: tuple[int, int]
 ) -> None:
     size, shape = clip
-    odd = ("-vf", f"setsar={shape}")
+    odd = ("-vf", f"negate,setsar={shape}")
     plain = make_clip(tmp_path / "a.mp4", *H264, *odd, size=size, seconds=0.4, sound=False)
     seen = Seen(rendered(turned(plain, degrees), folder).path)
     assert (seen.size, seen.pixel_shape, seen.rotation) == (wanted, 1, 0)
@@ -301,6 +306,134 @@ def test_the_full_range_of_colours_becomes_the_usual_one(
     assert luma_of(done.path).mean() == pytest.approx(luma, abs=1)
 
 
+VP8 = ("-c:v", "libvpx", "-cpu-used", "8", "-deadline", "realtime")
+WHITE = ("-vf", "negate")
+BLACK = 60  # luma at the most
+
+
+def test_a_film_that_changes_its_size_is_padded_and_never_stretched(
+    tmp_path: Path, folder: Path
+) -> None:
+    """A phone is turned and turned back while a browser records, then the picture gets smaller."""
+    sizes = ("640x360", "360x640", "640x360", "320x180")
+    pieces = [
+        make_clip(tmp_path / f"{n}.webm", *VP8, *WHITE, size=size, picture="color", sound=False)
+        for n, size in enumerate(sizes)
+    ]
+    done = rendered(joined(tmp_path / "turned.webm", *pieces), folder)
+    seen = Seen(done.path)
+    assert (seen.size, seen.pixel_shape) == ((640, 360), 1)
+    assert seen.last == pytest.approx(3.96, abs=0.1)
+    assert seen.frames == pytest.approx(100, abs=4)
+    for second, wanted in enumerate((640, 202, 640, 640)):  # 360 rows of 9:16 are 202 wide
+        first, columns = shown_in(done.path, second * 25 + 12)
+        assert columns == pytest.approx(wanted, abs=3)
+        assert first == pytest.approx((640 - wanted) / 2, abs=3)
+
+
+def shown_in(path: Path, number: int) -> tuple[int, int]:
+    """Where the columns of a frame begin that are not black, and how many they are."""
+    columns = np.flatnonzero(luma_of(path, number).max(axis=0) > BLACK)
+    assert luma_of(path, number)[:, columns].max(axis=1).min() > BLACK  # all rows are shown
+    return int(columns[0]), len(columns)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "level", "luma"),
+    [
+        ("smpte2084", 0, 16),
+        ("smpte2084", 0.5081, 151),  # 100 cd/m2
+        ("smpte2084", 0.75, 235),  # 1,000
+        ("arib-std-b67", 0.5, 115),
+        ("arib-std-b67", 1, 235),
+    ],
+)
+def test_film_of_a_high_dynamic_range_becomes_what_every_screen_shows(
+    tmp_path: Path, folder: Path, transfer: str, level: float, luma: int
+) -> None:
+    clip = hdr_clip(tmp_path / "a.mp4", transfer, level)
+    done = rendered(clip, folder)
+    assert (Seen(done.path).pixel_format, done.warnings) == ("yuv420p", ())
+    assert colors_of(done.path) == ("bt709", "bt709", "bt709", "tv")
+    assert luma_of(done.path).mean() == pytest.approx(luma, abs=25)
+    assert "MASTERING_DISPLAY" in notes_of(clip)
+    assert "MASTERING_DISPLAY" not in notes_of(done.path)
+
+
+def notes_of(path: Path) -> str:
+    with av.open(str(path)) as container:
+        return repr(list(next(container.decode(video=0)).side_data))
+
+
+def colors_of(path: Path) -> tuple[str | None, ...]:
+    video = video_of(path)
+    return video.color_primaries, video.color_transfer, video.color_matrix, video.color_range
+
+
+@pytest.mark.parametrize("told", ["color_primaries=film:colorspace=fcc", "field_mode=prog"])
+def test_high_dynamic_range_without_its_other_colours_is_that_of_bt2020(
+    tmp_path: Path, folder: Path, told: str
+) -> None:
+    clip = hdr_clip(tmp_path / "a.mp4", "smpte2084", 0.5081, told=told)
+    assert "bt2020" not in str(video_of(clip))
+    done = rendered(clip, folder)
+    assert colors_of(done.path) == ("bt709", "bt709", "bt709", "tv")
+
+
+def test_an_ffmpeg_that_cannot_map_tones_leaves_them_and_says_so(
+    tmp_path: Path, folder: Path
+) -> None:
+    lesser = tmp_path / "ffmpeg"
+    real = find_ffmpeg()
+    lesser.write_text(
+        f'#!/bin/sh\nif [ "$2" = -filters ]; then {real} -filters | /bin/grep -v zscale\n'
+        f'else exec {real} "$@"; fi\n'
+    )
+    lesser.chmod(0o755)
+    clip = hdr_clip(tmp_path / "a.mp4", "arib-std-b67", 0.5)
+    done = transcode(clip, folder, WEB, video_of(clip), on_progress=ignore, ffmpeg=lesser)
+    assert done.warnings == (
+        "PQ or HLG as it was, for ffmpeg lacks the filters zscale and tonemap: colours look pale",
+    )
+    assert Seen(done.path).pixel_format == "yuv420p"
+    assert video_of(done.path).color_transfer == "arib-std-b67"
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("444.mp4", ("-c:v", "libx264", "-pix_fmt", "yuv444p")),
+        ("422-10.mp4", ("-c:v", "libx264", "-pix_fmt", "yuv422p10le")),
+        ("10.mp4", ("-c:v", "libx265", "-x265-params", "log-level=error", "-pix_fmt", "yuv420p10")),
+        ("alpha.webm", ("-c:v", "libvpx-vp9", "-cpu-used", "8", "-pix_fmt", "yuva420p")),
+        ("alpha.mov", ("-c:v", "prores_ks", "-pix_fmt", "yuva444p10le")),
+        ("rgb.mkv", ("-c:v", "libx264rgb", "-pix_fmt", "rgb24")),
+    ],
+)
+def test_other_pixels_show_the_same_picture(
+    tmp_path: Path, folder: Path, name: str, options: tuple[str, ...]
+) -> None:
+    grey = ("-vf", "lutrgb=128:128:128")
+    make_clip(tmp_path / name, *grey, *options, seconds=0.4, picture="color", sound=False)
+    done = rendered(tmp_path / name, folder)
+    assert Seen(done.path).pixel_format == "yuv420p"
+    assert luma_of(done.path).mean() == pytest.approx(126, abs=2)
+
+
+def test_two_large_frames_that_are_far_apart_are_shrunk_once_each(
+    tmp_path: Path, folder: Path
+) -> None:
+    """8K for twelve seconds, of which two pictures are there."""
+    apart = ("-vf", "setpts=N*12/TB", "-fps_mode", "passthrough", "-c:v", "mjpeg")
+    clip = tmp_path / "a.mkv"
+    make_clip(clip, *apart, size="7680x4320", seconds=0.08, picture="color", sound=False)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = rendered(clip, folder)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 6
+    assert Seen(done.path).last == pytest.approx(12, abs=0.1)
+    assert Seen(done.path).frames == pytest.approx(300, abs=2)
+
+
 @pytest.mark.parametrize(("rate", "wanted"), [("60", 30), ("24000/1001", 23.976), ("15", 15)])
 def test_the_rate_is_capped_and_never_raised(
     tmp_path: Path, folder: Path, rate: str, wanted: float
@@ -336,18 +469,82 @@ def test_every_container_is_read(tmp_path: Path, folder: Path, name: str) -> Non
     assert (seen.codec, seen.size) == ("h264", (160, 120))
 
 
-def test_nothing_of_the_maker_is_left(tmp_path: Path, folder: Path) -> None:
+@pytest.mark.parametrize("preset", [ENCODING, WEB])
+def test_nothing_of_the_maker_is_left(tmp_path: Path, folder: Path, preset: Preset) -> None:
     source = make_clip(
         tmp_path / "a.mov",
-        *(*H264, *AAC, "-metadata", "location=+48.1+011.5/", "-metadata", "title=secret"),
+        *(
+            *H264,
+            *AAC,
+            "-g",
+            "25",
+            "-metadata",
+            "location=+48.1+011.5/",
+            "-metadata",
+            "title=secret",
+        ),
         *("-metadata:s:v", "title=secret", "-metadata", "creation_time=2026-01-02T03:04:05Z"),
         *("-movflags", "use_metadata_tags"),
     )
     assert b"+48.1+011.5/" in source.read_bytes()
-    done = rendered(source, folder)
+    done = rendered(source, folder, preset)
+    assert done.remuxed is preset.remux
     assert b"+48.1" not in done.path.read_bytes()
     assert b"secret" not in done.path.read_bytes()
     assert not {"location", "title", "creation_time"} & Seen(done.path).metadata.keys()
+
+
+CONFORMING = ("-c:v", "libx264", "-preset", "veryfast", "-profile:v", "main", "-g", "50", *AAC)
+
+
+def test_what_is_as_wanted_already_keeps_its_tracks(tmp_path: Path, folder: Path) -> None:
+    noted = ("-bsf:v", "h264_metadata=sei_user_data=086f3693-b7b3-4f2c-9653-21492feee5b8+at+48.1")
+    clip = make_clip(tmp_path / "a.mp4", *CONFORMING, *noted, size="640x360", seconds=4)
+    assert b"at+48.1" in clip.read_bytes()
+    done = rendered(clip, folder, WEB)
+    assert (done.remuxed, done.warnings) == (True, ())
+    assert {check.name for check in done.checks} >= {"video_codec", "duration", "width", "height"}
+    content = done.path.read_bytes()
+    assert content.index(b"moov") < content.index(b"mdat")
+    assert b"at+48.1" not in content
+    assert pictures_of(done.path) == pictures_of(clip)
+    assert Seen(done.path).sounds == [("aac", 44_100, 1)]
+    assert picture_size(done.poster) == ("mjpeg", (640, 360))
+    assert len(done.thumbnails) == 1
+    assert not rendered(clip, folder).remuxed  # where the preset does not allow it
+
+
+def pictures_of(path: Path) -> list[bytes]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray().tobytes() for frame in container.decode(video=0)]
+
+
+def test_a_copy_that_is_not_as_wanted_is_encoded_after_all(tmp_path: Path, folder: Path) -> None:
+    clip = make_clip(tmp_path / "a.mp4", *CONFORMING, size="640x360", seconds=2)
+    video = video_of(clip)
+    wrong = video.model_copy(update={"width": 320, "height": 180})
+    wrong = wrong.model_copy(update={"display_width": 320, "display_height": 180})
+    done = transcode(clip, folder, WEB, wrong, on_progress=ignore)
+    assert not done.remuxed
+    (warning,) = done.warnings
+    assert warning.startswith("encoded, for a copy of its tracks would not do: the rendition is")
+    assert Seen(done.path).size == (320, 180)
+
+
+@pytest.mark.parametrize(
+    ("facts", "seconds"),
+    [
+        ({"width": 320, "height": 240, "duration_seconds": 10}, 320),
+        ({"width": 3840, "height": 2160, "frame_rate": 60, "duration_seconds": 3600}, 25_612),
+        ({"width": 8192, "height": 4320, "frame_rate": 30, "duration_seconds": 100}, 1800),
+        ({"width": 8192, "height": 4320, "frame_rate": 0.001, "duration_seconds": 900}, 2100),
+        ({"width": 1920, "height": 1080, "frame_rate": 30, "duration_seconds": 14_400}, 28_800),
+        ({"duration_seconds": 100}, 1800),
+    ],
+)
+def test_a_film_gets_the_time_that_it_is_worth(facts: dict[str, float], seconds: float) -> None:
+    video = VideoInfo.model_validate(facts | {"video_streams": 1})
+    assert _most_seconds(video, facts["duration_seconds"]) == pytest.approx(seconds, abs=1)
 
 
 def test_one_thumbnail_a_minute(tmp_path: Path, folder: Path) -> None:
@@ -593,6 +790,7 @@ def test_too_little_time_is_a_passing_error(
 ) -> None:
     monkeypatch.setattr("ingest_pipeline.media.video.transcode.BASE_SECONDS", 0.5)
     monkeypatch.setattr("ingest_pipeline.media.video.transcode.SECONDS_A_SECOND", 0.0)
+    monkeypatch.setattr("ingest_pipeline.media.video.transcode.LEAST_SECONDS_A_SECOND", 0.0)
     with pytest.raises(TranscodeResourceError, match="not done after 0 s"):
         transcode(minute, folder, WEB, video_of(minute), on_progress=ignore)
     assert (own_children(), list(folder.iterdir())) == ([], [])
