@@ -34,7 +34,7 @@ def test_an_item_has_the_events_fields(embedded_aws: EmbeddedAws, dynamo_table: 
     db.upload(Session(session_id=ID, events=(event,)))
     items = dynamodb.scan(TableName=dynamo_table)["Items"]
     (item,) = [item for item in items if item["audio_tag"]["S"] == "a.wav"]
-    expected = event.model_copy(update={"session_id": ID}).model_dump()
+    expected = event.model_copy(update={"session_id": ID}).model_dump() | {"layout": "2"}
     assert item == {name: {"S": value} for name, value in expected.items()}
 
 
