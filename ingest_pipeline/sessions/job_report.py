@@ -56,7 +56,7 @@ class Summary(Frozen):
     def table(self) -> ReportTable:
         """Events and sessions in a row each, under Skipped, Processed and Total."""
         return ReportTable(
-            columns=("", "Skipped", "Processed", "Total"),
+            columns=("Counted", "Skipped", "Processed", "Total"),
             rows=(
                 ("events", self.skipped, self.processed, self.total),
                 (

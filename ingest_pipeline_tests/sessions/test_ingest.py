@@ -25,6 +25,11 @@ from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import Session, SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
 from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.sessions.event_db.production import (
+    make_production_table,
+    production_rows,
+    put_old_row,
+)
 from ingest_pipeline_tests.sessions.proxy import Proxy
 from ingest_pipeline_tests.sessions.servers import Server, query
 from ingest_pipeline_tests.sessions.trees import ALWAYS, CATALOGUE, REPORT, Tree, expected_rows
@@ -451,3 +456,19 @@ def test_odd_names_and_logs_give_what_a_person_reads(tree: Tree, db: EventDb, ve
     moments = map(str, table["timestamp"])
     names = zip(table["session_id"], table["vehicle"], table["annotation"], strict=True)
     assert {(*name, moment) for name, moment in zip(names, moments, strict=True)} == expected
+
+
+def test_sessions_of_the_old_job_are_left_and_it_is_said(tree: Tree, sql_url: str) -> None:
+    make_production_table(sql_url)
+    old, new = sample(1), sample(2)
+    for session in (old, new):
+        tree.put_session(session)
+    put_old_row(sql_url, old.session_id, old.audio_tags[0].rpartition("/")[2])
+    db = open_event_db(sql_url)
+    by_id = {each.session_id: each for each in ingest(tree, db).outcomes}
+    assert by_id[old.session_id].state is SessionState.UNCHANGED
+    assert by_id[old.session_id].detail == "already there, written by the old job"
+    assert by_id[old.session_id].is_complete
+    assert by_id[new.session_id].state is PROCESSED
+    assert len(production_rows(sql_url)) == 1 + 3
+    db.close()

@@ -58,9 +58,7 @@ def test_sessions_without_events_are_a_table() -> None:
 
 
 def test_skipped_sessions_are_a_table_with_their_reasons() -> None:
-    assert REPORT.skipped.rows == (
-        ("broken", "ND", "s3://b/broken/", "Malformed report", "why"),
-    )
+    assert REPORT.skipped.rows == (("broken", "ND", "s3://b/broken/", "Malformed report", "why"),)
 
 
 def test_processed_sessions_are_a_table_with_their_problems() -> None:
@@ -88,8 +86,8 @@ def test_sessions_are_counted_by_day_and_vehicle() -> None:
 def test_each_is_a_dataframe() -> None:
     summary = REPORT.summary.as_dataframe()
     assert summary.to_dict("records") == [
-        {"": "events", "Skipped": 2, "Processed": 4, "Total": 6},
-        {"": "sessions", "Skipped": 2, "Processed": 2, "Total": 4},
+        {"Counted": "events", "Skipped": 2, "Processed": 4, "Total": 6},
+        {"Counted": "sessions", "Skipped": 2, "Processed": 2, "Total": 4},
     ]
     processed = REPORT.processed.as_dataframe()
     assert list(processed.columns) == list(REPORT.processed.columns)

@@ -5,10 +5,24 @@ from typing import Any
 
 from ingest_pipeline_tests.sessions.servers import query
 
-COLUMNS = (
-    "vehicle country city timestamp comment annotation sds_provider_id sw_release session_id "
-    "map_version driver codriver log_slice_link mission mission_segment creation_date"
-).split()
+COLUMNS = [
+    "vehicle",
+    "country",
+    "city",
+    "timestamp",
+    "comment",
+    "annotation",
+    "sds_provider_id",
+    "sw_release",
+    "session_id",
+    "map_version",
+    "driver",
+    "codriver",
+    "log_slice_link",
+    "mission",
+    "mission_segment",
+    "creation_date",
+]
 _MOMENTS = {"timestamp", "creation_date"}
 
 

@@ -96,7 +96,12 @@ def of_first_version(url: str) -> None:
         config.attributes |= {"connection": connection, "catalogue_url": None}
         command.upgrade(config, "0002")
         connection.commit()
-    said = {"comment": "wet road", "mission": "ND", "mission_segment": None, "sds_provider_id": None}
+    said = {
+        "comment": "wet road",
+        "mission": "ND",
+        "mission_segment": None,
+        "sds_provider_id": None,
+    }
     for number, moment in enumerate((datetime(2023, 7, 17, 11, 17), None)):  # noqa: DTZ001
         tag = f"nv0/ü/{number}_1_medium.wav"
         put_old_row(
@@ -140,7 +145,8 @@ def test_a_step_that_was_killed_half_way_goes_on(sql_url: str) -> None:
     query(
         sql_url,
         "UPDATE sds SET timestamp_source = 'log', mission = 'wet road', comment = 'said' "
-        f"WHERE event_key = '{'0' * 64}'",
+        "WHERE event_key = :key",
+        key="0" * 64,
     )
     open_event_db(sql_url).close()
     rows = query(sql_url, "SELECT comment, mission FROM sds WHERE event_key IS NOT NULL")
@@ -164,7 +170,11 @@ def test_who_wrote_what_is_told_before_anything_is_changed(sql_url: str, step: s
         put_old_row(sql_url, OLD, "1_1_medium.wav")
     else:
         of_first_version(sql_url)
-        query(sql_url, f"UPDATE sds SET session_key = '{_key(FIRST)}' WHERE session_key IS NOT NULL")
+        query(
+            sql_url,
+            "UPDATE sds SET session_key = :key WHERE session_key IS NOT NULL",
+            key=_key(FIRST),
+        )
     before = _everything(sql_url)
     db = event_db_at(sql_url)
     holdings = db.holdings([OLD, NEW, FIRST])
