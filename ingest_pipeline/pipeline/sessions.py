@@ -96,12 +96,13 @@ class SessionIngest:
 
     def _ingest_together(self, sessions: list[FoundSession]) -> list[SessionOutcome]:
         ingested = ingest_sessions(self.s3, self.database, sessions, sink=self.sink)
-        outcomes = self._picked_up(ingested)
+        undone = self._undone(ingested)
+        outcomes = self._picked_up(ingested, undone)
         self.ingest_recordings(
             [
                 recording
                 for session, outcome in zip(sessions, outcomes, strict=True)
-                if outcome.state is SessionState.PROCESSED
+                if outcome.state is SessionState.PROCESSED or outcome.session_id in undone
                 for recording in _recordings(session)
             ]
         )
@@ -111,14 +112,21 @@ class SessionIngest:
         self.tables.put(SESSION_OUTCOMES, rows)
         return outcomes
 
-    def _picked_up(self, outcomes: list[SessionOutcome]) -> list[SessionOutcome]:
-        """The outcomes, where a killed run left recordings and record undone as this run's own."""
+    def _undone(self, outcomes: list[SessionOutcome]) -> set[str]:
+        """The complete sessions whose recordings and record are still to be done."""
         unchanged = [each for each in outcomes if each.state is SessionState.UNCHANGED]
         keys = [{"folder": each.folder} for each in unchanged]
         rows = self.tables.get_many(SESSION_OUTCOMES, keys)
         done = {row.folder for row in rows if row.is_complete}
-        undone = {each.session_id for each in unchanged if each.folder not in done}
-        events = self.database.event_counts(undone)
+        return {each.session_id for each in unchanged if each.folder not in done}
+
+    def _picked_up(self, outcomes: list[SessionOutcome], undone: set[str]) -> list[SessionOutcome]:
+        """The outcomes, where a killed run left recordings and record undone as this run's own.
+
+        Those that the old job wrote are not: they stay as they are.
+        """
+        ours = undone - self.database.sessions_of_old_job(undone)
+        events = self.database.event_counts(ours)
         return [
             each.model_copy(
                 update={
@@ -126,7 +134,7 @@ class SessionIngest:
                     "events": events.get(each.session_id, 0),
                 }
             )
-            if each.session_id in undone
+            if each.session_id in ours
             else each
             for each in outcomes
         ]
