@@ -36,7 +36,10 @@ _CHUNK_HEADER = struct.Struct(">4sq")
 _DESC = struct.Struct(">d4sIIIII")  # rate, format, flags, packet bytes and frames, channels, bits
 _PACKETS = struct.Struct(">qqii")  # packets, frames, the frames to leave out at both ends
 _FLOAT = 1  # a flag of linear PCM
-_ALAC_BITS = {1: 16, 2: 20, 3: 24, 4: 32}  # by its flags
+_ALAC_BITS = {1: 16, 2: 20, 3: 24, 4: 32}  # by its flags, which not all write
+_COOKIE_BYTES = 64
+_COOKIE_ATOMS_BYTES = 24  # that old writers put before it, the first of them `frma`
+_COOKIE_BITS_AT = 5
 _DATA_HEADER_BYTES = 4  # a count of edits
 _MOST_CHUNKS = 1000
 
@@ -48,6 +51,7 @@ class _Found:
     desc: bytes | None = None
     data_bytes: int | None = None
     packets: bytes = b""
+    cookie: bytes = b""
     info: bytes = b""
     faults: list[Reason] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -94,6 +98,8 @@ def _walk(file: SeekableFile, size: int) -> _Found:
             found.desc = read_at(file, body, _DESC.size)
         elif ident == b"pakt" and not found.packets:
             found.packets = read_at(file, body, _PACKETS.size)
+        elif ident == b"kuki":
+            found.cookie = read_at(file, body, _COOKIE_BYTES)
         elif ident == b"info":
             found.info = read_at(file, body, max(0, min(length, BLOCK)))
         at = body + length
@@ -122,13 +128,18 @@ def _described(desc: bytes, found: _Found) -> tuple[str, AudioInfo]:
         channel_count=channels,
         frame_count=frames,
         sample_rate=rate,
-        bits_per_sample=_ALAC_BITS.get(flags) if codec == "alac" else bits or None,
+        bits_per_sample=_alac_bits(flags, found.cookie) if codec == "alac" else bits or None,
         duration=seconds(frames, rate),
         block_align=packet_bytes if is_whole else None,
         sample_format={"pcm": "int", "pcm_float": "float"}.get(codec),
         data_bytes=data_bytes,
         bit_rate=None if is_whole else bits_a_second(data_bytes, frames, rate),
     )
+
+
+def _alac_bits(flags: int, cookie: bytes) -> int | None:
+    at = _COOKIE_BITS_AT + (_COOKIE_ATOMS_BYTES if cookie[4:8] == b"frma" else 0)
+    return _ALAC_BITS.get(flags) or (cookie[at] if at < len(cookie) else None)
 
 
 def _frames(packets: bytes) -> int | None:

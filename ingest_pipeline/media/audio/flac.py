@@ -53,7 +53,7 @@ def probe_flac(file: SeekableFile, size: int, start: int = 0) -> Probe:
     A second read at the end looks for the last frame: one that is not the last there should be
     tells that the file is cut off.
     """
-    info, tags, audio_at = None, {}, start + len(_MAGIC)
+    info, tags, audio_at = None, dict[str, str](), start + len(_MAGIC)
     for block in _blocks(file, size, start + len(_MAGIC)):
         audio_at = block.end
         if block.kind == _STREAMINFO and info is None:

@@ -7,6 +7,7 @@ Info, VBRI). Without it the length is reckoned by the frames of the first block 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ingest_pipeline.media.audio.flac import probe_flac
 from ingest_pipeline.media.audio.mpeg_frame import (
     Frame,
     adts_frame,
@@ -33,11 +34,15 @@ _MOST_ID3 = 64 * 1024  # bytes looked through: the texts stand before the pictur
 
 
 def probe_mpeg(file: SeekableFile, size: int, container: str) -> Probe:
-    """Probe MPEG audio or ADTS of `size` bytes."""
-    start, tags = _skip_tags(file)
+    """Probe MPEG audio or ADTS of `size` bytes; behind a long tag a FLAC may stand, too."""
+    start, tags = skip_tags(file)
     if start >= size:
         return sound(container, container, None, tags=tags, faults=[_no_audio(start, size)])
     block = read_block(file, start)
+    if block.startswith(b"fLaC"):
+        return probe_flac(file, size, start)
+    if adts_frame(block):
+        container = "aac"
     read = adts_frame if container == "aac" else mpeg_frame
     found = _first_frame(block, read)
     if found is None:
@@ -83,7 +88,8 @@ def _no_audio(start: int, size: int) -> Reason:
     return Reason(rule="data", found="an ID3 tag alone", wanted="audio")
 
 
-def _skip_tags(file: SeekableFile) -> tuple[int, dict[str, str]]:
+def skip_tags(file: SeekableFile) -> tuple[int, dict[str, str]]:
+    """Find where the audio begins behind ID3v2 tags, and the texts of the first of them."""
     start, tags = 0, dict[str, str]()
     for _ in range(_MOST_TAGS):
         tag_bytes = id3_bytes(read_at(file, start, ID3_HEADER_BYTES))
@@ -170,6 +176,7 @@ def _length(stream: _Stream) -> _Length:
 _XING_FRAMES, _XING_BYTES = 1, 2  # its flags
 _XING_FIELDS = ((1, 4), (2, 4), (4, 100), (8, 4))  # each flag's field, in bytes
 _LAME_DELAYS_AT = 21
+_DECODER_DELAY = 529  # samples that every decoder adds, in front
 
 
 def _xing(stream: _Stream) -> _Length | None:
@@ -189,8 +196,8 @@ def _xing(stream: _Stream) -> _Length | None:
         packed = int.from_bytes(header[at + _LAME_DELAYS_AT : at + _LAME_DELAYS_AT + 3], "big")
         delay, padding = packed >> 12, packed & 0xFFF
     samples = count * stream.frame.samples
-    frames = samples - delay - padding if delay + padding < samples else samples
-    return _Length(frames, told_bytes)
+    skipped = delay + _DECODER_DELAY + max(0, padding - _DECODER_DELAY) if delay else 0
+    return _Length(samples - skipped if skipped < samples else samples, told_bytes)
 
 
 _VBRI_AT = 36

@@ -3,13 +3,15 @@
 The first block tells what it is, the last page how long: two reads.
 """
 
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ingest_pipeline.media.audio.flac import StreamInfo
 from ingest_pipeline.media.audio.reading import (
     BLOCK,
     bits_a_second,
+    header_fault,
     read_at,
     seconds,
     sound,
@@ -53,12 +55,16 @@ class _Codec:
 def probe_ogg(file: SeekableFile, size: int) -> Probe:
     """Probe an Ogg of `size` bytes in which no picture was found."""
     pages = list(_pages(read_at(file, 0, BLOCK)))
+    if not pages:
+        fault = header_fault("no whole page", "pages of a stream")
+        return sound("ogg", None, None, faults=[fault])
     first, codec = next(_streams(pages), (None, None))
     if first is None or codec is None:
         return unprobed("ogg", "audio/ogg of an unknown codec", "Vorbis, Opus, FLAC or Speex")
-    end = _end(file, size, {page.serial for page in pages if page.flags & _BEGINS}, first.serial)
-    frames, warnings = _frames(codec, pages, first.serial, end)
-    data_bytes = size
+    begun = list(itertools.takewhile(_is_beginning, pages))
+    end = _end(file, size, {page.serial for page in begun}, first.serial)
+    is_chained = end.is_chained or any(map(_is_beginning, pages[len(begun) :]))
+    frames, warnings = _frames(codec, pages, first.serial, replace(end, is_chained=is_chained))
     audio = AudioInfo(
         channel_count=codec.channels,
         frame_count=frames,
@@ -66,8 +72,8 @@ def probe_ogg(file: SeekableFile, size: int) -> Probe:
         bits_per_sample=codec.bits,
         duration=seconds(frames, codec.rate),
         sample_format="int" if codec.bits else None,
-        data_bytes=data_bytes,
-        bit_rate=bits_a_second(data_bytes, frames, codec.rate) or codec.bit_rate,
+        data_bytes=size,
+        bit_rate=bits_a_second(size, frames, codec.rate) or codec.bit_rate,
     )
     faults = []
     if codec.rate == 0:
@@ -105,9 +111,14 @@ def _page(content: bytes, at: int) -> _Page | None:
     )
 
 
+def _is_beginning(page: _Page) -> bool:
+    """Whether a stream begins on a page: they all do so before any other page."""
+    return bool(page.flags & _BEGINS)
+
+
 def _streams(pages: list[_Page]) -> Iterator[tuple[_Page, _Codec]]:
     for page in pages:
-        codec = _codec(page.body) if page.flags & _BEGINS else None
+        codec = _codec(page.body) if _is_beginning(page) else None
         if codec is not None:
             yield page, codec
 

@@ -7,18 +7,17 @@ from ingest_pipeline.media.audio.au import probe_au
 from ingest_pipeline.media.audio.caf import probe_caf
 from ingest_pipeline.media.audio.flac import probe_flac
 from ingest_pipeline.media.audio.ogg import probe_ogg
-from ingest_pipeline.media.audio.reading import header_fault, read_at, sound
+from ingest_pipeline.media.audio.reading import header_fault, sound
 from ingest_pipeline.media.audio.rifx import probe_rifx
 from ingest_pipeline.media.audio.w64 import probe_w64
 from ingest_pipeline.media.audio.wav import CODECS as WAV_CODECS
 from ingest_pipeline.media.files import ReadBudgetError, SeekableFile
 from ingest_pipeline.media.model import Probe
-from ingest_pipeline.media.sniff import id3_bytes
 
 _Prober = Callable[[SeekableFile, int], Probe]
 
 _PROBERS: dict[str, _Prober] = {
-    "flac": lambda file, size: probe_flac(file, size, id3_bytes(read_at(file, 0, 10))),
+    "flac": lambda file, size: probe_flac(file, size, mpeg.skip_tags(file)[0]),
     "mp3": lambda file, size: mpeg.probe_mpeg(file, size, "mp3"),
     "mp2": lambda file, size: mpeg.probe_mpeg(file, size, "mp2"),
     "mp1": lambda file, size: mpeg.probe_mpeg(file, size, "mp1"),

@@ -291,6 +291,10 @@ def _audio_facts(stream: Stream | None) -> dict[str, object]:
 
 MOST_TAGS = 64
 TAG_CHARS = 500
+_NO_TAGS = {  # of the container, in libav's telling, and of no use to people
+    *("major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id"),
+    *("language", "duration", "creation_time"),
+}
 
 
 def _sound_facts(
@@ -302,13 +306,17 @@ def _sound_facts(
     """
     rate = stream.codec_context.sample_rate if stream.codec_context else 0
     counts = seconds is not None and stream.time_base == Fraction(1, rate or 1)
-    texts = {**container.metadata, **stream.metadata}
+    texts = {
+        name.lower(): text
+        for name, text in {**stream.metadata, **container.metadata}.items()
+        if name.lower() not in _NO_TAGS
+    }
     return {
         "frames": round(seconds * rate) if seconds is not None and rate and counts else None,
         "bits": _bits(stream),
         "bit_rate": stream.bit_rate if stream.codec_context else None,
         "tags": {
-            name.lower()[:TAG_CHARS]: text[:TAG_CHARS]
+            name[:TAG_CHARS]: text[:TAG_CHARS]
             for name, text in itertools.islice(texts.items(), MOST_TAGS)
         },
     }
