@@ -29,7 +29,7 @@ CODECS = {  # of AIFC, by its compression type
 def probe_aiff(file: SeekableFile, size: int, container: str) -> Probe:
     """Probe an AIFF or AIFC of `size` bytes by its chunks."""
     found = _walk(file, size)
-    if found.comm is None:
+    if found.comm is None or len(found.comm) < _COMM.size:
         faults = [*found.faults, header_fault("none", "a COMM chunk")]
         return sound(container, None, None, faults=faults)
     codec = _codec(found.comm)
@@ -86,7 +86,9 @@ def _walk(file: SeekableFile, size: int) -> _Found:
     return found
 
 
-_KNOWN = frozenset((*_TEXTS, b"COMM", b"SSND", b"MARK", b"INST", b"APPL", b"ID3 ", b"FVER", b"COMT"))
+_KNOWN = frozenset(
+    (*_TEXTS, b"COMM", b"SSND", b"MARK", b"INST", b"APPL", b"ID3 ", b"FVER", b"COMT")
+)
 
 
 def _take_audio(file: SeekableFile, found: _Found, body: int, length: int, size: int) -> None:
@@ -127,7 +129,7 @@ _BITS_OF = {b"fl32": 32, b"FL32": 32, b"fl64": 64, b"FL64": 64, b"in24": 24, b"i
 
 
 def _audio_info(found: _Found, codec: str) -> AudioInfo:
-    comm = (found.comm or b"").ljust(_COMM.size, b"\0")
+    comm = found.comm or b""
     channels, told, bits, exponent, mantissa = _COMM.unpack_from(comm)
     rate = _rate(mantissa, exponent)
     bits = 8 if codec in ("ulaw", "alaw") else _BITS_OF.get(comm[18:22], bits)
@@ -142,7 +144,9 @@ def _audio_info(found: _Found, codec: str) -> AudioInfo:
     is_plain = codec in ("pcm", "pcm_float", "ulaw", "alaw", "ima_adpcm")
     frames = data_bytes // block * block_frames if block and is_plain else told
     if is_plain and told * (block_frames or 1) != frames and not found.is_open_ended:
-        found.warnings.append(f"the header says {told * block_frames} frames, the audio has {frames}")
+        found.warnings.append(
+            f"the header says {told * block_frames} frames, the audio has {frames}"
+        )
     is_exact = codec in ("pcm", "pcm_float", "ulaw", "alaw")
     return AudioInfo(
         channel_count=max(0, channels),

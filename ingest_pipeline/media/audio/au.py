@@ -13,7 +13,9 @@ from ingest_pipeline.media.audio.tags import fit
 from ingest_pipeline.media.files import SeekableFile
 from ingest_pipeline.media.model import AudioInfo, Probe, Reason
 
-_HEADER = struct.Struct(">4sIIIII")  # magic, where the audio begins, bytes, encoding, rate, channels
+_HEADER = struct.Struct(
+    ">4sIIIII"
+)  # magic, where the audio begins, bytes, encoding, rate, channels
 _ENCODINGS = {  # codec and bits of a sample
     1: ("ulaw", 8),
     2: ("pcm", 8),

@@ -86,14 +86,7 @@ def _walk(file: SeekableFile, size: int) -> _Found:
         ident, length = _CHUNK_HEADER.unpack(header)
         body = at + _CHUNK_HEADER.size
         if ident == b"data" and found.data_bytes is None:
-            if length == -1:
-                found.warnings.append(
-                    "the audio's size was never written: it runs to the object's end"
-                )
-                length = max(0, size - body)
-            elif body + length > size:
-                found.faults.append(incomplete("the audio", body + length, size))
-            found.data_bytes = max(0, length - _DATA_HEADER_BYTES)
+            _take_audio(found, body, length, size)
         elif ident == b"desc" and found.desc is None:
             found.desc = read_at(file, body, _DESC.size)
         elif ident == b"pakt" and not found.packets:
@@ -106,6 +99,15 @@ def _walk(file: SeekableFile, size: int) -> _Found:
         if length < 0 or at >= size:
             break
     return found
+
+
+def _take_audio(found: _Found, body: int, length: int, size: int) -> None:
+    if length == -1:
+        found.warnings.append("the audio's size was never written: it runs to the object's end")
+        length = max(0, size - body)
+    elif body + length > size:
+        found.faults.append(incomplete("the audio", body + length, size))
+    found.data_bytes = max(0, length - _DATA_HEADER_BYTES)
 
 
 def _described(desc: bytes, found: _Found) -> tuple[str, AudioInfo]:

@@ -133,8 +133,17 @@ _BLOCK_SIZES = {1: 192, **{n: 576 << n - 2 for n in range(2, 6)}} | {
     n: 256 << n - 8 for n in range(8, 16)
 }
 _RATES = {
-    **{1: 88200, 2: 176400, 3: 192000, 4: 8000, 5: 16000, 6: 22050, 7: 24000, 8: 32000},
-    **{9: 44100, 10: 48000, 11: 96000},
+    1: 88200,
+    2: 176400,
+    3: 192000,
+    4: 8000,
+    5: 16000,
+    6: 22050,
+    7: 24000,
+    8: 32000,
+    9: 44100,
+    10: 48000,
+    11: 96000,
 }
 _BITS = {1: 8, 2: 12, 4: 16, 5: 20, 6: 24, 7: 32}
 _STEREO_CODES = 11  # the highest channel code: three of them are stereo by difference
@@ -145,7 +154,9 @@ def _reached(file: SeekableFile, size: int, info: StreamInfo, audio_at: int) -> 
     """The sample at which the last frame ends; None where none begins in the last block read."""
     tail_at = max(audio_at, (size - 1) // BLOCK * BLOCK)
     tail = read_at(file, tail_at, size - tail_at)
-    ends = (_frame_end(tail[sync.start() :][:_LONGEST_HEADER], info) for sync in _SYNC.finditer(tail))
+    ends = (
+        _frame_end(tail[sync.start() :][:_LONGEST_HEADER], info) for sync in _SYNC.finditer(tail)
+    )
     return max((end for end in ends if end is not None), default=None)
 
 

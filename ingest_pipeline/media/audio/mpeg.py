@@ -230,7 +230,9 @@ def _reckoned(stream: _Stream) -> _Length:
     frames = round(stream.data_bytes * samples / at)
     is_constant = max(lengths) - min(lengths) <= 4 and stream.frame.codec != "aac"  # noqa: PLR2004 - a padding slot
     how = "its constant bit rate" if is_constant else "the mean bit rate of its first block"
-    return _Length(frames, warning=f"no header tells the length: it is reckoned by the size and {how}")
+    return _Length(
+        frames, warning=f"no header tells the length: it is reckoned by the size and {how}"
+    )
 
 
 def _next(stream: _Stream, at: int) -> tuple[int, Frame | None]:

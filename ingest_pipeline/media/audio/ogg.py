@@ -233,9 +233,7 @@ def _frames(
 def _start(codec: _Codec, pages: list[_Page], serial: int) -> tuple[int, str | None]:
     """The count at which the sound begins: not 0 in what was cut out of a longer one."""
     sounding = (
-        page
-        for page in pages
-        if page.serial == serial and page.granule not in (0, _NO_GRANULE)
+        page for page in pages if page.serial == serial and page.granule not in (0, _NO_GRANULE)
     )
     first = next(sounding, None)
     if first is None or not codec.most_packet or first.flags & _ENDS:

@@ -45,7 +45,7 @@ def header_fault(found: str, wanted: str) -> Reason:
     return Reason(rule="header", found=found, wanted=wanted)
 
 
-def sound(  # noqa: PLR0913 - what a probe is made of
+def sound(
     container: str,
     codec: str | None,
     audio: AudioInfo | None,

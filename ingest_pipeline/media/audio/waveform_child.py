@@ -1,8 +1,9 @@
 """Draws the waveforms of audio files, in a process of its own with narrow limits.
 
 Never imported by the service: it knows soundfile, PyAV, numpy, Pillow and the child's side of the
-sandbox alone. What libsndfile does not read (AAC, M4A, WebM) is decoded by libav. A request is the picture's width and height and a file that the parent serves; the
-answer is a WebP, or `{"error": "..."}` where something is wrong with the file.
+sandbox alone. What libsndfile does not read (AAC, M4A, WebM) is decoded by libav.
+A request is the picture's width and height and a file that the parent serves; the answer
+is a WebP, or `{"error": "..."}` where something is wrong with the file.
 """
 
 import os

@@ -4,7 +4,10 @@ PyAV looks at it in a limited child that reads the file through us, by byte rang
 that it needs no file on disk and can open none.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import Field
 
 from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.files import SeekableFile
@@ -138,7 +141,7 @@ class _Sound(Frozen):
     frames: int | None = None
     bits: int | None = None
     bit_rate: int | None = None
-    tags: dict[str, str] = {}
+    tags: Mapping[str, str] = Field(default_factory=dict)
 
 
 class _Answer(Frozen):
