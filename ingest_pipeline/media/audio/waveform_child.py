@@ -66,7 +66,7 @@ def answer(request: Request) -> Answer:
     return Answer({}, webp(draw(lanes, width, height), note))
 
 
-def _looked_at(source: BufferedReader, width: int) -> "tuple[list[Lane], int]":
+def _looked_at(source: "BufferedReader[ServedFile]", width: int) -> "tuple[list[Lane], int]":
     """Measure by libsndfile or, where it cannot, by libav; the channels there are, too.
 
     Raises:
@@ -136,7 +136,7 @@ _OPTIONS = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_stre
 _PIECE_SAMPLES = 1024  # measured together: four hours are 700,000 pieces, 17 MB
 
 
-def decoded(source: BufferedReader, width: int) -> tuple[list[Lane], int]:
+def decoded(source: "BufferedReader[ServedFile]", width: int) -> tuple[list[Lane], int]:
     """Measure what libav decodes, and tell the channels; where a packet is broken, it goes on.
 
     Raises:

@@ -239,7 +239,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "output", "container", "codec", "frames"),
+    "sound",
     [
         ("a.mp4", AAC, "mp4", "aac", 44_100),
         ("a.mov", ("-c:a", "pcm_s16le"), "mov", "pcm", 44_100),
@@ -250,13 +250,9 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
     ],
 )
 def test_sound_alone_is_audio_whatever_its_container(
-    tmp_path: Path,
-    name: str,
-    output: tuple[str, ...],
-    container: str,
-    codec: str,
-    frames: int | None,
+    tmp_path: Path, sound: tuple[str, tuple[str, ...], str, str, int | None]
 ) -> None:
+    name, output, container, codec, frames = sound
     path = tmp_path / name
     tone = ("-f", "lavfi", "-i", "sine=duration=1", "-metadata", "title=Song")
     run_plain_ffmpeg(*tone, *output, path)
