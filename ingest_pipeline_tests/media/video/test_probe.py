@@ -277,6 +277,24 @@ def test_what_a_browser_records_has_a_length_though_its_header_tells_none(tmp_pa
     assert float(found.audio.duration or 0) == pytest.approx(3, abs=0.1)
 
 
+def test_an_audio_book_with_chapters_and_a_cover_is_audio(tmp_path: Path) -> None:
+    chapters = tmp_path / "chapters.txt"
+    chapters.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=2\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1\nSTART=2\nEND=3\ntitle=Two\n"
+    )
+    inputs = ("-f", "lavfi", "-i", "sine=duration=3", "-i", chapters)
+    cover = ("-f", "lavfi", "-i", "color=red:size=64x64:rate=1:duration=1")
+    maps = ("-map", "0", "-map", "2", "-map_metadata", "1", "-disposition:v", "attached_pic")
+    book = tmp_path / "book.m4b"
+    run_plain_ffmpeg(*inputs, *cover, *maps, *AAC, "-c:v", "mjpeg", "-f", "ipod", book)
+    found = probe_path(book)
+    assert (found.kind, found.container, found.codec) == (Kind.AUDIO, "m4a", "aac")
+    assert (found.video, found.faults, found.warnings) == (None, (), ())
+    assert found.audio is not None
+    assert found.audio.duration == "3.0"
+
+
 def test_sound_alone_that_is_cut_off_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.m4a"
     run_plain_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", *AAC, path)
