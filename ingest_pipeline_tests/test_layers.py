@@ -156,6 +156,7 @@ TESTED_ELSEWHERE = {
     "local/repair.py": "e2e/test_kills.py",
     "local/stack.py": "local/test_embedded_aws.py",
     "local/state.py": "local/test_server.py",
+    "media/audio/reading.py": "media/audio/test_probe.py",
     "media/files.py": "media/test_probe.py",
     "media/labels/efficientnet.py": "media/labels/test_local.py",
     "media/labels/imagenet/make_hierarchy.py": "media/labels/test_wordnet.py",

@@ -48,10 +48,10 @@ class PublicAsset(BaseModel):
     bucket: str
     file: str = Field(description="The object's key.")
     channel_count: int
-    frame_count: int
+    frame_count: int | None = Field(description="null where the file does not tell it")
     sample_rate: int = Field(description="Hz")
-    bits_per_sample: int
-    duration: str = Field(description="Seconds: `str(frame_count / sample_rate)`.")
+    bits_per_sample: int | None = Field(description="null for a codec that has none, as MP3")
+    duration: str | None = Field(description="Seconds: `str(frame_count / sample_rate)`.")
 
     @classmethod
     def of(cls, asset: Asset) -> "PublicAsset":

@@ -54,6 +54,7 @@ class Findings(Frozen):
     channel_layout: tuple[str, ...] | None = None
     block_align: int | None = None  # bytes of one frame
     data_bytes: int | None = None  # of audio
+    bit_rate: int | None = None  # bits a second of compressed audio
     size: int | None = None  # bytes
     etag: str | None = None
     last_modified: Timestamp | None = None

@@ -467,7 +467,7 @@ def _print_reports(reports: Iterable[Report]) -> None:
         )
         why = "; ".join(map(str, report.reasons))
         cells = [report.key, report.verdict, report.outcome, why, *fields]
-        table.add_row(*(Text(visible(cell)) for cell in cells))
+        table.add_row(*(Text("" if cell is None else visible(cell)) for cell in cells))
     _console.print(table)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ingest_pipeline.defs.common.wiring import Resources
 
 SAMPLES = PROJECT_ROOT / "media"
-_SAMPLE_SUFFIXES = {".wav", ".webm", ".jpg"}
+_SAMPLE_SUFFIXES = {".wav", ".flac", ".webm", ".jpg"}
 _SESSION_DAY = date(2024, 7, 17)
 _POLL_SECONDS = 0.5
 

@@ -40,15 +40,16 @@ class AudioInfo(Frozen):
     """The format of an audio file; absent values are ones that the header does not tell."""
 
     channel_count: int
-    frame_count: int
+    frame_count: int | None = None
     sample_rate: int  # Hz
-    bits_per_sample: int  # of the container: 24-bit samples in 32-bit words are 32
-    duration: str  # seconds, str(frame_count / sample_rate), "0.0" where the rate is 0
-    block_align: int  # bytes of one frame
+    bits_per_sample: int | None = None  # of the container: 24-bit samples in 32-bit words are 32
+    duration: str | None = None  # seconds, str(frame_count / sample_rate), "0.0" at a rate of 0
+    block_align: int | None = None  # bytes of one frame
     sample_format: str | None = None  # "int", "float" or None for a compressed codec
     valid_bits: int | None = None  # of WAVE_FORMAT_EXTENSIBLE
     channel_layout: tuple[str, ...] | None = None  # speaker names by the channel mask
-    data_bytes: int  # of audio, after resolving streaming placeholders
+    data_bytes: int | None = None  # of audio, after resolving streaming placeholders
+    bit_rate: int | None = None  # bits a second of compressed audio, on average
 
 
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")  # PQ and HLG

@@ -4,6 +4,8 @@ from ingest_pipeline.media.audio.metadata import (
     Metadata,
     MetadataReader,
 )
+from ingest_pipeline.media.audio.probe import CONTAINERS as AUDIO_CONTAINERS
+from ingest_pipeline.media.audio.probe import probe_audio
 from ingest_pipeline.media.audio.wav import (
     CONTAINERS,
     riff_start,
@@ -18,6 +20,7 @@ from ingest_pipeline.media.image.tiff import raw_container
 from ingest_pipeline.media.model import Kind, Probe
 from ingest_pipeline.media.sniff import Sniffed, id3_bytes, sniff
 from ingest_pipeline.media.video.probe import (
+    AUDIO_ONLY,
     DEMUXERS,
     probe_video,
 )
@@ -29,7 +32,8 @@ _TIFF = Sniffed(Kind.IMAGE, "tiff")
 
 PROBED = (
     *(f"{Kind.AUDIO}/{container}" for container in CONTAINERS.values()),
-    *(f"{Kind.VIDEO}/{container}" for container in DEMUXERS),
+    *(f"{Kind.AUDIO}/{container}" for container in (*AUDIO_CONTAINERS, *AUDIO_ONLY)),
+    *(f"{Kind.VIDEO}/{container}" for container in DEMUXERS if container not in AUDIO_ONLY),
     *(f"{Kind.IMAGE}/{container}" for container in FORMATS),
 )
 
@@ -42,10 +46,10 @@ def probe(
 ) -> Probe:
     """Probe a file of `size` bytes.
 
-    WAV is walked and, with a `metadata` reader, its metadata read; video is opened and a frame
-    decoded, in a child of its own; an image is read whole and decoded, by `images` or, without,
-    in a child of its own; any other audio or image, raw photos too, is recognised and marked
-    `probed=False`.
+    WAV is walked and, with a `metadata` reader, its metadata read; other audio is known by its
+    headers; video, and sound in a container of videos, is opened and a frame decoded, in a child
+    of its own; an image is read whole and decoded, by `images` or, without, in a child of its
+    own; any other audio or image, raw photos too, is recognised and marked `probed=False`.
     Raises nothing for what the file holds.
 
     Raises:
@@ -62,7 +66,9 @@ def probe(
         sniffed = Sniffed(Kind.IMAGE, raw)
     if sniffed.kind is Kind.AUDIO and sniffed.container in CONTAINERS.values():
         return _probe_wav(file, size, metadata)
-    if sniffed.kind is Kind.VIDEO and sniffed.container in DEMUXERS:
+    if sniffed.kind is Kind.AUDIO and sniffed.container in AUDIO_CONTAINERS:
+        return probe_audio(file, size, sniffed.container)
+    if sniffed.kind in (Kind.AUDIO, Kind.VIDEO) and sniffed.container in DEMUXERS:
         return probe_video(file, size, sniffed.container)
     if sniffed.kind is Kind.IMAGE and sniffed.container in FORMATS:
         return _probe_image(file, size, sniffed.container, images)

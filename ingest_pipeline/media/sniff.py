@@ -5,6 +5,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ingest_pipeline.media.audio.mpeg_frame import (
+    adts_frame_bytes,
+    free_format_bytes,
+    mpeg_frame,
+    mpeg_frame_bytes,
+)
 from ingest_pipeline.media.image.magic import container_by_fields, container_by_magic
 from ingest_pipeline.media.model import Kind
 
@@ -81,7 +87,7 @@ _RIFF_FORMS = {
     (b"RIFF", b"WAVE"): Sniffed(Kind.AUDIO, "wav"),
     (b"RF64", b"WAVE"): Sniffed(Kind.AUDIO, "rf64"),
     (b"BW64", b"WAVE"): Sniffed(Kind.AUDIO, "bw64"),
-    (b"RIFX", b"WAVE"): Sniffed(Kind.AUDIO, "rifx"),  # big-endian; recognised, never probed
+    (b"RIFX", b"WAVE"): Sniffed(Kind.AUDIO, "rifx"),  # big-endian
     (b"RIFF", b"AVI "): Sniffed(Kind.VIDEO, "avi"),
     (b"RIFF", b"WEBP"): Sniffed(Kind.IMAGE, "webp"),
 }
@@ -244,7 +250,7 @@ def _id3(head: bytes, _size: int) -> Sniffed | None:
     inner = _riff(after, len(after))
     if inner and inner.kind is Kind.AUDIO:
         return inner
-    return Sniffed(Kind.AUDIO, "aac" if _adts_frame_bytes(after[:7]) else "mp3")
+    return Sniffed(Kind.AUDIO, "aac" if adts_frame_bytes(after[:7]) else "mp3")
 
 
 def id3_bytes(head: bytes) -> int:
@@ -259,10 +265,11 @@ def id3_bytes(head: bytes) -> int:
 
 def _mpeg_audio(head: bytes, size: int) -> Sniffed | None:
     """MP1, MP2, MP3 and AAC (ADTS): frames one after another, without any magic."""
-    if _are_frames(head, size, _mpeg_frame_bytes):
-        return Sniffed(Kind.AUDIO, {1: "mp3", 2: "mp2", 3: "mp1"}[head[1] >> 1 & 3])
-    if _are_frames(head, size, _adts_frame_bytes):
+    if _are_frames(head, size, adts_frame_bytes):
         return Sniffed(Kind.AUDIO, "aac")
+    frame = mpeg_frame(head)
+    if frame and (_are_frames(head, size, mpeg_frame_bytes) or free_format_bytes(head)):
+        return Sniffed(Kind.AUDIO, frame.codec)
     return None
 
 
@@ -281,53 +288,6 @@ def _are_frames(head: bytes, size: int, frame_bytes: Callable[[bytes], int]) -> 
         if at == size:
             return True
     return True
-
-
-_MPEG_KBPS = {  # by (is MPEG-1, layer bits): the bit rates 1 to 14
-    (True, 3): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
-    (True, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
-    (True, 1): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
-    (False, 3): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
-    (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-    (False, 1): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
-}
-_MPEG_RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-_MPEG_1, _LAYER_1, _LAYER_3 = 3, 3, 1  # as their bits in the header
-_MPEG_HEADER_BYTES = 4
-_MPEG_SYNC = 0xFFE0  # 11 bits
-
-
-def _mpeg_frame_bytes(header: bytes) -> int:
-    """Length of an MPEG audio frame, 0 where the header is not one (ISO 11172-3, 13818-3)."""
-    if len(header) < _MPEG_HEADER_BYTES or int.from_bytes(header[:2], "big") < _MPEG_SYNC:
-        return 0
-    version, layer = header[1] >> 3 & 3, header[1] >> 1 & 3
-    bitrate, rate, padding = header[2] >> 4, header[2] >> 2 & 3, header[2] >> 1 & 1
-    is_reserved = version not in _MPEG_RATES or layer == 0 or bitrate in (0, 15)
-    if is_reserved or rate == len(_MPEG_RATES[version]):
-        return 0
-    is_mpeg_1 = version == _MPEG_1
-    bits_per_second = _MPEG_KBPS[is_mpeg_1, layer][bitrate - 1] * 1000
-    hertz = _MPEG_RATES[version][rate]
-    if layer == _LAYER_1:
-        return (12 * bits_per_second // hertz + padding) * 4
-    slots = 72 if layer == _LAYER_3 and not is_mpeg_1 else 144
-    return slots * bits_per_second // hertz + padding
-
-
-_ADTS_HEADER_BYTES = 7
-_ADTS_SYNC, _ADTS_SYNC_AND_LAYER = 0xFFF0, 0xFFF6  # 12 bits set, then a layer that is always 0
-_ADTS_RATES = 13  # sampling frequency indices in use
-
-
-def _adts_frame_bytes(header: bytes) -> int:
-    """Length of an AAC frame in ADTS, 0 where the header is not one (ISO 13818-7)."""
-    sync = int.from_bytes(header[:2], "big") & _ADTS_SYNC_AND_LAYER
-    if len(header) < _ADTS_HEADER_BYTES or sync != _ADTS_SYNC:
-        return 0
-    length = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
-    has_rate = header[2] >> 2 & 15 < _ADTS_RATES
-    return length if has_rate and length > _ADTS_HEADER_BYTES else 0
 
 
 _RECOGNISERS: tuple[Callable[[bytes, int], Sniffed | None], ...] = (

@@ -115,6 +115,14 @@ def test_any_key_makes_the_whole_round(
     assert key not in api.get("/assets").json()
 
 
+def test_what_a_codec_does_not_have_is_null(api: httpx.Client, system: System, prefix: str) -> None:
+    key = f"{prefix}talk.webm"
+    unknown = {"frame_count": None, "bits_per_sample": None}
+    system.tables.put(ASSETS, [row(key).model_copy(update=unknown)])
+    assert api.get(url_of(key)).json() == body(key, **unknown)
+    assert api.get("/assets").json()[key] == body(key, **unknown)
+
+
 @pytest.mark.parametrize("name", ["a/../b/./c.wav", "x+y z.wav".replace(" ", "%20"), "//d", "e/"])
 def test_a_path_is_taken_as_it_is_sent(api: httpx.Client, prefix: str, name: str) -> None:
     key = prefix + name.replace("%20", " ")

@@ -1,4 +1,5 @@
 import html
+import io
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -6,7 +7,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 from uuid import uuid4
 
 import httpx
+import numpy as np
 import pytest
+import soundfile
 from pydantic import SecretStr
 
 from ingest_pipeline.api.auth import hash_password
@@ -73,6 +76,19 @@ def names(page: str) -> list[str]:
     """The names on the cards, as a reader sees them."""
     found = re.findall(r'<span class="head">(.*?)</span><span class="tail">(.*?)</span>', page)
     return [html.unescape(head + tail) for head, tail in found]
+
+
+def test_an_mp3_is_shown_with_what_it_has_and_can_be_played(
+    pages: httpx.Client, world: World
+) -> None:
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros((24_000, 2)), 48_000, format="MP3")
+    ingest(world, "keep/song.mp3", file.getvalue())
+    shown = html.unescape(pages.get(object_path(world, "keep/song.mp3")).text)
+    for text in ("Bit rate", " kbit/s", "0.5 s", "48 kHz", "24,000", "<audio"):
+        assert text in shown
+    assert "It has no bits per sample; this bucket takes 24." in shown
+    assert "Bits per sample" not in shown
 
 
 # --- who gets what --------------------------------------------------------------------------------
@@ -557,6 +573,7 @@ def test_files_are_asked_for_again_and_sent_once(pages: httpx.Client, name: str)
             "Sample rate is 8 kHz; this bucket takes 44.1 or 48 kHz.",
         ),
         ("bits_per_sample", 16, 24, "It has 16 bits per sample; this bucket takes 24."),
+        ("bits_per_sample", "none", 24, "It has no bits per sample; this bucket takes 24."),
         (
             "duration_seconds",
             "14401.5",

@@ -30,6 +30,7 @@ VALID = riff(fmt(), data())
 INVALID = riff(fmt(rate=44100, bits=16), data(frame_bytes=4))
 BROKEN_AVI = b"RIFF\x24\x00\x00\x00AVI LIST" + bytes(24)
 FLAC = b"fLaC\x00\x00\x00\x22" + bytes(200)
+AMR = b"#!AMR\n" + bytes(200)
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000") + bytes(200)
 JPEG_XL = b"\xff\x0a" + bytes(200)
 
@@ -47,6 +48,9 @@ def test_the_samples_have_the_outcomes_that_the_contract_names(running: RunningS
     assert not {"audio_2.wav", "audio_4.wav"} & assets.keys()
     reasons = [str(reason) for reason in running.reports("audio_2.wav")[0].reasons]
     assert reasons == ["sample_rate 44100, wanted 48000", "bits_per_sample 16, wanted 24"]
+    reasons = [str(reason) for reason in running.reports("audio_6.flac")[0].reasons]
+    assert reasons == ["container flac, wanted wav, rf64 or bw64", "codec flac, wanted pcm"]
+    assert not running.stands("audio_6.flac")
     assert [running.stands(f"audio_{n}.wav") for n in range(1, 6)] == [
         True,
         False,
@@ -105,6 +109,7 @@ BAD = {
     "zero-channels.wav": (riff(fmt(channels=0), data(100)), "channel_count"),
     "chunks.wav": (riff(fmt(), data(4), *[chunk(b"junk", b"")] * 300_000), "chunks"),
     "rf64-bomb.wav": (riff(fmt(), data(4, size=2**31), magic=b"RF64"), "complete"),
+    "song.wav": (FLAC, "container"),
     "film.wav": (BROKEN_AVI, "header"),
     "picture.jpg": (JPEG, "decodable"),
     "text.wav": (b"I am no audio at all.\n" * 100, "kind"),
@@ -118,7 +123,7 @@ def test_bad_files_are_rejected_with_a_reason_and_others_left_alone(
     bad = {key: running.put(f"bad/{key}", body) for key, (body, _rule) in BAD.items()}
     kept = {
         key: running.put(f"bad/{key}", body)
-        for key, body in {"song.wav": FLAC, "photo.jpg": JPEG_XL}.items()
+        for key, body in {"voice.wav": AMR, "photo.jpg": JPEG_XL}.items()
     }
     neighbour = running.put("bad/UPPER.WAV", VALID)
 

@@ -67,6 +67,7 @@ def test_the_samples_are_the_media_files_of_their_folder() -> None:
     assert {each.bucket for each in uploads} == {"b"}
     assert [each.key for each in uploads] == [
         *(f"audio_{number}.wav" for number in range(1, 6)),
+        "audio_6.flac",
         "photo.jpg",
         "video.webm",
     ]

@@ -93,7 +93,7 @@ def test_broken_metadata_is_a_warning_and_no_fault() -> None:
         (JPEG_XL, Probe(kind=Kind.IMAGE, container="jxl", probed=False)),
         (TGA, Probe(kind=Kind.IMAGE, container="tga", probed=False)),
         (ftyp(b"crx "), Probe(kind=Kind.IMAGE, container="cr3", probed=False)),
-        (b"fLaC", Probe(kind=Kind.AUDIO, container="flac", probed=False)),
+        (b"#!AMR\n", Probe(kind=Kind.AUDIO, container="amr", probed=False)),
         (b"hello", Probe(kind=Kind.OTHER, container="text")),
         (b"\x00\x01", Probe(kind=Kind.OTHER)),
         (b"", Probe(kind=Kind.EMPTY)),
@@ -137,7 +137,9 @@ def test_warnings_do_not_flood_the_report() -> None:
 
 def test_the_probed_kinds_are_named() -> None:
     assert (
-        *("audio/wav", "audio/rf64", "audio/bw64"),
+        *("audio/wav", "audio/rf64", "audio/bw64", "audio/flac"),
+        *("audio/mp3", "audio/mp2", "audio/mp1", "audio/aac", "audio/ogg", "audio/aiff"),
+        *("audio/aifc", "audio/w64", "audio/caf", "audio/au", "audio/rifx", "audio/m4a"),
         *("video/mp4", "video/mov", "video/3gp", "video/webm", "video/matroska", "video/avi"),
         *("video/mpeg-ts", "video/mpeg-ps", "video/ogg", "video/flv", "video/asf"),
         *("image/jpeg", "image/png", "image/webp", "image/gif", "image/tiff", "image/bmp"),

@@ -107,6 +107,7 @@ def test_an_outcome_tells_all(tree: Tree, db: EventDb) -> None:
         new_events=3,
         timeless_events=3,
         is_complete=True,
+        country=session.report["drive_info"]["Data_Info"]["country"],
     )
 
 

@@ -108,7 +108,7 @@ def _first_reason(report: Report) -> str | None:
 
 def _card_facts(report: Report) -> Iterator[str]:
     probe = report.probe
-    if probe and probe.audio:
+    if probe and probe.audio and probe.audio.duration is not None:
         yield words.duration(float(probe.audio.duration))
     if probe and probe.video:
         if probe.video.duration_seconds is not None:

@@ -59,11 +59,16 @@ def _content_facts(probe: Probe) -> Iterator[Fact]:
 
 
 def _audio_facts(audio: AudioInfo) -> Iterator[Fact]:
-    yield Fact(name="Length", value=words.duration(float(audio.duration)))
+    if audio.duration is not None:
+        yield Fact(name="Length", value=words.duration(float(audio.duration)))
     yield Fact(name="Sample rate", value=f"{audio.sample_rate / 1000:g} kHz")
-    yield Fact(name="Bits per sample", value=str(audio.bits_per_sample))
+    if audio.bits_per_sample is not None:
+        yield Fact(name="Bits per sample", value=str(audio.bits_per_sample))
+    if audio.bit_rate is not None:
+        yield Fact(name="Bit rate", value=f"{audio.bit_rate / 1000:.0f} kbit/s")
     yield Fact(name="Channels", value=_channels(audio.channel_count, audio.channel_layout))
-    yield Fact(name="Frames", value=f"{audio.frame_count:,}")
+    if audio.frame_count is not None:
+        yield Fact(name="Frames", value=f"{audio.frame_count:,}")
 
 
 def _video_facts(video: VideoInfo) -> Iterator[Fact]:

@@ -62,7 +62,10 @@ def _value(what: str, shown: Callable[[str], str] = str) -> _Sentence:
 
 
 def _count(what: str) -> _Sentence:
-    return lambda found, wanted: f"It has {found} {what}; this bucket takes {wanted}."
+    def said(found: str, wanted: str) -> str:
+        return f"It has {'no' if found == 'none' else found} {what}; this bucket takes {wanted}."
+
+    return said
 
 
 def _broken(what: str) -> _Sentence:

@@ -74,6 +74,35 @@ def riff_start(file: SeekableFile) -> int:
     return start if head[:4] in CONTAINERS and head[8:] == b"WAVE" else 0
 
 
+@dataclass
+class Parts:
+    """The chunks of a WAV in another wrapping, whose walk is not ours."""
+
+    size: int  # bytes of the whole file
+    fmt: bytes | None = None  # little-endian
+    data: Chunk | None = None
+    fact_frames: int = 0
+    is_open_ended: bool = False  # the data's size was never written
+
+
+def described(parts: Parts) -> WavFile:
+    """Say what the chunks of a WAV tell, whatever wrapped them: W64 or RIFX."""
+    layout = _Layout(
+        parts.size,
+        magic=b"RIFF",
+        fmt=parts.fmt,
+        data=parts.data,
+        fact_frames=parts.fact_frames,
+        is_open_ended=parts.is_open_ended,
+    )
+    if parts.is_open_ended and parts.data is not None:
+        layout.warn("the audio's size was never written: it runs to the object's end")
+        rest = max(0, parts.size - parts.data.offset)
+        layout.data = Chunk(parts.data.id, parts.data.offset, rest)
+    _check_presence(layout)
+    return _describe(layout)
+
+
 _MOST_TAGS = 4
 MAX_CHUNKS = 1_000  # sound files have some 10; one of 300,000 would cost minutes
 CONTAINERS = {b"RIFF": "wav", b"RF64": "rf64", b"BW64": "bw64"}

@@ -79,17 +79,19 @@ def _audio_values(probe: Probe) -> Mapping[str, Scalar]:
     audio = probe.audio
     if audio is None:
         return {}
-    return {
-        "container": probe.container or "none",
-        "codec": probe.codec or "none",
-        "sample_format": audio.sample_format or "none",
+    length = audio.duration
+    found = {
+        "container": probe.container,
+        "codec": probe.codec,
+        "sample_format": audio.sample_format,
         "channel_count": audio.channel_count,
         "sample_rate": audio.sample_rate,
         "bits_per_sample": audio.bits_per_sample,
         "valid_bits": audio.bits_per_sample if audio.valid_bits is None else audio.valid_bits,
         "frame_count": audio.frame_count,
-        "duration_seconds": float(audio.duration),
+        "duration_seconds": None if length is None else float(length),
     }
+    return _told(found)
 
 
 def _video_values(probe: Probe) -> Mapping[str, Scalar]:
@@ -109,6 +111,10 @@ def _video_values(probe: Probe) -> Mapping[str, Scalar]:
         "pixel_seconds": video.pixel_seconds,
         "frame_rate": video.frame_rate,
     }
+    return _told(found)
+
+
+def _told(found: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
     return {name: "none" if value is None else value for name, value in found.items()}
 
 

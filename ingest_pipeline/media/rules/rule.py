@@ -7,10 +7,9 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from ingest_pipeline.media.audio.wav import (
-    CODECS,
-    CONTAINERS,
-)
+from ingest_pipeline.media.audio.probe import CODECS
+from ingest_pipeline.media.audio.probe import CONTAINERS as AUDIO_CONTAINERS
+from ingest_pipeline.media.audio.wav import CONTAINERS
 from ingest_pipeline.media.image.reader import FORMATS
 from ingest_pipeline.media.toml_file import (
     name_of,
@@ -18,7 +17,7 @@ from ingest_pipeline.media.toml_file import (
     quoted,
     whole_number,
 )
-from ingest_pipeline.media.video.probe import DEMUXERS
+from ingest_pipeline.media.video.probe import AUDIO_ONLY, DEMUXERS
 from ingest_pipeline.values import Frozen
 
 Scalar = int | float | str
@@ -111,11 +110,16 @@ _Numbers = Annotated[Rule, _numbers(number)]
 _LowerCaseNames = Annotated[Rule, BeforeValidator(lambda value: _choices(value, _lower_case_name))]
 
 
+_FILM_CONTAINERS = tuple(name for name in DEMUXERS if name not in AUDIO_ONLY)
+# Sound may be alone in a container of videos.
+_SOUND_CONTAINERS = (*CONTAINERS.values(), *AUDIO_CONTAINERS, *DEMUXERS)
+
+
 class AudioRules(Frozen):
     """The rules that audio of a source must meet; absent ones allow anything."""
 
-    container: Annotated[Rule, _words(CONTAINERS.values())] | None = None
-    codec: Annotated[Rule, _words(CODECS.values())] | None = None
+    container: Annotated[Rule, _words(_SOUND_CONTAINERS)] | None = None
+    codec: Annotated[Rule, _words(CODECS)] | None = None
     sample_format: Annotated[Rule, _words(("int", "float"))] | None = None
     channel_count: _WholeNumbers | None = None
     sample_rate: _WholeNumbers | None = None  # Hz
@@ -128,7 +132,7 @@ class AudioRules(Frozen):
 class VideoRules(Frozen):
     """The rules that video of a source must meet; absent ones allow anything."""
 
-    container: Annotated[Rule, _words(DEMUXERS)] | None = None
+    container: Annotated[Rule, _words(_FILM_CONTAINERS)] | None = None
     has_video: Annotated[Rule, BeforeValidator(_yes_or_no)] | None = None  # a file may be all audio
     video_codec: _LowerCaseNames | None = None
     audio_codec: _LowerCaseNames | None = None  # "none" where there is no audio

@@ -4,11 +4,15 @@ PyAV looks at it in a limited child that reads the file through us, by byte rang
 that it needs no file on disk and can open none.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import Field
 
 from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.files import SeekableFile
 from ingest_pipeline.media.model import (
+    AudioInfo,
     Kind,
     Probe,
     Reason,
@@ -38,6 +42,7 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,ogg,flv,asf"
 DEMUXERS = {
     "mp4": "mov",
     "mov": "mov",
+    "m4a": "mov",
     "3gp": "mov",
     "webm": "matroska",
     "matroska": "matroska",
@@ -50,6 +55,9 @@ DEMUXERS = {
 }
 
 
+AUDIO_ONLY = ("m4a",)  # those that hold no video
+
+
 class VideoProbeError(TransientError):
     """The look at a video failed for reasons that are not the file's: try again later."""
 
@@ -60,10 +68,9 @@ def probe_video(file: SeekableFile, size: int, container: str) -> Probe:
     What is wrong with the file is told as faults: `header` (it cannot be opened), `streams` (there
     are none), `complete` (an MP4 or a Matroska that is cut off), `encrypted` (a track can be read
     with a key alone), `decodable` (no frame can be decoded, with the decoder's words). A file of
-    audio alone stays a video by kind, for its container is what the sniffing goes by: its `video`
-    has no video stream, and a source's `has_video` rule says whether it may. Where the file object
-    refuses to fetch more (`ReadBudgetError`) that is a warning as long as the size and the codec
-    are known, else a `header` fault.
+    sound alone is audio, whatever its container is made for; a cover is no picture. Where the file
+    object refuses to fetch more (`ReadBudgetError`) that is a warning as long as the size and the
+    codec are known, else a `header` fault.
 
     Raises:
         VideoProbeError: the child was killed from outside, took too long or could not start.
@@ -73,9 +80,11 @@ def probe_video(file: SeekableFile, size: int, container: str) -> Probe:
         answer = _ask(file, size, container)
     except _FileKilledItError as error:
         fault = Reason(rule="decodable", found=str(error), wanted="video that can be decoded")
-        return Probe(kind=Kind.VIDEO, container=container, faults=(fault,))
+        return Probe(kind=_unread(container), container=container, faults=(fault,))
+    if answer.info and answer.sound and answer.info.audio_rate:
+        return _sound_alone(answer, answer.info, answer.sound, container, size)
     return Probe(
-        kind=Kind.VIDEO,
+        kind=Kind.VIDEO if answer.info else _unread(container),
         container=container,
         codec=answer.info.video_codec if answer.info else None,
         video=answer.info,
@@ -84,10 +93,62 @@ def probe_video(file: SeekableFile, size: int, container: str) -> Probe:
     )
 
 
+def _unread(container: str) -> Kind:
+    """Say what a file is that cannot be opened, by the use of its container."""
+    return Kind.AUDIO if container in AUDIO_ONLY else Kind.VIDEO
+
+
+_RENAMED = {"pcm_alaw": "alaw", "pcm_mulaw": "ulaw"}  # as a WAV's codecs are called
+
+
+def _sound_alone(
+    answer: "_Answer", info: VideoInfo, track: "_Sound", container: str, size: int
+) -> Probe:
+    rate, name = info.audio_rate or 0, info.audio_codec or "unknown"
+    is_float = name.startswith("pcm_f")
+    is_int = name.startswith(("pcm_s", "pcm_u"))
+    length = info.duration_seconds
+    codec = "pcm_float" if is_float else "pcm" if is_int else _RENAMED.get(name, name)
+    is_lossless = is_int or name in ("alac", "flac")
+    audio = AudioInfo(
+        channel_count=info.audio_channels or 0,
+        frame_count=track.frames,
+        sample_rate=rate,
+        bits_per_sample=track.bits,
+        duration=str(length if track.frames is None else track.frames / rate)
+        if length is not None
+        else None,
+        sample_format="float" if is_float else "int" if is_lossless else None,
+        bit_rate=None if is_float or is_int else track.bit_rate or info.bit_rate,
+    )
+    warnings = _warnings(answer)
+    if length is None:
+        warnings.append("nothing in it tells how long it is")
+    return Probe(
+        kind=Kind.AUDIO,
+        container=container,
+        codec=codec,
+        audio=audio,
+        metadata={"tags": dict(track.tags)} if track.tags else {},
+        faults=tuple(_faults(answer, size)),
+        warnings=tuple(warnings),
+    )
+
+
+class _Sound(Frozen):
+    """A track without a picture beside it."""
+
+    frames: int | None = None
+    bits: int | None = None
+    bit_rate: int | None = None
+    tags: Mapping[str, str] = Field(default_factory=dict)
+
+
 class _Answer(Frozen):
     """What the child found; `look_at` of its program says what the fields mean."""
 
     info: VideoInfo | None = None
+    sound: _Sound | None = None
     open_error: str | None = None
     decode_error: str | None = None
     undecoded: str | None = None

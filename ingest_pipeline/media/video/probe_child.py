@@ -213,6 +213,7 @@ def _outline(file: ServedFile, demuxer: str) -> Outline:
 def look_at(file: ServedFile, demuxer: str, formats: str, most_pixels: int) -> dict[str, object]:
     """Collect the facts of a file.
 
+    `info` has the tracks, `sound` more of one that is alone;
     `declared_end` is where an MP4 or a Matroska says to end; `encryption` the scheme by which a
     track is encrypted; `open_error`, `decode_error` are the decoder's words; `undecoded` says why
     no decoder was asked; `is_spent` that more bytes were wanted than the parent fetches.
@@ -265,7 +266,8 @@ def _facts(
         **_audio_facts(audio),
         "longest_gop": None if file.patches else _longest_gop(video),
     }
-    return {"info": info, **judged}
+    alone = _sound_facts(container, audio, seconds) if audio is not None and not videos else None
+    return {"info": info, "sound": alone, **judged}
 
 
 def _is_video(stream: Stream) -> bool:
@@ -288,6 +290,58 @@ def _audio_facts(stream: Stream | None) -> dict[str, object]:
         "audio_channels": stream.codec_context.channels or None,
         "audio_rate": stream.codec_context.sample_rate or None,
     }
+
+
+MOST_TAGS = 64
+TAG_CHARS = 500
+_NO_TAGS = {  # of the container, in libav's telling, and of no use to people
+    *("major_brand", "minor_version", "compatible_brands", "handler_name", "vendor_id"),
+    *("language", "duration", "creation_time"),
+}
+
+
+def _sound_facts(
+    container: InputContainer, stream: AudioStream, seconds: float | None
+) -> dict[str, object]:
+    """Tell more of a track that has no picture beside it.
+
+    Frames are known where the container counts in them: an MP4's clock is the sampling rate.
+    """
+    rate = stream.codec_context.sample_rate if stream.codec_context else 0
+    counts = seconds is not None and stream.time_base == Fraction(1, rate or 1)
+    texts = {
+        name.lower(): text
+        for name, text in {**stream.metadata, **container.metadata}.items()
+        if name.lower() not in _NO_TAGS
+    }
+    return {
+        "frames": round(seconds * rate) if seconds is not None and rate and counts else None,
+        "bits": _bits(stream),
+        "bit_rate": stream.bit_rate if stream.codec_context else None,
+        "tags": {
+            name[:TAG_CHARS]: text[:TAG_CHARS]
+            for name, text in itertools.islice(texts.items(), MOST_TAGS)
+        },
+    }
+
+
+_ALAC_BITS_AT = 17  # of its cookie, in its box
+_STREAMINFO_BYTES = 34  # of FLAC, with or without a name before it
+
+
+def _bits(stream: AudioStream) -> int | None:
+    """Bits of a sample, of a codec that loses nothing."""
+    name = _codec_name(stream)
+    extra = bytes(stream.codec_context.extradata or b"") if stream.codec_context else b""
+    if name == "alac" and len(extra) > _ALAC_BITS_AT:
+        return extra[_ALAC_BITS_AT]
+    if name == "flac" and len(extra) >= _STREAMINFO_BYTES:
+        packed = int.from_bytes(extra[-_STREAMINFO_BYTES:][10:18], "big")
+        return (packed >> 36 & 31) + 1
+    if name.startswith("pcm_"):
+        digits = "".join(filter(str.isdigit, name))
+        return int(digits or 8)  # A-law and mu-law
+    return None
 
 
 def _video_facts(stream: Stream | None, frame: VideoFrame | None) -> dict[str, object]:

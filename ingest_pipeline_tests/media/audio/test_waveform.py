@@ -19,6 +19,7 @@ from ingest_pipeline.media.audio.waveform import (
     WaveformError,
 )
 from ingest_pipeline_tests.media.riff import chunk, data, ds64, extensible, fmt, id3, riff
+from ingest_pipeline_tests.media.sounds import tone
 
 RATE = 48_000
 LANE = HEIGHT // 2
@@ -155,6 +156,41 @@ def test_of_many_channels_the_first_two_are_drawn_with_a_note(
     assert set(heights(two)) == {4}
     assert heights(six)[:130].max() > 4
     assert set(heights(six)[150:]) == {4}
+
+
+@pytest.mark.parametrize(
+    ("name", "output"),
+    [
+        ("a.flac", ("-c:a", "flac")),
+        ("a.mp3", ("-c:a", "libmp3lame")),
+        ("a.ogg", ("-c:a", "libvorbis")),
+        ("a.aiff", ("-c:a", "pcm_s24be")),
+        ("a.aac", ("-c:a", "aac")),
+        ("a.m4a", ("-c:a", "aac")),
+        ("a.webm", ("-c:a", "libopus")),
+        ("alac.caf", ("-c:a", "alac")),
+        ("f.ogg", ("-c:a", "flac")),
+    ],
+)
+def test_audio_of_every_container_is_drawn_as_the_wav_is(
+    drawer: WaveformDrawer, tmp_path: Path, name: str, output: tuple[str, ...]
+) -> None:
+    loud_first = ("-af", "volume=eval=frame:volume='if(lt(t,1),4,0)'")
+    wav = tone(tmp_path / "a.wav", *loud_first, "-c:a", "pcm_s16le", seconds=2)
+    coded = tone(tmp_path / name, *loud_first, *output, seconds=2)
+    wanted, found = (heights(drawn(drawer, path)) for path in (wav, coded))
+    assert np.median(wanted[:400]) == pytest.approx(0.354 * HEIGHT, abs=5)
+    assert np.median(np.abs(wanted[:400] - found[:400])) <= 4
+    assert found[-400:].max() <= 4
+
+
+def test_a_flac_of_unknown_length_is_drawn(drawer: WaveformDrawer, tmp_path: Path) -> None:
+    content = bytearray(tone(tmp_path / "a.flac", "-c:a", "flac").read_bytes())
+    content[21] &= 0xF0
+    content[22:26] = bytes(4)
+    path = tmp_path / "unknown.flac"
+    path.write_bytes(content)
+    assert drawer.draw(path).width == 960
 
 
 def test_a_picture_of_noise_has_a_few_kilobytes(drawer: WaveformDrawer, tmp_path: Path) -> None:

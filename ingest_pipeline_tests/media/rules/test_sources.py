@@ -142,6 +142,48 @@ def test_a_file_that_is_no_text_or_not_there_is_told(tmp_path: Path) -> None:
         load_sources(path)
 
 
+@pytest.mark.parametrize(
+    ("container", "codec", "bits", "reasons"),
+    [
+        ("wav", "pcm", 24, []),
+        ("bw64", "pcm", 24, []),
+        (
+            "flac",
+            "flac",
+            24,
+            ["container flac, wanted wav, rf64 or bw64", "codec flac, wanted pcm"],
+        ),
+        ("aiff", "pcm", 24, ["container aiff, wanted wav, rf64 or bw64"]),
+        (
+            "mp3",
+            "mp3",
+            None,
+            [
+                "container mp3, wanted wav, rf64 or bw64",
+                "codec mp3, wanted pcm",
+                "bits_per_sample none, wanted 24",
+            ],
+        ),
+    ],
+)
+def test_the_projects_own_rules_for_audio(
+    container: str, codec: str, bits: int | None, reasons: list[str]
+) -> None:
+    sources = load_sources(Path(ingest_pipeline.__file__).with_name("sources.toml"))
+    found = audio(bits_per_sample=bits).model_copy(update={"container": container, "codec": codec})
+    ingest, sessions, videos = (
+        sources.for_object(bucket, "any/key") for bucket in ("ingest", "sessions", "ingest-videos")
+    )
+    assert ingest is not None
+    assert [str(reason) for reason in judge(found, ingest).reasons] == reasons
+    assert sessions is not None
+    assert judge(found, sessions).verdict is Verdict.VALID
+    assert videos is not None
+    assert [str(reason) for reason in judge(found, videos).reasons] == [
+        f"kind audio ({container}), wanted video"
+    ]
+
+
 def test_the_projects_own_rules_for_video() -> None:
     sources = load_sources(Path(ingest_pipeline.__file__).with_name("sources.toml"))
     source = sources.for_object("ingest", "any/key.webm")

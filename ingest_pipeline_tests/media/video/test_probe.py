@@ -160,7 +160,7 @@ def test_every_container_is_probed(
 def test_every_container_that_is_sniffed_as_video_has_a_demuxer() -> None:
     assert sniff(b"FLV\x01", 4).container in DEMUXERS
     assert set(DEMUXERS) == {
-        *("mp4", "mov", "3gp", "webm", "matroska", "avi"),
+        *("mp4", "mov", "m4a", "3gp", "webm", "matroska", "avi"),
         *("mpeg-ts", "mpeg-ps", "ogg", "flv", "asf"),
     }
 
@@ -257,18 +257,74 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
     tone = ("-f", "lavfi", "-i", "sine=duration=1")
     both = ("-map", "0", "-map", "1", *AAC, "-c:v", "copy", "-disposition:v", "attached_pic")
     run_plain_ffmpeg(*tone, "-i", cover, *both, song)
-    found = video_of(song)
-    assert (found.has_video, found.width, found.audio_codec) == (False, None, "aac")
-    assert (found.video_streams, found.audio_streams, found.other_streams) == (0, 1, 1)
+    found = probe_path(song)
+    assert (found.kind, found.codec, found.video, found.faults) == (Kind.AUDIO, "aac", None, ())
 
 
-def test_audio_alone_in_a_video_container_is_a_video_without_video(tmp_path: Path) -> None:
-    path = tmp_path / "a.mp4"
-    run_plain_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", *AAC, path)
+@pytest.mark.parametrize(
+    "sound",
+    [
+        ("a.mp4", AAC, "mp4", "aac", 44_100),
+        ("a.mov", ("-c:a", "pcm_s16le"), "mov", "pcm", 44_100),
+        ("a.m4a", ("-c:a", "alac"), "m4a", "alac", 44_100),
+        ("a.webm", ("-c:a", "libopus"), "webm", "opus", None),
+        ("a.mka", ("-c:a", "flac"), "matroska", "flac", None),
+        ("a.wma", ("-c:a", "wmav2"), "asf", "wmav2", None),
+    ],
+)
+def test_sound_alone_is_audio_whatever_its_container(
+    tmp_path: Path, sound: tuple[str, tuple[str, ...], str, str, int | None]
+) -> None:
+    name, output, container, codec, frames = sound
+    path = tmp_path / name
+    tone = ("-f", "lavfi", "-i", "sine=duration=1", "-metadata", "title=Song")
+    run_plain_ffmpeg(*tone, *output, path)
     found = probe_path(path)
-    assert (found.kind, found.codec, found.faults) == (Kind.VIDEO, None, ())
-    assert found.video is not None
-    assert (found.video.has_video, found.video.audio_codec) == (False, "aac")
+    assert (found.kind, found.container, found.codec) == (Kind.AUDIO, container, codec)
+    assert (found.video, found.faults, found.warnings) == (None, (), ())
+    assert found.audio is not None
+    assert found.audio.frame_count == frames
+    assert float(found.audio.duration or 0) == pytest.approx(1, abs=0.1)
+    tags = found.metadata["tags"]
+    assert isinstance(tags, dict)
+    assert tags["title"] == "Song"
+
+
+def test_what_a_browser_records_has_a_length_though_its_header_tells_none(tmp_path: Path) -> None:
+    path = tmp_path / "a.webm"
+    tone = ("-f", "lavfi", "-i", "sine=duration=3")
+    run_plain_ffmpeg(*tone, "-c:a", "libopus", "-f", "webm", "-live", "1", path)
+    found = probe_path(path)
+    assert (found.kind, found.faults) == (Kind.AUDIO, ())
+    assert found.audio is not None
+    assert float(found.audio.duration or 0) == pytest.approx(3, abs=0.1)
+
+
+def test_an_audio_book_with_chapters_and_a_cover_is_audio(tmp_path: Path) -> None:
+    chapters = tmp_path / "chapters.txt"
+    chapters.write_text(
+        ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=2\ntitle=One\n"
+        "[CHAPTER]\nTIMEBASE=1/1\nSTART=2\nEND=3\ntitle=Two\n"
+    )
+    inputs = ("-f", "lavfi", "-i", "sine=duration=3", "-i", chapters)
+    cover = ("-f", "lavfi", "-i", "color=red:size=64x64:rate=1:duration=1")
+    maps = ("-map", "0", "-map", "2", "-map_metadata", "1", "-disposition:v", "attached_pic")
+    book = tmp_path / "book.m4b"
+    run_plain_ffmpeg(*inputs, *cover, *maps, *AAC, "-c:v", "mjpeg", "-f", "ipod", book)
+    found = probe_path(book)
+    assert (found.kind, found.container, found.codec) == (Kind.AUDIO, "m4a", "aac")
+    assert (found.video, found.faults, found.warnings) == (None, (), ())
+    assert found.audio is not None
+    assert found.audio.duration == "3.0"
+
+
+def test_sound_alone_that_is_cut_off_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.m4a"
+    run_plain_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", *AAC, path)
+    path.write_bytes(path.read_bytes()[:5000])
+    found = probe_path(path)
+    assert found.kind is Kind.AUDIO
+    assert "complete" in [fault.rule for fault in found.faults]
 
 
 # --- as little as possible is read ----------------------------------------------------------------
