@@ -13,7 +13,7 @@ import time
 import weakref
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 from ingest_pipeline.errors import MistakeError, TransientError
@@ -27,16 +27,17 @@ from ingest_pipeline.values import Frozen
 # SHA-256 of tiny.en's weights.
 CHECKSUM = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
 WEIGHTS = "model.bin"
+_READ = (Path("/proc/cpuinfo"),)  # by which onnxruntime chooses its fastest instructions
 CHILD_PROGRAM = "ingest_pipeline.media.speech.local_child"
 _REVISION = 1  # another number makes all recordings be transcribed again
 _WANTED = {"silence": "sound", "speech": "speech", "decodable": "sound that can be decoded"}
 _TINY = "whisper-tiny.en"
 
 # The interpreter with the libraries and tiny.en takes 770 MB of address space, 280 MB of them in
-# memory; a larger model is held twice while its weights are made smaller. Samples and spectra of a
-# second take 0.5 MB.
-_BASE_BYTES = 1024 * 1024 * 1024
-_SECOND_BYTES = 768 * 1024
+# memory; a larger model is held twice while its weights are made smaller. A few minutes at a time
+# take 350 MB, and all samples 32 kB a second, twice while they are joined.
+_BASE_BYTES = 1536 * 1024 * 1024
+_SECOND_BYTES = 100 * 1024
 _BASE_CPU_SECONDS = 60  # to load the model, and for a few seconds of sound
 # A second of sound may be computed on for one second with a model of so many bytes, with a larger
 # one longer: ten times what it takes.
@@ -122,7 +123,8 @@ class LocalTranscriber:
     def _listener(self) -> "_Listener":
         _ = self.checksum  # before anything is loaded
         with extra("speech", "INGEST_TRANSCRIBER=local"):
-            version("faster-whisper")  # the child imports it, which would cost us 100 MB
+            if find_spec("faster_whisper") is None:  # importing it would cost us 100 MB
+                raise ModuleNotFoundError("faster_whisper")
         listener = _Listener(self)
         _closed_at_exit(listener)
         return listener
@@ -143,7 +145,7 @@ class _Listener(Closing):
         self._model_bytes = (folder / WEIGHTS).stat().st_size
         room = _BASE_BYTES + 4 * self._model_bytes + int(self._longest * _SECOND_BYTES)
         limits = Limits(memory_bytes=settings.memory_bytes or room, file_bytes=0, open_files=64)
-        self._worker = Worker(settings.program, limits, name="speech", reads=[folder])
+        self._worker = Worker(settings.program, limits, name="speech", reads=[folder, *_READ])
 
     def close(self) -> None:
         self._worker.close()
