@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from ingest_pipeline.aws.items import Items
 from ingest_pipeline.aws.resources import check_table
 from ingest_pipeline.aws.tables import Tables, ThrottledError
 from ingest_pipeline.records.tables import Condition, Index, Table
@@ -17,7 +18,7 @@ from ingest_pipeline.sessions.event_db.event_db import (
     EventKey,
 )
 from ingest_pipeline.sessions.export import export
-from ingest_pipeline.sessions.model import Event
+from ingest_pipeline.sessions.model import ND, Event
 from ingest_pipeline.values import Frozen, Timestamp
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ _COMPLETE = "#complete"  # in the place of an audio tag, of which none is named 
 _KEY = ("session_id", "audio_tag")
 _BY_SESSION = Index(None, "session_id")
 _IS_EVENT = Condition("attribute_not_exists(completed_at)")
+_IS_NEW = Condition("attribute_not_exists(session_id)")
+_COMMENT_IS_OURS = Condition(
+    "attribute_exists(session_id) AND (#comment IN (:nd, :text) OR #comment = transcript)",
+    {"#comment": "comment"},
+    {":nd": ND},
+)
 _PAGE = 1000  # items of one call where all are asked for
 _SERVER_ERROR = 500
 _PASSING = {
@@ -49,7 +56,8 @@ class CompleteSession(Frozen):
 class DynamoEventDb(EventDb):
     """One table with HASH `session_id` and RANGE `audio_tag`, both strings; infra makes it.
 
-    An item holds an event by the names of its fields. The item of audio tag `#complete` is
+    An item holds an event by the names of its fields, and `transcript`, which is the comment that
+    it was given last, if one was. The item of audio tag `#complete` is
     written after the events of its session. boto3 has asked several times before an error is
     raised.
     """
@@ -58,7 +66,12 @@ class DynamoEventDb(EventDb):
         self._dynamodb = dynamodb
         self._tables = Tables(dynamodb)
         self._name = table
-        self._events = Table(table, Event, key=lambda e: _key(e.session_id, e.audio_tag))
+        self._events = Table(
+            table,
+            Event,
+            key=lambda event: _key(event.session_id, event.audio_tag),
+            condition=lambda _event: _IS_NEW,
+        )
         self._complete = Table(
             table, CompleteSession, key=lambda session: _key(session.session_id, _COMPLETE)
         )
@@ -116,12 +129,22 @@ class DynamoEventDb(EventDb):
         self._create_events({(session_id, event.audio_tag): event})
 
     def _create_events(self, events: Mapping[EventKey, Event]) -> None:
-        """Write events, 25 a call; one that is there already is written over with the same."""
+        """Write events, 50 a call; one that is there already stays, it may have its comment."""
         rows = [
             event.model_copy(update={"session_id": session_id})
             for (session_id, _tag), event in events.items()
         ]
         self._translating(lambda: self._tables.put(self._events, rows))
+
+    def _set_comment(self, session_id: str, audio_tag: str, text: str) -> bool:
+        ours = Condition(
+            _COMMENT_IS_OURS.expression,
+            _COMMENT_IS_OURS.names,
+            {**_COMMENT_IS_OURS.values, ":text": text},
+        )
+        items = Items(self._dynamodb, self._name)
+        change = {"comment": text, "transcript": text}
+        return self._translating(lambda: items.update(_key(session_id, audio_tag), change, ours))
 
     def _known_events(self, keys: Collection[EventKey]) -> set[EventKey]:
         rows = self._translating(

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ingest_pipeline.errors import IngestError, MistakeError, TransientError
-from ingest_pipeline.sessions.model import Event, Session
+from ingest_pipeline.sessions.model import ND, Event, Session
 from ingest_pipeline.values import Frozen
 
 if TYPE_CHECKING:
@@ -54,7 +54,8 @@ class EventDb(ABC):
 
     Implementations that can write many rows at a time, or know transactions, override
     `_create_events`, `_create_sessions`, `_known_events`, `complete_sessions` and
-    `_in_transaction`; those that can read events, `event_counts` and `table`.
+    `_in_transaction`; those that can read events, `event_counts` and `table`; those that can change
+    one, `_set_comment`.
 
     Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
     """
@@ -81,6 +82,16 @@ class EventDb(ABC):
     def table(self) -> "pd.DataFrame":
         """Every event, a row each, in the columns of this database."""
         raise NotImplementedError(f"{type(self).__name__} does not list events")
+
+    def set_comment(self, session_id: str, audio_tag: str, text: str) -> bool:
+        """Write down what was said in the recording of an event, as its comment.
+
+        The text takes the place of "ND" or of one that this method wrote before; "ND" is written
+        where it is blank. Returns whether the event has the text now. It has not where uploads
+        have not written the event (yet), or where somebody else has written a comment: those of
+        other programs stay.
+        """
+        return self._set_comment(session_id, audio_tag, text.strip() or ND)
 
     def upload(self, session: Session) -> Upload:
         """Write the events of a session that are not there yet.
@@ -150,6 +161,10 @@ class EventDb(ABC):
     def _known_events(self, _keys: Collection[EventKey]) -> set[EventKey]:
         """Those of the events that are in; at least none, it only saves work."""
         return set()
+
+    def _set_comment(self, _session_id: str, _audio_tag: str, _text: str) -> bool:
+        """Do what `set_comment` says, with a text that is not blank."""
+        raise NotImplementedError(f"{type(self).__name__} changes no comments")
 
     def _in_transaction(self, work: Callable[[], _T]) -> _T:
         """Do the work with all of its writes or none, as far as the database can."""

@@ -68,10 +68,12 @@ _SDS = sa.table(
     sa.column("mission_segment"),
     sa.column("creation_date", sa.DateTime),
     sa.column("audio_tag"),
+    sa.column("timestamp_source"),
     sa.column("event_key"),
     sa.column("session_key"),
+    sa.column("comment_key"),
 )
-_OUR_KEYS = {"event_key", "session_key"}
+_OUR_KEYS = {"event_key", "session_key", "comment_key"}
 _SESSIONS = sa.table(
     "sds_sessions",
     sa.column("session_key"),
@@ -179,6 +181,23 @@ class SqlEventDb(EventDb):
         now = _now()
         rows = [_row(session_id, event, now) for (session_id, _tag), event in events.items()]
         self._insert(_SDS, "event_key", rows)
+
+    def _set_comment(self, session_id: str, audio_tag: str, text: str) -> bool:
+        """A row's `comment_key` is the hash of the comment that we gave it, if we gave one."""
+        event = _SDS.c.event_key == _key(session_id, audio_tag)
+        columns = (_SDS.c.comment, _SDS.c.comment_key)
+
+        def work() -> bool:
+            rows = self._execute(sa.select(*columns).where(event).with_for_update())
+            if not rows:
+                return False
+            (comment, comment_key), *_ = rows
+            if comment not in {None, ND} and _key(comment) != comment_key:
+                return bool(comment == text)
+            self._execute(sa.update(_SDS).where(event).values(comment=text, comment_key=_key(text)))
+            return True
+
+        return self._in_transaction(work)
 
     def _known_events(self, keys: Collection[EventKey]) -> set[EventKey]:
         by_key = {_key(*key): key for key in keys}
@@ -320,6 +339,7 @@ def _row(session_id: str, event: Event, now: datetime) -> dict[str, Any]:
         "mission_segment": None,
         "creation_date": now,
         "audio_tag": event.audio_tag,
+        "timestamp_source": event.timestamp_source,
         "event_key": _key(session_id, event.audio_tag),
         "session_key": _key(session_id),
     }

@@ -84,6 +84,8 @@ def test_a_plain_database_says_that_it_reads_no_events() -> None:
         PlainDb().event_counts([ID])
     with pytest.raises(NotImplementedError, match="PlainDb"):
         PlainDb().table()
+    with pytest.raises(NotImplementedError, match="PlainDb"):
+        PlainDb().set_comment(ID, "a", "wet road")
 
 
 def test_a_session_is_complete_when_its_events_are_in(event_db: EventDb) -> None:
@@ -192,3 +194,37 @@ def test_threads_may_share_it(event_db: EventDb) -> None:
         list(pool.map(lambda each: event_db.upload(session("a", "b", session_id=each)), ids))
     assert event_db.complete_sessions(ids) == set(ids)
     assert event_db.event_counts(set(ids)) == dict.fromkeys(ids, 2)
+
+
+def comments(db: EventDb) -> dict[str, str]:
+    table = db.table()
+    return dict(zip(table["audio_tag"], table["comment"], strict=True))
+
+
+def test_an_event_gets_what_was_said_as_its_comment(event_db: EventDb) -> None:
+    event_db.upload(session("a", "b"))
+    for text in ("It's wet.", "It's wet.", "It's wet, Zoë! 🌧", "ND", " ", "It's wet."):
+        assert event_db.set_comment(ID, "a", text)
+        assert comments(event_db) == {"a": text.strip() or "ND", "b": "ND"}
+
+
+def test_a_comment_of_another_hand_stays(event_db: EventDb) -> None:
+    event_db.upload(Session(session_id=ID, events=(event("a", comment="by hand"),)))
+    assert not event_db.set_comment(ID, "a", "It's wet.")
+    assert event_db.set_comment(ID, "a", "by hand")
+    assert comments(event_db) == {"a": "by hand"}
+
+
+def test_an_event_that_is_not_there_gets_no_comment(event_db: EventDb) -> None:
+    event_db.upload(session("a"))
+    assert not event_db.set_comment(ID, "b", "It's wet.")
+    assert not event_db.set_comment("other", "a", "It's wet.")
+    assert comments(event_db) == {"a": "ND"}
+
+
+def test_an_upload_that_comes_again_leaves_the_comment(event_db: EventDb) -> None:
+    event_db.upload(session("a", is_whole=False))
+    event_db.set_comment(ID, "a", "It's wet.")
+    event_db._create_event_in_session(ID, event("a"))
+    event_db.upload(session("a", "b"))
+    assert comments(event_db) == {"a": "It's wet.", "b": "ND"}
