@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _log = logging.getLogger(__name__)
-_NOT_UNDERSTOOD = "ND"
 _TOGETHER = 500  # sessions between two writes of their outcomes
 _MOST_AHEAD = timedelta(hours=14)  # of UTC: where vehicles' clocks are farthest east
 
@@ -90,7 +89,7 @@ def comments_into(database: Callable[[], EventDb], bucket: str) -> Callable[[Tra
             return
         session_id, tag = session_identity(prefix), row.key.removeprefix(prefix)
         try:
-            database().set_comment(session_id, tag, row.line or _NOT_UNDERSTOOD)
+            database().set_comment(session_id, tag, row.line)
         except EventDbUnavailableError:
             raise
         except EventDbError as error:

@@ -40,6 +40,7 @@ CUT_WITHIN = 15 * RATE  # of a piece's end
 QUIET = RATE // 20  # the samples over which a cut is quietest
 WORDS = 200  # characters of a complaint
 BEAM = 5
+TOO_MUCH = "it takes more memory than a recording may"
 NO_MEMORY = re.compile("bad_alloc|memory|allocat", re.IGNORECASE)
 REPETITIVE = 2.4  # how well a text compresses that goes round in circles, after Whisper's authors
 OPTIONS = {"protocol_whitelist": "none"}  # there is no protocol of that name: nothing is opened
@@ -68,13 +69,13 @@ def answer(request: Request) -> Answer:
     except (av.error.FFmpegError, EOFError, ValueError) as error:
         return Answer({"error": in_words(error).replace(repr(source), "the file")[:WORDS]})
     except MemoryError:
-        return Answer({"out_of_memory": "more memory than a recording may take"})
+        return Answer({"out_of_memory": TOO_MUCH})
     try:
         return Answer({"audio_seconds": round(len(whole) / RATE, 3), **said(whole, facts)})
     except Exception as error:  # CTranslate2 and onnxruntime have errors of their own for it
         if not isinstance(error, MemoryError) and not NO_MEMORY.search(str(error)):
             raise
-        return Answer({"out_of_memory": in_words(error)[:WORDS]})
+        return Answer({"out_of_memory": TOO_MUCH})
 
 
 def heard(source: IO[bytes], longest_seconds: float) -> Whole:

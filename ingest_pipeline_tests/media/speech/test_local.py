@@ -201,7 +201,7 @@ def test_a_recording_that_crashes_the_decoder_twice_is_at_fault(tmp_path: Path) 
 
 
 def test_a_recording_that_needs_too_much_memory_is_at_fault(file: Path) -> None:
-    transcriber = LocalTranscriber(threads=1, memory_bytes=900 * MEBIBYTE)
+    transcriber = LocalTranscriber(threads=1, memory_bytes=800 * MEBIBYTE)
     assert transcriber.transcribe(Held(CENTER)).segments
     heard = transcriber.transcribe(held(file, wav(voice(), silence(280))))
     assert heard.reason is not None
