@@ -448,7 +448,18 @@ def lose_upload_bucket_and_tables(clients: Clients) -> None:
     """What a home lacks that was made before there were videos and images."""
     for bucket in ("ingest-videos", "ingest-photos", "ingest-renditions"):
         clients.s3.delete_bucket(Bucket=bucket)
-    for table in ("responses", "renditions", "image_labels", "previews", "posts", "arrival_days"):
+    for table in (
+        *("responses", "renditions", "image_labels", "transcripts"),
+        *("previews", "posts", "arrival_days"),
+    ):
+        "responses",
+        "renditions",
+        "image_labels",
+        "transcripts",
+        "previews",
+        "posts",
+        "arrival_days",
+    ):
         clients.dynamodb.delete_table(TableName=table)
 
 
@@ -493,6 +504,7 @@ _TABLES = (
     "renditions",
     "transcode_jobs",
     "image_labels",
+    "transcripts",
     "previews",
     "posts",
     "arrival_days",
