@@ -32,6 +32,7 @@ from ingest_pipeline.records.model import (
     Preview,
     Rendition,
     Report,
+    Transcript,
 )
 from ingest_pipeline.records.order import newest_first
 from ingest_pipeline.records.tables import (
@@ -46,6 +47,8 @@ from ingest_pipeline.records.tables import (
     RENDITIONS_BY_OBJECT,
     REPORTS,
     REPORTS_BY_OBJECT,
+    TRANSCRIPTS,
+    TRANSCRIPTS_BY_OBJECT,
     Condition,
     report_key,
 )
@@ -85,6 +88,7 @@ class WholeObject(Frozen):
     preview: Preview | None
     renditions: tuple[Rendition, ...]
     labels: tuple[ImageLabels, ...]  # by model
+    transcript: Transcript | None  # the one that was made last
 
 
 @dataclass(frozen=True)
@@ -134,7 +138,14 @@ class Catalogue:
             preview=self.tables.get(PREVIEWS, report_key(uri, version)),
             renditions=tuple(each for each in renditions if each.version == version),
             labels=tuple(each for each in labels if each.version == version),
+            transcript=self.transcript(uri, version),
         )
+
+    def transcript(self, uri: str, version: str) -> Transcript | None:
+        """What is said in a version, by the model that listened last."""
+        rows = self.tables.query(TRANSCRIPTS, TRANSCRIPTS_BY_OBJECT, uri)
+        mine = (row for row in rows if row.version == version)
+        return max(mine, key=lambda row: row.made_at, default=None)
 
     def today(self) -> Today:
         """Count by outcome what arrived today, the newest 500 at most."""
