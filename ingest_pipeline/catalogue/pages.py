@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalogue.history import latest_transcript
 from ingest_pipeline.catalogue.walk import (
     CALLS,
     FEW_READ,
@@ -47,8 +48,6 @@ from ingest_pipeline.records.tables import (
     RENDITIONS_BY_OBJECT,
     REPORTS,
     REPORTS_BY_OBJECT,
-    TRANSCRIPTS,
-    TRANSCRIPTS_BY_OBJECT,
     Condition,
     report_key,
 )
@@ -138,14 +137,8 @@ class Catalogue:
             preview=self.tables.get(PREVIEWS, report_key(uri, version)),
             renditions=tuple(each for each in renditions if each.version == version),
             labels=tuple(each for each in labels if each.version == version),
-            transcript=self.transcript(uri, version),
+            transcript=latest_transcript(self.tables, uri, version),
         )
-
-    def transcript(self, uri: str, version: str) -> Transcript | None:
-        """What is said in a version, by the model that listened last."""
-        rows = self.tables.query(TRANSCRIPTS, TRANSCRIPTS_BY_OBJECT, uri)
-        mine = (row for row in rows if row.version == version)
-        return max(mine, key=lambda row: row.made_at, default=None)
 
     def today(self) -> Today:
         """Count by outcome what arrived today, the newest 500 at most."""

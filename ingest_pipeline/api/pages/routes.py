@@ -25,7 +25,7 @@ from ingest_pipeline.aws.objects.state import (
     is_current,
 )
 from ingest_pipeline.aws.objects.versions import open_version
-from ingest_pipeline.catalogue.history import UNKNOWN
+from ingest_pipeline.catalogue.history import UNKNOWN, latest_transcript
 from ingest_pipeline.catalogue.links import Links, Use
 from ingest_pipeline.catalogue.pages import Catalogue
 from ingest_pipeline.catalogue.walk import Search
@@ -276,7 +276,7 @@ def transcript(
     download: bool = False,
 ) -> Response:
     """What is said in a version: captions for a player, or text, shown or to be saved."""
-    found = Catalogue(system.tables).transcript(object_uri(bucket, key), version)
+    found = latest_transcript(system.tables, object_uri(bucket, key), version)
     if found is None or not found.has_text:
         raise HTTPException(404, "there is no transcript of it")
     content, media_type = (

@@ -66,4 +66,4 @@ def too_long(recording: Recording, longest_seconds: float) -> Heard | None:
 def length_reason(found: str, longest_seconds: float) -> Reason:
     """Say that a recording is too long."""
     wanted = f"at most {longest_seconds:g} s to be transcribed"
-    return Reason(rule="duration_seconds", found=found, wanted=wanted)
+    return Reason(rule="length", found=found, wanted=wanted)

@@ -135,15 +135,13 @@ def test_what_is_too_long_by_its_header_is_not_even_fetched() -> None:
             raise AssertionError(folder)
 
     heard = LocalTranscriber(longest_seconds=60).transcribe(Unfetched(CENTER, 61))
-    assert str(heard.reason) == "duration_seconds 61 s, wanted at most 60 s to be transcribed"
+    assert str(heard.reason) == "length 61 s, wanted at most 60 s to be transcribed"
 
 
 def test_what_is_too_long_is_noticed_where_no_header_tells() -> None:
     transcriber = LocalTranscriber(longest_seconds=1, threads=1)
     heard = transcriber.transcribe(Held(CENTER))
-    assert str(heard.reason) == (
-        "duration_seconds more than 1 s, wanted at most 1 s to be transcribed"
-    )
+    assert str(heard.reason) == ("length more than 1 s, wanted at most 1 s to be transcribed")
     transcriber.close()
 
 
