@@ -63,7 +63,12 @@ class Use:
         shown_as = content_type(report)
         if shown_as and not download:
             return cls(shown_as, "inline")
-        name = quote(report.key.rpartition("/")[2], safe="")
+        return cls.saved(report.key)
+
+    @classmethod
+    def saved(cls, key: str) -> "Use":
+        """Save it under its own name."""
+        name = quote(key.rpartition("/")[2], safe="")
         return cls(_UNKNOWN_TYPE, f"attachment; filename*=UTF-8''{name}")
 
 
@@ -75,10 +80,14 @@ class Links:
 
     def content(self, report: Report, use: Use) -> str:
         """A link to what stands at an object's key."""
+        return self.standing(report.bucket, report.key, use)
+
+    def standing(self, bucket: str, key: str, use: Use) -> str:
+        """The same of an object that may have no report."""
         return signed_get(
             self.s3,
-            report.bucket,
-            report.key,
+            bucket,
+            key,
             content_type=use.content_type,
             disposition=use.disposition,
         )

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -17,9 +17,10 @@ from ingest_pipeline.aws.objects.content import write_object
 from ingest_pipeline.aws.objects.listing import list_files
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.sessions.adoption import survey
 from ingest_pipeline.sessions.download import download_tags
-from ingest_pipeline.sessions.event_db.event_db import EventDb
-from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.event_db.event_db import Author, EventDb
+from ingest_pipeline.sessions.event_db.open import event_db_at, open_event_db
 from ingest_pipeline.sessions.export import write_table
 from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
 from ingest_pipeline.sessions.names import parse_date
@@ -33,9 +34,11 @@ from ingest_pipeline.sessions.tree import (
     find_sessions,
 )
 from ingest_pipeline.system import System
+from ingest_pipeline.values import FIRST_DAY
 
 _COUNT = click.IntRange(min=1)
 _DAYS = click.IntRange(1, 36_500)
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group()
@@ -159,6 +162,58 @@ def export(system: System, output: Path) -> None:
 
 
 @sessions.command()
+@click.option("--from", "first", type=_DAY, help="The first day; default: the first of all.")
+@click.option(
+    "--to",
+    "last",
+    type=_DAY,
+    help="The last day, included; default: all.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+@click.pass_obj
+def adopt(
+    system: System,
+    first: datetime | None,
+    last: datetime | None,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """What the database holds of the bucket's sessions, by whom, and what a backfill would add.
+
+    Nothing is written, and no table changed: look at this before the first start on a table that
+    the old job filled. Sessions of which it wrote rows stay as they are.
+    """
+    timeframe = _days(first, last)
+    database = event_db_at(system.config.event_db_url, system.clients.dynamodb)
+    try:
+        found = survey(system.clients.s3, system.config.session_bucket, database, timeframe)
+    finally:
+        database.close()
+    if as_json:
+        told = {**found.model_dump(mode="json"), "rows": found.rows, "would_add": found.would_add}
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+        return
+    table = Table("session", *Author, "would add", "note")
+    for each in found.sessions:
+        counts = (each.rows.get(author, 0) for author in Author)
+        cells = (each.session_id, *counts, each.would_add, each.note)
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    console = Console()
+    console.print(table)
+    for problem in found.problems:
+        click.echo(f"{problem.folder}: {problem.reason}")
+    there = ", ".join(f"{count} by {author}" for author, count in found.rows.items())
+    click.echo(f"{len(found.sessions)} sessions; rows there: {there}; to add: {found.would_add}")
+
+
+def _days(first: datetime | None, last: datetime | None) -> Timeframe:
+    start = first.date() if first else FIRST_DAY.date()
+    end = last.date() if last else datetime.now(UTC).date() + timedelta(days=1)
+    if end < start:
+        raise click.UsageError(f"--to {end} lies before --from {start}")
+    return Timeframe.of_days(start, end)
+
+
+@sessions.command()
 @click.option("--count", default=20, type=_COUNT, show_default=True)
 @click.option("--first-day", type=click.DateTime(["%Y-%m-%d"]), required=True)
 @click.option("--days", default=7, type=_DAYS, show_default=True)
@@ -185,7 +240,11 @@ def _found(system: System, folder: str) -> FoundSession:
 
 @contextmanager
 def _event_db(system: System) -> Iterator[EventDb]:
-    database = open_event_db(system.config.event_db_url, system.clients.dynamodb)
+    database = open_event_db(
+        system.config.event_db_url,
+        system.clients.dynamodb,
+        catalogue_url=system.config.catalogue_link,
+    )
     try:
         yield database
     finally:

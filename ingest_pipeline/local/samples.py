@@ -186,7 +186,11 @@ def comments(system: System, session_ids: Sequence[str], timeout: float) -> dict
 def event_counts(system: System, session_ids: Sequence[str], timeout: float) -> dict[str, int]:
     """The events in the database of the sessions that are complete, waiting for all of them."""
     deadline = time.monotonic() + timeout
-    database = open_event_db(system.config.event_db_url, system.clients.dynamodb)
+    database = open_event_db(
+        system.config.event_db_url,
+        system.clients.dynamodb,
+        catalogue_url=system.config.catalogue_link,
+    )
     try:
         while True:
             complete = database.complete_sessions(session_ids)

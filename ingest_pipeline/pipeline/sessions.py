@@ -131,11 +131,13 @@ class SessionIngest:
         return JobReport(timeframe=timeframe, outcomes=tuple(outcomes), problems=tuple(problems))
 
     def _ingest_together(self, sessions: list[FoundSession]) -> list[SessionOutcome]:
-        outcomes = self._picked_up(ingest_sessions(self.s3, self.database, sessions))
+        ingested = ingest_sessions(self.s3, self.database, sessions)
+        undone = self._undone(ingested)
+        outcomes = self._picked_up(ingested, undone)
         recordings = [
             recording
             for session, outcome in zip(sessions, outcomes, strict=True)
-            if outcome.state is SessionState.PROCESSED
+            if outcome.state is SessionState.PROCESSED or outcome.session_id in undone
             for recording in _recordings(session)
         ]
         self.ingest_recordings(recordings)
@@ -151,14 +153,21 @@ class SessionIngest:
         for row in self.transcripts(recordings):
             comments_into(lambda: self.database, row.bucket)(row)
 
-    def _picked_up(self, outcomes: list[SessionOutcome]) -> list[SessionOutcome]:
-        """The outcomes, where a killed run left recordings and record undone as this run's own."""
+    def _undone(self, outcomes: list[SessionOutcome]) -> set[str]:
+        """The complete sessions whose recordings and record are still to be done."""
         unchanged = [each for each in outcomes if each.state is SessionState.UNCHANGED]
         keys = [{"folder": each.folder} for each in unchanged]
         rows = self.tables.get_many(SESSION_OUTCOMES, keys)
         done = {row.folder for row in rows if row.is_complete}
-        undone = {each.session_id for each in unchanged if each.folder not in done}
-        events = self.database.event_counts(undone)
+        return {each.session_id for each in unchanged if each.folder not in done}
+
+    def _picked_up(self, outcomes: list[SessionOutcome], undone: set[str]) -> list[SessionOutcome]:
+        """The outcomes, where a killed run left recordings and record undone as this run's own.
+
+        Those that the old job wrote are not: they stay as they are.
+        """
+        ours = undone - self.database.sessions_of_old_job(undone)
+        events = self.database.event_counts(ours)
         return [
             each.model_copy(
                 update={
@@ -166,7 +175,7 @@ class SessionIngest:
                     "events": events.get(each.session_id, 0),
                 }
             )
-            if each.session_id in undone
+            if each.session_id in ours
             else each
             for each in outcomes
         ]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _BATCH = 500  # sessions held at a time, and asked for in one query
+WRITTEN_BY_OLD_JOB = "already there, written by the old job"
 _UPLOADED_TOGETHER = 25  # sessions: so many at most does a killed run leave to be read again
 
 
@@ -64,8 +65,9 @@ def ingest_sessions(
         EventDbUnavailableError: the database gave no answer; what was written stays.
     """
     complete = db.complete_sessions(session.identity for session in sessions)
+    old = db.sessions_of_old_job(complete)
     with ThreadPoolExecutor(threads) as pool:
-        looks = pool.map(partial(_look, s3, complete), sessions)
+        looks = pool.map(partial(_look, s3, complete, old), sessions)
         batches = chunked(zip(sessions, looks, strict=True), _UPLOADED_TOGETHER)
         return [outcome for batch in batches for outcome in _uploaded(db, batch)]
 
@@ -81,11 +83,12 @@ def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> Sessio
 
 
 def _look(
-    s3: "S3Client", complete: set[str], session: FoundSession
+    s3: "S3Client", complete: set[str], old: set[str], session: FoundSession
 ) -> SessionReading | SessionOutcome:
     """What is to be uploaded of a session, or why nothing is."""
     if session.identity in complete:
-        return _outcome(session, SessionState.UNCHANGED, is_complete=True)
+        detail = WRITTEN_BY_OLD_JOB if session.identity in old else ""
+        return _outcome(session, SessionState.UNCHANGED, detail=detail, is_complete=True)
     if not session.reports:
         return _outcome(session, SessionState.AWAITED)
     try:
@@ -127,7 +130,8 @@ def _outcome_of(
     return _outcome(
         session,
         SessionState.UNCHANGED if is_unchanged else SessionState.PROCESSED,
-        detail=_which_report(session),
+        country=reading.country,
+        detail="; ".join(filter(None, (_which_report(session), _what_was_cut(upload)))),
         events=len(reading.events),
         new_events=upload.new_events,
         timeless_events=sum(event.timestamp_source == "session" for event in reading.events),
@@ -154,6 +158,7 @@ def _skipped(session: FoundSession, error: SessionSkippedError) -> SessionOutcom
         session,
         SessionState.SKIPPED,
         reason=error.reason,
+        country=error.country,
         detail="; ".join(filter(None, (error.detail, _which_report(session)))),
         problems=error.problems,
     )
@@ -165,6 +170,12 @@ def _which_report(session: FoundSession) -> str:
         return ""
     name = session.report.key.removeprefix(session.prefix)
     return f"{len(session.reports)} reports, the newest counts: {name}"
+
+
+def _what_was_cut(upload: Upload) -> str:
+    if not upload.cut:
+        return ""
+    return f"cut to what the database takes: {', '.join(upload.cut)}"
 
 
 def _outcome(session: FoundSession, state: SessionState, **fields: object) -> SessionOutcome:

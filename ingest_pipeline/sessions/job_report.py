@@ -32,22 +32,45 @@ class ReportTable(Frozen):
 
 
 class Summary(Frozen):
-    """How many sessions a run skipped and processed; those it left alone are not counted."""
+    """How many events a run skipped and processed, and of how many sessions.
 
-    skipped: int  # those without events included
-    processed: int
+    Sessions that were left alone do not count. A skipped event is an audio tag that gave none.
+    """
+
+    skipped: int
+    processed: int  # of the sessions taken in, also those that an interrupted run had written
+    skipped_sessions: int  # those without events included
+    processed_sessions: int
 
     @property
     def total(self) -> int:
-        """Skipped and processed."""
+        """Skipped and processed events."""
         return self.skipped + self.processed
 
-    def as_dataframe(self) -> "pd.DataFrame":
-        """One row: Skipped, Processed, Total."""
+    @property
+    def total_sessions(self) -> int:
+        """Skipped and processed sessions."""
+        return self.skipped_sessions + self.processed_sessions
+
+    @property
+    def table(self) -> ReportTable:
+        """Events and sessions in a row each, under Skipped, Processed and Total."""
         return ReportTable(
-            columns=("Skipped", "Processed", "Total"),
-            rows=((self.skipped, self.processed, self.total),),
-        ).as_dataframe()
+            columns=("Counted", "Skipped", "Processed", "Total"),
+            rows=(
+                ("events", self.skipped, self.processed, self.total),
+                (
+                    "sessions",
+                    self.skipped_sessions,
+                    self.processed_sessions,
+                    self.total_sessions,
+                ),
+            ),
+        )
+
+    def as_dataframe(self) -> "pd.DataFrame":
+        """The same as a DataFrame."""
+        return self.table.as_dataframe()
 
 
 class JobReport(Frozen):
@@ -60,9 +83,13 @@ class JobReport(Frozen):
     @property
     def summary(self) -> Summary:
         """The counts."""
+        skipped = self._in_state(SessionState.SKIPPED)
+        processed = self._in_state(SessionState.PROCESSED)
         return Summary(
-            skipped=len(self._in_state(SessionState.SKIPPED)),
-            processed=len(self._in_state(SessionState.PROCESSED)),
+            skipped=sum(len(outcome.problems) for outcome in (*skipped, *processed)),
+            processed=sum(outcome.events for outcome in processed),
+            skipped_sessions=len(skipped),
+            processed_sessions=len(processed),
         )
 
     @property
@@ -80,9 +107,9 @@ class JobReport(Frozen):
     def no_events(self) -> ReportTable:
         """The sessions without audio tags."""
         return _table(
-            ("session", "folder"),
+            ("session", "Country", "folder"),
             (
-                (outcome.session_id, outcome.folder)
+                (outcome.session_id, outcome.country, outcome.folder)
                 for outcome in self._in_state(SessionState.SKIPPED)
                 if outcome.reason is SkipReason.NO_EVENTS
             ),
@@ -92,9 +119,15 @@ class JobReport(Frozen):
     def skipped(self) -> ReportTable:
         """The other sessions that gave no events, with the reason."""
         return _table(
-            ("session", "folder", "reason", "detail"),
+            ("session", "Country", "folder", "reason", "detail"),
             (
-                (outcome.session_id, outcome.folder, str(outcome.reason), outcome.detail)
+                (
+                    outcome.session_id,
+                    outcome.country,
+                    outcome.folder,
+                    str(outcome.reason),
+                    outcome.detail,
+                )
                 for outcome in self._in_state(SessionState.SKIPPED)
                 if outcome.reason is not SkipReason.NO_EVENTS
             ),
@@ -104,10 +137,11 @@ class JobReport(Frozen):
     def processed(self) -> ReportTable:
         """The sessions whose events are in the database, with what was wrong with their tags."""
         return _table(
-            ("session", "folder", "events", "new", "without time", "problems"),
+            ("session", "Country", "folder", "events", "new", "without time", "problems"),
             (
                 (
                     outcome.session_id,
+                    outcome.country,
                     outcome.folder,
                     outcome.events,
                     outcome.new_events,

@@ -76,15 +76,20 @@ class SkipReason(StrEnum):
 
 
 class SessionSkippedError(RefusedError):
-    """A session gives no events; carries the reason, its detail and the tags' problems."""
+    """A session gives no events; carries the reason, what is known of it, and the country."""
 
     def __init__(
-        self, reason: SkipReason, detail: str, problems: tuple[TagProblem, ...] = ()
+        self,
+        reason: SkipReason,
+        detail: str,
+        problems: tuple[TagProblem, ...] = (),
+        country: str = ND,
     ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
         self.problems = problems
+        self.country = country
 
 
 class SessionState(StrEnum):
@@ -103,7 +108,8 @@ class SessionOutcome(Frozen):
     folder: str  # s3://bucket/prefix
     state: SessionState
     reason: SkipReason | None = None  # of a skipped one
-    detail: str = ""  # the reason in full, and which of several reports counts
+    detail: str = ""  # the reason in full; what is to be known of one that was taken in
+    country: str = ND  # where it was driven, as far as its report was read
     events: int = 0  # events of the session in the database now, as far as this run knows
     new_events: int = 0  # written by this run
     timeless_events: int = 0  # those whose time no log tells: they have the session's start

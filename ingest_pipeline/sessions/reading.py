@@ -12,6 +12,7 @@ from ingest_pipeline.aws.objects.listing import ListedFile
 from ingest_pipeline.aws.objects.signing import unsigned_url
 from ingest_pipeline.sessions.display_logs import Log, LogTime, frame_times
 from ingest_pipeline.sessions.model import (
+    ND,
     TIMESTAMP_FORMAT,
     Event,
     Session,
@@ -49,6 +50,7 @@ class SessionReading(Frozen):
     session_id: str  # the identity: with the folder's vehicle where that is another
     events: tuple[Event, ...]
     problems: tuple[TagProblem, ...] = ()
+    country: str = ND  # where it was driven
 
     @property
     def session(self) -> Session:
@@ -83,7 +85,12 @@ def read_session(s3: "S3Client", found: FoundSession) -> SessionReading:
         )
         for tag in tags
     )
-    return SessionReading(session_id=found.identity, events=events, problems=tuple(problems))
+    return SessionReading(
+        session_id=found.identity,
+        events=events,
+        problems=tuple(problems),
+        country=drive_info.data_info.country,
+    )
 
 
 def _session_id(found: FoundSession) -> SessionId:
@@ -115,6 +122,7 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
     Raises:
         SessionSkippedError: none can.
     """
+    country = (report.drive_info or DriveInfo()).data_info.country
     tags, problems = [], []
     paths = dict.fromkeys(file.file for file in report.files)
     for path in filter(is_audio_tag, paths):
@@ -129,10 +137,14 @@ def _tags(report: UploadReport, found: FoundSession) -> tuple[list[_Tag], list[T
             reason = "the report lists it, but it is not in the bucket"
             problems.append(TagProblem(audio_tag=path, reason=reason, is_passing=True))
     if not tags and not problems:
-        raise SessionSkippedError(SkipReason.NO_EVENTS, "the report lists no audio tag")
+        raise SessionSkippedError(
+            SkipReason.NO_EVENTS, "the report lists no audio tag", country=country
+        )
     if not tags:
         detail = f"none of {len(problems)} audio tags is usable: {problems[0].reason}"
-        raise SessionSkippedError(SkipReason.NO_EVENT_READABLE, detail, tuple(problems))
+        raise SessionSkippedError(
+            SkipReason.NO_EVENT_READABLE, detail, tuple(problems), country=country
+        )
     return tags, problems
 
 
@@ -182,7 +194,7 @@ def _event(
         time=moment.strftime("%H:%M:%S"),
         date=moment.strftime("%d/%m/%Y"),
         annotation=tag.name.annotation,
-        comment=drive_info.data_info.driver_comment,
+        mission=drive_info.data_info.driver_comment,
         audio_tag=tag.path,
         link_to_audio_file=object_uri(found.bucket, key),
         remote_path=key,

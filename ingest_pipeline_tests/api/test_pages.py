@@ -27,6 +27,7 @@ from ingest_pipeline.records.tables import (
     REPORTS,
     TRANSCRIPTS,
 )
+from ingest_pipeline.sessions.links import recording_link
 from ingest_pipeline.settings import Settings
 from ingest_pipeline.system import System
 from ingest_pipeline_tests import wavs
@@ -317,7 +318,14 @@ def test_the_picture_of_a_card_leads_to_the_stored_one(pages: httpx.Client, worl
 
 
 @pytest.mark.parametrize(
-    "path", ["/pictures/ingest?key=x&version=y", "/content/ingest?key=x&version=y", "/static/x.js"]
+    "path",
+    [
+        "/pictures/ingest?key=x&version=y",
+        "/content/ingest?key=x&version=y",
+        "/content/ingest?key=x",
+        "/content/sessions?key=x",
+        "/static/x.js",
+    ],
 )
 def test_what_is_not_there_is_not_found(pages: httpx.Client, path: str) -> None:
     assert pages.get(path).status_code == 404
@@ -418,6 +426,29 @@ def test_a_recording_without_words_says_why(pages: httpx.Client, world: World) -
     assert "/transcripts/" not in page
     query = {"key": "a.wav", "version": report.version}
     assert pages.get(f"/transcripts/{world.bucket}", params=query).status_code == 404
+
+
+def test_an_address_without_a_version_leads_to_the_newest(
+    pages: httpx.Client, world: World
+) -> None:
+    ingest(world, "lasting.wav", wavs.wrong_rate())
+    ingest(world, "lasting.wav", wavs.valid())
+    link = urlsplit(recording_link("https://media.example", f"s3://{world.bucket}/lasting.wav"))
+    answer = fetched(pages, f"{link.path}?{link.query}")
+    assert (answer.content, answer.headers["Content-Type"]) == (wavs.valid(), "audio/wav")
+
+
+def test_a_recording_of_a_session_is_led_to_before_it_was_looked_at(
+    pages: httpx.Client, world: World
+) -> None:
+    key = "V236/230717/111649/AV11_V236_230717_111649_1/nv0/ü 1+1.wav"
+    world.clients.s3.put_object(Bucket=world.session_bucket, Key=key, Body=wavs.valid())
+    link = urlsplit(recording_link("https://media.example", f"s3://{world.session_bucket}/{key}"))
+    answer = fetched(pages, f"{link.path}?{link.query}")
+    assert answer.content == wavs.valid()
+    assert answer.headers["Content-Disposition"].startswith("attachment; filename*=UTF-8''%C3%BC")
+    world.clients.s3.put_object(Bucket=world.bucket, Key=key, Body=wavs.valid())
+    assert pages.get(f"/content/{world.bucket}?{link.query}").status_code == 404
 
 
 def test_a_version_that_has_ended_is_not_found(pages: httpx.Client, world: World) -> None:

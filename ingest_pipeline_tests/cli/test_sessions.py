@@ -1,5 +1,6 @@
 """The commands that need no running Dagster, against a bucket and a database of their own."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -93,3 +94,28 @@ def test_another_suffix_is_refused(world: World, tmp_path: Path) -> None:
     done = run(world, "export", "--output", str(tmp_path / "events.xlsx"))
     assert done.exit_code == 1
     assert "ends with '.xlsx', wanted .csv or .parquet" in done.stderr
+
+
+def test_what_a_backfill_would_add_is_told_before_it_is_written(world: World) -> None:
+    put(world)
+    done = run(world, "adopt", "--json")
+    assert done.exit_code == 0
+    told = json.loads(done.stdout)
+    (session,) = told["sessions"]
+    assert (session["session_id"], session["would_add"]) == (SAMPLE.session_id, 3)
+    assert told["rows"] == {"old job": 0, "our first version": 0, "ours": 0}
+    assert run(world, "ingest", SAMPLE.prefix).exit_code == 0
+    again = run(world, "adopt", "--from", "2024-02-01", "--to", "2024-02-01")
+    assert again.exit_code == 0
+    assert again.stdout.endswith(
+        "1 sessions; rows there: 0 by old job, 0 by our first version, 3 by ours; to add: 0\n"
+    )
+    assert (
+        json.loads(run(world, "adopt", "--from", "2024-02-02", "--json").stdout)["sessions"] == []
+    )
+
+
+def test_days_of_adopt_that_are_reversed_are_told(world: World) -> None:
+    done = run(world, "adopt", "--from", "2024-02-02", "--to", "2024-02-01")
+    assert done.exit_code == 2
+    assert "lies before" in done.stderr

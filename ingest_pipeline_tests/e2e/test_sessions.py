@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(300)
 BUCKET = "sessions"
 REPORT = "logged_Upload_Report.json"
 # What tells events apart, and what is hardest to get right: who drove, and when it was said.
-COLUMNS = ("session_id", "audio_tag", "annotation", "driver", "comment", "timestamp")
+COLUMNS = ("session_id", "audio_tag", "annotation", "driver", "mission", "timestamp")
 SELECT = f"SELECT {', '.join(COLUMNS)} FROM sds WHERE vehicle = ? ORDER BY session_id, audio_tag"  # noqa: S608 - constants
 
 Row = tuple[str | None, ...]

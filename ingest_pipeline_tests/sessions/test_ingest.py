@@ -25,16 +25,21 @@ from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import Session, SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.sample import SampleSession, sample_sessions
 from ingest_pipeline_tests.embedded import EmbeddedAws
+from ingest_pipeline_tests.sessions.event_db.production import (
+    make_production_table,
+    production_rows,
+    put_old_row,
+)
 from ingest_pipeline_tests.sessions.proxy import Proxy
 from ingest_pipeline_tests.sessions.servers import Server, query
-from ingest_pipeline_tests.sessions.trees import ALWAYS, REPORT, Tree, expected_rows
+from ingest_pipeline_tests.sessions.trees import ALWAYS, CATALOGUE, REPORT, Tree, expected_rows
 
 PROCESSED, SKIPPED = SessionState.PROCESSED, SessionState.SKIPPED
 
 
 @pytest.fixture
 def db(sqlite_url: str) -> Iterator[EventDb]:
-    opened = open_event_db(sqlite_url)
+    opened = open_event_db(sqlite_url, catalogue_url=CATALOGUE)
     yield opened
     opened.close()
 
@@ -56,7 +61,7 @@ def only(report: JobReport) -> SessionOutcome:
 def rows(url: str) -> list[dict[str, Any]]:
     """The rows without the moment of their writing, in the order of `expected_rows`."""
     found = query(url, "SELECT * FROM sds")
-    ours = {"creation_date", "audio_tag", "event_key", "session_key"}
+    ours = {"creation_date", "audio_tag", "event_key", "session_key", "comment_key"}
     for row in found:
         if isinstance(row["timestamp"], str):  # SQLite
             row["timestamp"] = datetime.fromisoformat(row["timestamp"])
@@ -67,9 +72,10 @@ def rows(url: str) -> list[dict[str, Any]]:
 def test_rows_are_what_an_independent_reading_gives(tree: Tree, sql_url: str) -> None:
     samples = sample_sessions(40, days=3, tags=4, logs=2, log_lines=30)
     objects = tree.put(each for sample in samples for each in sample.objects())
-    db = open_event_db(sql_url)
+    db = open_event_db(sql_url, catalogue_url=CATALOGUE)
     report = ingest(tree, db)
-    assert (report.summary.processed, report.summary.skipped) == (40, 0)
+    assert (report.summary.processed, report.summary.skipped) == (160, 0)
+    assert (report.summary.processed_sessions, report.summary.skipped_sessions) == (40, 0)
     assert len(rows(sql_url)) == 160
     assert rows(sql_url) == expected_rows(objects, tree.bucket)
     again = ingest(tree, db)
@@ -304,7 +310,7 @@ class CountingDb(SqlEventDb):
     """Cuts its line after so many uploads."""
 
     def __init__(self, url: str, proxy: Proxy, uploads: int) -> None:
-        super().__init__(url)
+        super().__init__(url, catalogue_url=CATALOGUE)
         self._proxy = proxy
         self._left = uploads
 
@@ -333,9 +339,9 @@ def test_a_database_that_goes_away_in_the_middle_ends_the_run_and_the_next_compl
     complete = query(sql_server.url, "SELECT session_id FROM sds_sessions")
     assert 0 < len(complete) < 40
     assert len(rows(sql_server.url)) == 3 * len(complete)
-    direct = open_event_db(sql_server.url)
+    direct = open_event_db(sql_server.url, catalogue_url=CATALOGUE)
     report = ingest(tree, direct)
-    assert report.summary.processed == 40 - len(complete)
+    assert report.summary.processed_sessions == 40 - len(complete)
     assert rows(sql_server.url) == expected_rows(objects, tree.bucket)
     direct.close()
 
@@ -355,7 +361,7 @@ def test_connections_that_are_killed_in_the_middle_do_not_end_the_run(
                 sql_server.kill_connections()
             super()._create_sessions(session_ids)
 
-    db = KilledDb(sql_server.url)
+    db = KilledDb(sql_server.url, catalogue_url=CATALOGUE)
     db.connect()
     outcomes = ingest(tree, db).outcomes
     # One that was killed between its commit and the answer finds itself complete: unchanged.
@@ -381,9 +387,9 @@ def test_quotes_and_unicode_arrive_as_they_are(tree: Tree, sql_url: str) -> None
     content = session.report
     content["drive_info"]["Data_Info"]["driver_comment"] = comment
     tree.put_session(session, {REPORT: json.dumps(content).encode()})
-    db = open_event_db(sql_url)
+    db = open_event_db(sql_url, catalogue_url=CATALOGUE)
     assert only(ingest(tree, db)).state is PROCESSED
-    assert {row["comment"] for row in rows(sql_url)} == {comment.replace("\0", "\ufffd")}
+    assert {row["mission"] for row in rows(sql_url)} == {comment.replace("\0", "\ufffd")}
     db.close()
 
 
@@ -445,8 +451,24 @@ def test_odd_names_and_logs_give_what_a_person_reads(tree: Tree, db: EventDb, ve
         start = f"{moment[:2]}:{moment[2:4]}:{moment[4:]}"
         for annotation, clock in events.items():
             expected.add((session_id, vehicle, annotation, f"2023-07-17 {clock or start}"))
-    assert ingest(tree, db).summary.processed == len(ODD)
+    assert ingest(tree, db).summary.processed_sessions == len(ODD)
     table = db.table()
     moments = map(str, table["timestamp"])
     names = zip(table["session_id"], table["vehicle"], table["annotation"], strict=True)
     assert {(*name, moment) for name, moment in zip(names, moments, strict=True)} == expected
+
+
+def test_sessions_of_the_old_job_are_left_and_it_is_said(tree: Tree, sql_url: str) -> None:
+    make_production_table(sql_url)
+    old, new = sample(1), sample(2)
+    for session in (old, new):
+        tree.put_session(session)
+    put_old_row(sql_url, old.session_id, old.audio_tags[0].rpartition("/")[2])
+    db = open_event_db(sql_url)
+    by_id = {each.session_id: each for each in ingest(tree, db).outcomes}
+    assert by_id[old.session_id].state is SessionState.UNCHANGED
+    assert by_id[old.session_id].detail == "already there, written by the old job"
+    assert by_id[old.session_id].is_complete
+    assert by_id[new.session_id].state is PROCESSED
+    assert len(production_rows(sql_url)) == 1 + 3
+    db.close()

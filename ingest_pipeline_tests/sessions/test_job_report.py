@@ -21,9 +21,22 @@ def outcome(session_id: str, state: SessionState, **fields: object) -> SessionOu
 REPORT = JobReport(
     timeframe=Timeframe(start=MOMENT, end=MOMENT),
     outcomes=(
-        outcome("quiet", SessionState.SKIPPED, reason=SkipReason.NO_EVENTS, detail="none"),
+        outcome(
+            "quiet",
+            SessionState.SKIPPED,
+            reason=SkipReason.NO_EVENTS,
+            detail="none",
+            country="SE",
+        ),
         outcome("broken", SessionState.SKIPPED, reason=SkipReason.MALFORMED_REPORT, detail="why"),
-        outcome("good", SessionState.PROCESSED, events=3, new_events=2, timeless_events=1),
+        outcome(
+            "good",
+            SessionState.PROCESSED,
+            country="DE",
+            events=3,
+            new_events=2,
+            timeless_events=1,
+        ),
         outcome(
             "fair",
             SessionState.PROCESSED,
@@ -41,23 +54,23 @@ EMPTY = JobReport(timeframe=REPORT.timeframe, outcomes=())
 
 
 def test_sessions_without_events_are_a_table() -> None:
-    assert REPORT.no_events.rows == (("quiet", "s3://b/quiet/"),)
+    assert REPORT.no_events.rows == (("quiet", "SE", "s3://b/quiet/"),)
 
 
 def test_skipped_sessions_are_a_table_with_their_reasons() -> None:
-    assert REPORT.skipped.rows == (("broken", "s3://b/broken/", "Malformed report", "why"),)
+    assert REPORT.skipped.rows == (("broken", "ND", "s3://b/broken/", "Malformed report", "why"),)
 
 
 def test_processed_sessions_are_a_table_with_their_problems() -> None:
     assert REPORT.processed.rows == (
-        ("good", "s3://b/good/", 3, 2, 1, ""),
-        ("fair", "s3://b/fair/", 1, 0, 0, "a: x; b: y"),
+        ("good", "DE", "s3://b/good/", 3, 2, 1, ""),
+        ("fair", "ND", "s3://b/fair/", 1, 0, 0, "a: x; b: y"),
     )
 
 
-def test_the_summary_counts_what_the_run_worked_on() -> None:
-    assert (REPORT.summary.skipped, REPORT.summary.processed, REPORT.summary.total) == (2, 2, 4)
-    assert (EMPTY.summary.skipped, EMPTY.summary.processed, EMPTY.summary.total) == (0, 0, 0)
+def test_the_summary_counts_events_and_sessions_that_the_run_worked_on() -> None:
+    assert REPORT.summary.table.rows == (("events", 2, 4, 6), ("sessions", 2, 2, 4))
+    assert EMPTY.summary.table.rows == (("events", 0, 0, 0), ("sessions", 0, 0, 0))
 
 
 def test_sessions_are_counted_by_day_and_vehicle() -> None:
@@ -72,7 +85,10 @@ def test_sessions_are_counted_by_day_and_vehicle() -> None:
 
 def test_each_is_a_dataframe() -> None:
     summary = REPORT.summary.as_dataframe()
-    assert summary.to_dict("records") == [{"Skipped": 2, "Processed": 2, "Total": 4}]
+    assert summary.to_dict("records") == [
+        {"Counted": "events", "Skipped": 2, "Processed": 4, "Total": 6},
+        {"Counted": "sessions", "Skipped": 2, "Processed": 2, "Total": 4},
+    ]
     processed = REPORT.processed.as_dataframe()
     assert list(processed.columns) == list(REPORT.processed.columns)
     assert processed["events"].tolist() == [3, 1]

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from ingest_pipeline.aws.clients import connect
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 ALWAYS = Timeframe(start=datetime(1970, 1, 1), end=datetime(2068, 12, 31))  # noqa: DTZ001
+CATALOGUE = "https://media.example"
 REPORT = "logged_Upload_Report.json"
 
 
@@ -95,29 +97,32 @@ def expected_rows(objects: Mapping[str, bytes], bucket: str) -> list[dict[str, A
             if not path.endswith(".wav"):
                 continue
             frame, *_, annotation = path.rpartition("/")[2].removesuffix(".wav").split("_")
+            logged = plain_moment(objects, folder, frame)
+            link = quote(f"{folder}/{path}")
             rows.append(
                 {
                     "vehicle": vehicle,
                     "country": info["country"],
                     "city": "ND",
-                    "timestamp": plain_moment(objects, folder, f"{day} {clock}", frame),
-                    "comment": info["driver_comment"],
+                    "timestamp": logged or datetime.strptime(day + clock, "%y%m%d%H%M%S"),  # noqa: DTZ007
+                    "comment": "ND",
                     "annotation": annotation,
-                    "sds_provider_id": None,
+                    "sds_provider_id": path.rpartition("/")[2],
                     "sw_release": release,
                     "session_id": session_id,
                     "map_version": "ND",
                     "driver": base["driver"],
                     "codriver": base["co_pilot"],
-                    "log_slice_link": f"s3://{bucket}/{folder}/{path}",
-                    "mission": "ND",
-                    "mission_segment": None,
+                    "log_slice_link": f"{CATALOGUE}/content/{bucket}?key={link}",
+                    "mission": info["driver_comment"],
+                    "mission_segment": "ND",
+                    "timestamp_source": "log" if logged else "session",
                 }
             )
     return sorted(rows, key=str)
 
 
-def plain_moment(objects: Mapping[str, bytes], folder: str, start: str, frame: str) -> datetime:
+def plain_moment(objects: Mapping[str, bytes], folder: str, frame: str) -> datetime | None:
     session_id = folder.rpartition("/")[2]
     place = f"{folder}/nv0/{session_id}/AV_logs/DisplayLogs/"
     logs = sorted(key for key in objects if key.startswith(place))
@@ -125,4 +130,4 @@ def plain_moment(objects: Mapping[str, bytes], folder: str, start: str, frame: s
         if f"frame: {frame}," in line:
             moment = line.split(",")[1].strip()
             return datetime.strptime(moment, "%d/%m/%Y %H:%M:%S")  # noqa: DTZ007
-    return datetime.strptime(start, "%y%m%d %H%M%S")  # noqa: DTZ007
+    return None

@@ -200,12 +200,17 @@ def content(
     system: TheSystem,
     bucket: _Bucket,
     key: _Key,
-    version: _Version,
+    version: _Text = "",
     preset: _Text = "",
     *,
     download: bool = False,
 ) -> Response:
-    """Lead to a version's bytes, or to a rendition of it."""
+    """Lead to a version's bytes, or to a rendition of it; without a version, to the newest's.
+
+    Others keep the address without a version for years: the event database does.
+    """
+    is_newest = not version
+    version = version or _newest(system, bucket, key)
     uri, links = object_uri(bucket, key), Links(system.clients.s3)
     if preset:
         rendition = system.tables.get(RENDITIONS, rendition_key(uri, version, preset))
@@ -214,11 +219,18 @@ def content(
         return _lead_to(links.rendition(rendition))
     report = system.tables.get(REPORTS, report_key(uri, version))
     if report is None:
+        if is_newest and version and bucket == system.config.session_bucket:
+            return _lead_to(links.standing(bucket, key, Use.saved(key)))  # not looked at yet
         raise HTTPException(404, "there is no such version")
     use = Use.of(report, download=download)
     if is_current(system.clients.s3, report):
         return _lead_to(links.content(report, use))
     return _stream(system, report, use)
+
+
+def _newest(system: System, bucket: str, key: str) -> str:
+    """The version that stands at a key, or stood there last; empty where none is known."""
+    return system.history(bucket, key).version or ""
 
 
 def _stream(system: System, report: Report, use: Use) -> Response:

@@ -28,12 +28,11 @@ def describe_found_sessions(report: JobReport) -> Metadata:
 
 def describe_ingested_sessions(report: JobReport) -> Metadata:
     """The job's three tables and its summary."""
-    summary = report.summary
-    counts = ((summary.skipped, summary.processed, summary.total),)
+    summary = report.summary.table
     return {
         "dagster/row_count": dg.MetadataValue.int(sum(each.new_events for each in report.outcomes)),
         "events": dg.MetadataValue.int(sum(each.new_events for each in report.outcomes)),
-        "summary": table(("Skipped", "Processed", "Total"), counts),
+        "summary": table(summary.columns, summary.rows),
         "no events": table(report.no_events.columns, report.no_events.rows),
         "skipped": table(report.skipped.columns, report.skipped.rows),
         "processed": table(report.processed.columns, report.processed.rows),

@@ -43,6 +43,34 @@ class Upload(Frozen):
     session_id: str
     state: UploadState
     new_events: int  # written now; others were there before
+    cut: tuple[str, ...] = ()  # the columns that take less than the session's events say
+
+
+class Author(StrEnum):
+    """Who wrote a row of the events."""
+
+    OLD_JOB = "old job"  # or another program that is not ours
+    FIRST_VERSION = "our first version"  # not moved yet: `connect` does
+    OURS = "ours"
+
+
+class Row(Frozen):
+    """A row of the events, as far as it tells whose it is."""
+
+    author: Author
+    recording: str  # its path below the session, of the old job's its name; empty: not told
+
+
+class Holding(Frozen):
+    """What a database holds of a session."""
+
+    is_complete: bool = False  # as we know it: all of its events are in
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def is_of_old_job(self) -> bool:
+        """Whether the old job took it in: such a session counts as whole."""
+        return any(row.author is Author.OLD_JOB for row in self.rows)
 
 
 class EventDb(ABC):
@@ -54,8 +82,9 @@ class EventDb(ABC):
 
     Implementations that can write many rows at a time, or know transactions, override
     `_create_events`, `_create_sessions`, `_known_events`, `complete_sessions` and
-    `_in_transaction`; those that can read events, `event_counts` and `table`; those that can change
-    one, `_set_comment`.
+    `_in_transaction`; those that can read events, `event_counts`, `table` and `holdings`; those
+    that can change one, `_set_comment`; those with limits, `_cut`; those that another program
+    writes, too, `sessions_of_old_job`.
 
     Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
     """
@@ -69,11 +98,18 @@ class EventDb(ABC):
 
     @abstractmethod
     def session_exists(self, session_id: str) -> bool:
-        """Whether all events of the session are in the database."""
+        """Whether all events of the session are in the database.
+
+        One of which the old job wrote a row counts as whole.
+        """
 
     def complete_sessions(self, session_ids: Iterable[str]) -> set[str]:
         """Those of the sessions that exist."""
         return set(filter(self.session_exists, session_ids))
+
+    def sessions_of_old_job(self, _session_ids: Iterable[str]) -> set[str]:
+        """Those of the sessions of which another program than ours has written rows."""
+        return set()
 
     def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
         """How many events of each session are in the database; those without any may lack."""
@@ -82,6 +118,10 @@ class EventDb(ABC):
     def table(self) -> "pd.DataFrame":
         """Every event, a row each, in the columns of this database."""
         raise NotImplementedError(f"{type(self).__name__} does not list events")
+
+    def holdings(self, session_ids: Iterable[str]) -> dict[str, Holding]:
+        """What is there of each session, and by whom; needs no `connect`, and changes nothing."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell who wrote what")
 
     def set_comment(self, session_id: str, audio_tag: str, text: str) -> bool:
         """Write down what was said in the recording of an event, as its comment.
@@ -135,7 +175,8 @@ class EventDb(ABC):
                 complete.add(session_id)
                 new_sessions.append(session_id)
             state = UploadState.COMPLETED if session.is_whole else UploadState.PARTIAL
-            uploads.append(_upload(session_id, state, len(new)))
+            cut = dict.fromkeys(name for each in events.values() for name in self._cut(each))
+            uploads.append(_upload(session_id, state, len(new), tuple(cut)))
         self._create_events(new_events)
         self._create_sessions(new_sessions)
         return uploads
@@ -162,6 +203,10 @@ class EventDb(ABC):
         """Those of the events that are in; at least none, it only saves work."""
         return set()
 
+    def _cut(self, _event: Event) -> Iterable[str]:
+        """The columns that take less than the event says."""
+        return ()
+
     def _set_comment(self, _session_id: str, _audio_tag: str, _text: str) -> bool:
         """Do what `set_comment` says, with a text that is not blank."""
         raise NotImplementedError(f"{type(self).__name__} changes no comments")
@@ -171,5 +216,7 @@ class EventDb(ABC):
         return work()
 
 
-def _upload(session_id: str, state: UploadState, new_events: int = 0) -> Upload:
-    return Upload(session_id=session_id, state=state, new_events=new_events)
+def _upload(
+    session_id: str, state: UploadState, new_events: int = 0, cut: tuple[str, ...] = ()
+) -> Upload:
+    return Upload(session_id=session_id, state=state, new_events=new_events, cut=cut)

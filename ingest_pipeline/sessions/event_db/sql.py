@@ -17,13 +17,18 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from ingest_pipeline.extras import extra
 from ingest_pipeline.sessions.event_db.event_db import (
+    Author,
     EventDb,
     EventDbError,
     EventDbUnavailableError,
     EventDbUrlError,
     EventKey,
+    Holding,
+    Row,
 )
+from ingest_pipeline.sessions.event_db.limits import Limit, limits_of
 from ingest_pipeline.sessions.event_db.migrations import migrate
+from ingest_pipeline.sessions.links import recording_link
 from ingest_pipeline.sessions.model import ND, TIMESTAMP_FORMAT, Event
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Rows = Sequence[sa.Row[*tuple[Any, ...]]]
 _log = logging.getLogger(__name__)
+# A right lacks to a table or a column, a column wants a value: as OperationalError, too.
+_MYSQL_REFUSALS = {(1142,), (1143,), (1364,)}
 _PAUSES = (0.1, 0.5, 2.0)  # seconds before each further attempt
 _KEYS = 500  # asked for in one query
 _DRIVERS = {
@@ -89,14 +96,18 @@ class SqlEventDb(EventDb):
     without regard to case. A session's events and its completion are one transaction.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, catalogue_url: str | None = None) -> None:
         """Take the address; nothing is reached before `connect`.
+
+        Links to recordings begin with `catalogue_url`; without it they are their own addresses.
 
         Raises:
             EventDbUrlError: it is no address of a database that this class knows.
             MissingExtraError: its driver is not installed.
         """
         self._url = _understood(url)
+        self._catalogue_url = catalogue_url
+        self._limits: dict[str, Limit] = {}  # of columns of text, by their names
         dialect = self._url.get_backend_name()
         options = _OPTIONS[dialect]
         with extra(_EXTRAS.get(dialect, dialect), f"an event database in {dialect}"):
@@ -121,7 +132,8 @@ class SqlEventDb(EventDb):
         """Make the tables, or bring them up to date."""
         if self._url.get_backend_name() == "sqlite":
             self._make_folder()
-        self._attempt(lambda: migrate(self._engine))
+        self._attempt(lambda: migrate(self._engine, self._catalogue_url))
+        self._limits = self._in_transaction(lambda: limits_of(self._thread.connection, _SDS.name))
 
     def _make_folder(self) -> None:
         try:
@@ -134,13 +146,78 @@ class SqlEventDb(EventDb):
         self._engine.dispose()
 
     def session_exists(self, session_id: str) -> bool:
-        """Whether all events of the session are in the database."""
+        """Whether all events of the session are in the database, or the old job wrote any."""
         return bool(self.complete_sessions([session_id]))
 
     def complete_sessions(self, session_ids: Iterable[str]) -> set[str]:
-        """Those of the sessions that exist, by one query for 500 of them."""
+        """Those of the sessions that exist, by two queries for 500 of them."""
         by_key = {_key(session_id): session_id for session_id in session_ids}
-        return {by_key[key] for key in self._present(_SESSIONS.c.session_key, by_key)}
+        complete = {by_key[key] for key in self._present(_SESSIONS.c.session_key, by_key)}
+        return complete | self.sessions_of_old_job(set(by_key.values()) - complete)
+
+    def sessions_of_old_job(self, session_ids: Iterable[str]) -> set[str]:
+        """Those of the sessions that have rows without our key.
+
+        Such a row tells no folder: where one id stands below two vehicles, it stands for both.
+        """
+        by_id: dict[str, set[str]] = {}
+        for session_id in session_ids:
+            by_id.setdefault(self._in_column("session_id", _bare(session_id)), set()).add(
+                session_id
+            )
+        ids = sa.select(_SDS.c.session_id).where(_SDS.c.event_key.is_(None)).distinct()
+        return {
+            session_id
+            for batch in chunked(by_id, _KEYS)
+            for (found,) in self._execute(ids.where(_SDS.c.session_id.in_(batch)))
+            for session_id in by_id.get(found, ())  # databases find other spellings, too
+        }
+
+    def holdings(self, session_ids: Iterable[str]) -> dict[str, Holding]:
+        """What is there of each session; also of a table as the old job or we left it."""
+        wanted = dict.fromkeys(session_ids)
+        if self._url.get_backend_name() == "sqlite" and not Path(str(self._url.database)).exists():
+            return {session_id: Holding() for session_id in wanted}
+        return self._in_transaction(lambda: self._holdings(wanted))
+
+    def _holdings(self, session_ids: Iterable[str]) -> dict[str, Holding]:
+        inspector = sa.inspect(self._thread.connection)
+        complete: set[str] = set()
+        if inspector.has_table(_SESSIONS.name):
+            by_key = {_key(session_id): session_id for session_id in session_ids}
+            complete = {by_key[key] for key in self._present(_SESSIONS.c.session_key, by_key)}
+        rows: dict[str, list[Row]] = {}
+        if inspector.has_table(_SDS.name):
+            columns = {column["name"] for column in inspector.get_columns(_SDS.name)}
+            rows = self._rows_by_session(session_ids, columns)
+        return {
+            session_id: Holding(
+                is_complete=session_id in complete, rows=tuple(rows.get(session_id, ()))
+            )
+            for session_id in session_ids
+        }
+
+    def _rows_by_session(
+        self, session_ids: Iterable[str], present: Collection[str]
+    ) -> dict[str, list[Row]]:
+        names = ("session_id", "sds_provider_id", "audio_tag", "event_key", "session_key")
+        columns = [
+            _SDS.c[name] if name in present else sa.null().label(name)
+            for name in (*names, "timestamp_source")
+        ]
+        by_id: dict[str, list[str]] = {}
+        for session_id in session_ids:
+            by_id.setdefault(self._in_column("session_id", _bare(session_id)), []).append(
+                session_id
+            )
+        found: dict[str, list[Row]] = {}
+        statement = sa.select(*columns)
+        for batch in chunked(by_id, _KEYS):
+            for row in self._execute(statement.where(_SDS.c.session_id.in_(batch))):
+                for session_id in by_id.get(row.session_id, ()):
+                    if row.session_key in {None, _key(session_id)}:
+                        found.setdefault(session_id, []).append(_row_seen(row))
+        return found
 
     def event_counts(self, session_ids: Iterable[str]) -> dict[str, int]:
         """How many events of each session are in the database, those that uploads wrote."""
@@ -169,7 +246,11 @@ class SqlEventDb(EventDb):
     def _create_sessions(self, session_ids: Sequence[str]) -> None:
         now = _now()
         rows = [
-            {"session_key": _key(session_id), "session_id": session_id, "completed_at": now}
+            {
+                "session_key": _key(session_id),
+                "session_id": self._in_column("session_id", session_id),
+                "completed_at": now,
+            }
             for session_id in session_ids
         ]
         self._insert(_SESSIONS, "session_key", rows)
@@ -179,11 +260,58 @@ class SqlEventDb(EventDb):
 
     def _create_events(self, events: Mapping[EventKey, Event]) -> None:
         now = _now()
-        rows = [_row(session_id, event, now) for (session_id, _tag), event in events.items()]
+        rows = [self._row(session_id, event, now) for (session_id, _tag), event in events.items()]
         self._insert(_SDS, "event_key", rows)
+
+    def _row(self, session_id: str, event: Event, now: datetime) -> dict[str, Any]:
+        return {
+            **{
+                name: self._in_column(name, text)
+                for name, text in self._texts(session_id, event).items()
+            },
+            "timestamp": _moment(event.timestamp),
+            "creation_date": now,
+            "event_key": _key(session_id, event.audio_tag),
+            "session_key": _key(session_id),
+        }
+
+    def _texts(self, session_id: str, event: Event) -> dict[str, str]:
+        return {
+            "vehicle": event.vehicle_id,
+            "country": event.country,
+            "city": event.city,
+            "comment": event.comment,
+            "annotation": event.annotation,
+            "sds_provider_id": event.audio_tag.rpartition("/")[2],
+            "sw_release": event.sw_release,
+            "session_id": _bare(session_id),  # queries ask for the id as it is
+            "map_version": event.map_version,
+            "driver": event.driver,
+            "codriver": event.codriver,
+            "log_slice_link": self._link(event),
+            "mission": event.mission,
+            "mission_segment": ND,
+            "audio_tag": event.audio_tag,
+            "timestamp_source": event.timestamp_source,
+        }
+
+    def _link(self, event: Event) -> str:
+        if self._catalogue_url is None or event.link_to_audio_file == ND:
+            return event.file_url
+        return recording_link(self._catalogue_url, event.link_to_audio_file)
+
+    def _in_column(self, name: str, text: str) -> str:
+        """As much of a text as its column takes, the same every time."""
+        limit = self._limits.get(name)
+        return limit.cut(text) if limit else text
+
+    def _cut(self, event: Event) -> list[str]:
+        texts = self._texts(event.session_id, event)
+        return [name for name, text in texts.items() if self._in_column(name, text) != text]
 
     def _set_comment(self, session_id: str, audio_tag: str, text: str) -> bool:
         """A row's `comment_key` is the hash of the comment that we gave it, if we gave one."""
+        text = self._in_column("comment", text)
         event = _SDS.c.event_key == _key(session_id, audio_tag)
         columns = (_SDS.c.comment, _SDS.c.comment_key)
 
@@ -283,8 +411,12 @@ def _let_readers_and_writer_work_together(connection: Any, _record: object) -> N
 
 
 def _said(error: SQLAlchemyError) -> str:
-    """What the database said, in one line; not the statement, nor the address of a manual."""
+    """What the database said, in one line; not the statement, nor the address of a manual.
+
+    PostgreSQL's DETAIL repeats the row, which says who drove where.
+    """
     said = error.orig if isinstance(error, DBAPIError) else error
+    said = getattr(getattr(said, "diag", None), "message_primary", None) or said
     return " ".join(str(said).split())
 
 
@@ -294,8 +426,11 @@ def _is_passing(error: SQLAlchemyError) -> bool:
     Drivers report lost connections, locks and deadlocks as one of two kinds, and hardly anything
     else in statements that worked before.
     """
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        if error.orig and error.orig.args[:1] in _MYSQL_REFUSALS:
+            return False
     return isinstance(error, OperationalError | InterfaceError | PoolTimeoutError)
 
 
@@ -320,29 +455,16 @@ def _now() -> datetime:
     return datetime.now(UTC).replace(tzinfo=None, microsecond=0)
 
 
-def _row(session_id: str, event: Event, now: datetime) -> dict[str, Any]:
-    return {
-        "vehicle": event.vehicle_id,
-        "country": event.country,
-        "city": event.city,
-        "timestamp": _moment(event.timestamp),
-        "comment": event.comment,
-        "annotation": event.annotation,
-        "sds_provider_id": None,
-        "sw_release": event.sw_release,
-        "session_id": session_id.rpartition("/")[2],  # queries ask for the id as it is
-        "map_version": event.map_version,
-        "driver": event.driver,
-        "codriver": event.codriver,
-        "log_slice_link": event.link_to_audio_file,
-        "mission": event.mission,
-        "mission_segment": None,
-        "creation_date": now,
-        "audio_tag": event.audio_tag,
-        "timestamp_source": event.timestamp_source,
-        "event_key": _key(session_id, event.audio_tag),
-        "session_key": _key(session_id),
-    }
+def _bare(session_id: str) -> str:
+    """The session's id, without the vehicle's folder that may stand before it."""
+    return session_id.rpartition("/")[2]
+
+
+def _row_seen(row: Any) -> Row:  # noqa: ANN401 - a row of sds
+    if row.event_key is None:
+        return Row(author=Author.OLD_JOB, recording=row.sds_provider_id or "")
+    author = Author.FIRST_VERSION if row.timestamp_source is None else Author.OURS
+    return Row(author=author, recording=row.audio_tag or "")
 
 
 def _moment(timestamp: str) -> datetime | None:

@@ -49,7 +49,7 @@ def test_the_metadata_of_a_run_are_the_tables_that_people_read(
         f"s3://{our_world.session_bucket}/V238/240231/: '240231' is no date YYMMDD"
     ]
     assert events["events"] == 3
-    assert records(events["summary"]) == [[1, 1, 2]]
+    assert records(events["summary"]) == [["events", 0, 3, 3], ["sessions", 1, 1, 2]]
     assert without_events.session_id in {
         cell for row in records(events["no events"]) for cell in row
     }

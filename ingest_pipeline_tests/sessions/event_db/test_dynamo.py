@@ -34,7 +34,7 @@ def test_an_item_has_the_events_fields(embedded_aws: EmbeddedAws, dynamo_table: 
     db.upload(Session(session_id=ID, events=(event,)))
     items = dynamodb.scan(TableName=dynamo_table)["Items"]
     (item,) = [item for item in items if item["audio_tag"]["S"] == "a.wav"]
-    expected = event.model_copy(update={"session_id": ID}).model_dump()
+    expected = event.model_copy(update={"session_id": ID}).model_dump() | {"layout": "2"}
     assert item == {name: {"S": value} for name, value in expected.items()}
 
 
@@ -62,3 +62,40 @@ def test_a_database_that_is_away_is_told(embedded_aws: EmbeddedAws, dynamo_table
         db.upload(session("a"))
     with pytest.raises(EventDbUnavailableError):
         db.event_counts([ID])
+
+
+def test_items_of_the_first_version_are_moved_once(
+    embedded_aws: EmbeddedAws, dynamo_table: str
+) -> None:
+    """It took the driver's words on the drive for the comment, and knew no moment without a log."""
+    dynamodb = embedded_aws.clients.dynamodb
+    first = Event(session_id=ID, audio_tag="a.wav", comment="wet road").model_dump()
+    del first["timestamp_source"]
+    dynamodb.put_item(
+        TableName=dynamo_table, Item={name: {"S": value} for name, value in first.items()}
+    )
+    for _ in range(2):
+        db = open_event_db(f"dynamodb://{dynamo_table}", dynamodb)
+        (row,) = db.table().to_dict("records")
+        assert (row["comment"], row["mission"]) == ("ND", "wet road")
+        assert (row["timestamp"], row["timestamp_source"]) == ("2023-07-17 11:16:49", "session")
+    assert db.set_comment(ID, "a.wav", "said")
+
+
+def test_texts_and_keys_are_cut_to_what_an_item_takes(
+    embedded_aws: EmbeddedAws, dynamo_table: str
+) -> None:
+    db = open_event_db(f"dynamodb://{dynamo_table}", embedded_aws.clients.dynamodb)
+    fields = dict.fromkeys(("mission", "comment", "driver"), "ü" * 300000)
+    tags = ("ü" * 600 + "1.wav", "ü" * 600 + "2.wav")
+    events = tuple(Event(session_id="s" * 3000, audio_tag=tag, **fields) for tag in tags)
+    whole = Session(session_id="s" * 3000, events=events)
+    upload = db.upload(whole)
+    assert upload.new_events == 2
+    assert set(upload.cut) == {"comment", "mission", "driver", "session_id", "audio_tag"}
+    assert db.upload(whole).new_events == 0
+    assert db.session_exists("s" * 3000)
+    assert not db.session_exists("s" * 3001)
+    assert db.event_counts(["s" * 3000]) == {"s" * 3000: 2}
+    assert len(db.holdings(["s" * 3000])["s" * 3000].rows) == 2
+    assert db.set_comment("s" * 3000, tags[1], "x" * 100_000) is False

@@ -50,7 +50,10 @@ class EventDbResource(dg.ConfigurableResource["EventDbResource"]):
             open_event_db,
         )
 
-        database = open_event_db(settings().event_db_url, self.aws.clients.dynamodb)
+        config = settings()
+        database = open_event_db(
+            config.event_db_url, self.aws.clients.dynamodb, catalogue_url=config.catalogue_link
+        )
         try:
             yield database
         finally:

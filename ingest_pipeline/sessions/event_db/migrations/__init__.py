@@ -16,9 +16,10 @@ _LOCKS = {  # against other processes; held until the connection is closed
 }
 
 
-def migrate(engine: sa.Engine) -> None:
+def migrate(engine: sa.Engine, catalogue_url: str | None = None) -> None:
     """Bring the schema up to date; what is there already is taken as it is.
 
+    Links of rows that a step moves begin with `catalogue_url`, where it is given.
     Every step may be repeated: MySQL commits in the middle of one.
     """
     with _ONE_AT_A_TIME, engine.connect() as connection:
@@ -28,5 +29,6 @@ def migrate(engine: sa.Engine) -> None:
         config.set_main_option("script_location", str(Path(__file__).parent))
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
+        config.attributes["catalogue_url"] = catalogue_url
         command.upgrade(config, "head")
         connection.commit()
