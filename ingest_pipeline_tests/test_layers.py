@@ -163,6 +163,7 @@ TESTED_ELSEWHERE = {
     "media/labels/labeler.py": "media/labels/test_local.py",
     "media/model.py": "media/test_probe.py",
     "media/sandbox/confinement.py": "media/sandbox/test_child.py",
+    "media/speech/transcriber.py": "media/speech/test_local.py",
     "media/video/checks.py": "media/video/test_transcode.py",
     "media/video/ffmpeg.py": "media/video/test_program.py",
     "pipeline/enrich/transcode_ffmpeg.py": "pipeline/enrich/test_transcode.py",

@@ -18,7 +18,14 @@ from ingest_pipeline.pipeline.queue.consumer import Consumer
 from ingest_pipeline.pipeline.queue.leases import leased
 from ingest_pipeline.pipeline.reconciliation import Reconciled
 from ingest_pipeline.pipeline.result import Result, retries
-from ingest_pipeline.records.model import ImageLabels, ObjectRef, Preview, Rendition, TranscodeJob
+from ingest_pipeline.records.model import (
+    ImageLabels,
+    ObjectRef,
+    Preview,
+    Rendition,
+    TranscodeJob,
+    Transcript,
+)
 from ingest_pipeline.records.places import (
     picture_place,
     poster_place,
@@ -31,6 +38,7 @@ from ingest_pipeline.records.tables import (
     RENDITIONS,
     TRANSCODE_JOBS,
     TRANSCODE_JOBS_BY_OBJECT,
+    TRANSCRIPTS,
 )
 from ingest_pipeline.system import System
 from ingest_pipeline_tests import mediaconvert, rekognition
@@ -272,6 +280,15 @@ class WholeWorld(World):
             made_at=datetime.now(UTC),
         )
         self.tables.put(IMAGE_LABELS, [labels])
+        transcript = Transcript(
+            bucket=ref.bucket,
+            key=ref.key,
+            version=report.version,
+            day=report.day,
+            model="none",
+            made_at=datetime.now(UTC),
+        )
+        self.tables.put(TRANSCRIPTS, [transcript])
         return sorted(places)
 
     @contextmanager

@@ -49,6 +49,7 @@ bucket = "{bucket}"
 kinds = ["audio", "other"]
 on_reject = "keep"
 watched = false
+transcripts = true
 """
 _POLICIES = {"": "delete", "quarantine/": "quarantine", "keep/": "keep"}  # by prefix
 

@@ -18,6 +18,7 @@ from ingest_pipeline.media.model import (
 from ingest_pipeline.records.model import (
     Outcome,
     Report,
+    Transcript,
     Verdict,
 )
 from ingest_pipeline.records.order import newest_first
@@ -25,6 +26,8 @@ from ingest_pipeline.records.tables import (
     ASSETS,
     REPORTS,
     REPORTS_BY_OBJECT,
+    TRANSCRIPTS,
+    TRANSCRIPTS_BY_OBJECT,
 )
 from ingest_pipeline.values import (
     Frozen,
@@ -64,6 +67,15 @@ class Findings(Frozen):
     calls: int = 0  # AWS calls that the probe took
 
 
+class Said(Frozen):
+    """What is said in a version, as far as anybody listened."""
+
+    text: str  # a segment a line; empty where nothing was understood
+    language: str | None = None
+    model: str
+    reason: Reason | None = None  # why there is no text
+
+
 class VersionStory(Frozen):
     """What became of one version, and why."""
 
@@ -86,6 +98,7 @@ class History(VersionStory):
 
     bucket: str
     key: str
+    said: Said | None = None  # in the newest version; None: nobody listened to it
     indexed: bool  # whether the index has a live row of this key
     history: tuple[VersionStory, ...]
 
@@ -110,9 +123,24 @@ def history(
         **dict(newest),
         bucket=bucket,
         key=key,
+        said=_said(tables, object_uri(bucket, key), newest.version),
         indexed=asset is not None and asset.deleted_at is None,
         history=tuple(stories),
     )
+
+
+def latest_transcript(tables: Tables, uri: str, version: str) -> Transcript | None:
+    """What is said in a version, by the model that listened last."""
+    rows = tables.query(TRANSCRIPTS, TRANSCRIPTS_BY_OBJECT, uri)
+    mine = (row for row in rows if row.version == version)
+    return max(mine, key=lambda row: row.made_at, default=None)
+
+
+def _said(tables: Tables, uri: str, version: str | None) -> Said | None:
+    row = latest_transcript(tables, uri, version) if version else None
+    if row is None:
+        return None
+    return Said(text=row.text, language=row.language, model=row.model, reason=row.reason)
 
 
 def run_url(ui_url: str, run_id: str | None) -> str | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
 from ingest_pipeline.aws.tables import Tables
+from ingest_pipeline.catalogue.history import latest_transcript
 from ingest_pipeline.catalogue.walk import (
     CALLS,
     FEW_READ,
@@ -32,6 +33,7 @@ from ingest_pipeline.records.model import (
     Preview,
     Rendition,
     Report,
+    Transcript,
 )
 from ingest_pipeline.records.order import newest_first
 from ingest_pipeline.records.tables import (
@@ -85,6 +87,7 @@ class WholeObject(Frozen):
     preview: Preview | None
     renditions: tuple[Rendition, ...]
     labels: tuple[ImageLabels, ...]  # by model
+    transcript: Transcript | None  # the one that was made last
 
 
 @dataclass(frozen=True)
@@ -134,6 +137,7 @@ class Catalogue:
             preview=self.tables.get(PREVIEWS, report_key(uri, version)),
             renditions=tuple(each for each in renditions if each.version == version),
             labels=tuple(each for each in labels if each.version == version),
+            transcript=latest_transcript(self.tables, uri, version),
         )
 
     def today(self) -> Today:

@@ -38,6 +38,7 @@ from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
 from ingest_pipeline.local.samples import (
     Upload,
     Uploaded,
+    comments,
     event_counts,
     image_labels,
     outcomes,
@@ -125,7 +126,7 @@ def demo(system: System) -> None:
     """Start everything, take in the samples, print what became of each, and stop.
 
     Exits with 1 if a sample, or a made-up driving session, has no outcome after two minutes,
-    the video no rendition, or the photo no labels.
+    the video no rendition, the photo no labels, or what a driver says is not understood.
     """
     _announce()
     with whole_system(system.config).running():
@@ -135,10 +136,12 @@ def demo(system: System) -> None:
         events = event_counts(system, session_ids, _DEMO_SECONDS)
         made = renditions(system, reports, _DEMO_SECONDS)
         labelled = image_labels(system, reports, _DEMO_SECONDS)
+        is_listening = system.config.transcriber != "none"
+        said = comments(system, session_ids, _DEMO_SECONDS if is_listening else 0)
     _print_reports(reports)
     _print_renditions(system, made)
     _print_labels(labelled)
-    _print_sessions(session_ids, events)
+    _print_sessions(session_ids, events, said)
     _exit_unless_complete(reports, uploaded)
     if unmade := {report.uri for report in videos(reports)} - {each.uri for each in made}:
         raise click.ClickException(f"no rendition in time: {', '.join(unmade)}")
@@ -146,6 +149,8 @@ def demo(system: System) -> None:
         raise click.ClickException("no labels of the photo in time")
     if missing := [session for session in session_ids if session not in events]:
         raise click.ClickException(f"not in the event database in time: {', '.join(missing)}")
+    if is_listening and not said:
+        raise click.ClickException("no transcript of what a driver says in time")
 
 
 @commands.command()
@@ -289,6 +294,9 @@ def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
     else:
         for version in story.history or (story,):
             _print_story(uri, version)
+        if story.said:
+            text = story.said.text or f"nothing: {story.said.reason}"
+            click.echo(f"said, by {story.said.model}: {text}")
     if story.outcome == UNKNOWN:
         sys.exit(1)
 
@@ -487,10 +495,13 @@ def _print_labels(labelled: Iterable[ImageLabels]) -> None:
         _console.print(Text(f"{each.key} shows {seen or each.reason or 'nothing that is sure'}"))
 
 
-def _print_sessions(session_ids: Sequence[str], events: Mapping[str, int]) -> None:
-    table = Table("driving session", "events in the database")
+def _print_sessions(
+    session_ids: Sequence[str], events: Mapping[str, int], said: Mapping[str, str]
+) -> None:
+    table = Table("driving session", "events in the database", "what the driver said")
     for session in session_ids:
-        table.add_row(Text(session), str(events.get(session, "not complete")))
+        count = str(events.get(session, "not complete"))
+        table.add_row(Text(session), count, Text(said.get(session, "")))
     _console.print(table)
 
 

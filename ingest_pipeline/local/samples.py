@@ -25,6 +25,7 @@ from ingest_pipeline.records.tables import (
     report_key,
 )
 from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.model import ND
 from ingest_pipeline.sessions.sample import sample_sessions
 from ingest_pipeline.settings import PROJECT_ROOT
 from ingest_pipeline.system import System
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 SAMPLES = PROJECT_ROOT / "media"
 _SAMPLE_SUFFIXES = {".wav", ".flac", ".webm", ".jpg"}
+_VOICE = SAMPLES / "voices" / "front_center.wav"
 _SESSION_DAY = date(2024, 7, 17)
 _POLL_SECONDS = 0.5
 
@@ -153,12 +155,32 @@ def _resources(system: System) -> "Resources":
 
 
 def put_sample_sessions(system: System) -> list[str]:
-    """Put four made-up driving sessions of two days into the session bucket; their ids."""
+    """Put four made-up driving sessions of two days into the session bucket; their ids.
+
+    In the first recording of the first one a real voice speaks, the others are silent.
+    """
     sessions = list(sample_sessions(4, first_day=_SESSION_DAY, days=2))
+    spoken = sessions[0].prefix + sessions[0].audio_tags[0]
     for session in sessions:
         for key, body in session.objects():
-            write_object(system.clients.s3, system.config.session_bucket, key, body)
+            content = _VOICE.read_bytes() if key == spoken else body
+            write_object(system.clients.s3, system.config.session_bucket, key, content)
     return [session.session_id for session in sessions]
+
+
+def comments(system: System, session_ids: Sequence[str], timeout: float) -> dict[str, str]:
+    """What is said in the sessions' recordings, by session, waiting until anything is."""
+    deadline = time.monotonic() + timeout
+    database = open_event_db(system.config.event_db_url, system.clients.dynamodb)
+    try:
+        while True:
+            table = database.table()
+            mine = table[table["session_id"].isin(session_ids) & (table["comment"] != ND)]
+            if len(mine) or time.monotonic() > deadline:
+                return dict(zip(mine["session_id"], mine["comment"], strict=True))
+            time.sleep(_POLL_SECONDS)
+    finally:
+        database.close()
 
 
 def event_counts(system: System, session_ids: Sequence[str], timeout: float) -> dict[str, int]:

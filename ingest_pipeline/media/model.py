@@ -139,6 +139,15 @@ class Label(Frozen):
     parents: tuple[str, ...] = ()  # what it is a kind of, the nearest first
 
 
+class Spoken(Frozen):
+    """A piece of what is said in a recording: some words, up to a few sentences."""
+
+    start: float  # seconds from the beginning
+    end: float
+    text: str
+    confidence: float  # percent
+
+
 class Probe(Frozen):
     """What a file was found to be. A value, never an exception: faults are data."""
 

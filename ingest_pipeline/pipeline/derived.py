@@ -1,9 +1,9 @@
 """What is made of an object: for whom it may stand, where it lies, and how it goes.
 
-A rendition, poster, thumbnail, strip, preview or label stands only for the version in the index.
-Publishing and deleting meet without a lock: who deletes writes the tombstone first and lists the
-places after it; who publishes writes first and asks the index after that. So either the one sees
-the files, or the other sees the tombstone and takes its own back.
+A rendition, poster, thumbnail, strip, preview, label or transcript stands only for the version in
+the index. Publishing and deleting meet without a lock: who deletes writes the tombstone first and
+lists the places after it; who publishes writes first and asks the index after that. So either the
+one sees the files, or the other sees the tombstone and takes its own back.
 """
 
 import threading
@@ -41,6 +41,8 @@ from ingest_pipeline.records.tables import (
     REPORTS_BY_OBJECT,
     TRANSCODE_JOBS,
     TRANSCODE_JOBS_BY_OBJECT,
+    TRANSCRIPTS,
+    TRANSCRIPTS_BY_OBJECT,
 )
 from ingest_pipeline.values import object_uri
 
@@ -200,6 +202,10 @@ class Derived:
         for labels in list(self.tables.query(IMAGE_LABELS, IMAGE_LABELS_BY_OBJECT, uri)):
             if goes(labels.version):
                 self.tables.delete(IMAGE_LABELS, IMAGE_LABELS.key(labels))
+                number += 1
+        for transcript in list(self.tables.query(TRANSCRIPTS, TRANSCRIPTS_BY_OBJECT, uri)):
+            if goes(transcript.version):
+                self.tables.delete(TRANSCRIPTS, TRANSCRIPTS.key(transcript))
                 number += 1
         renditions: list[Rendition] = list(self.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, uri))
         for rendition in renditions:

@@ -26,6 +26,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
     TranscodeJob,
+    Transcript,
 )
 from ingest_pipeline.records.places import named_objects
 from ingest_pipeline.records.tables import (
@@ -38,6 +39,7 @@ from ingest_pipeline.records.tables import (
     RENDITIONS,
     REPORTS,
     TRANSCODE_JOBS,
+    TRANSCRIPTS,
     Table,
     rendition_key,
     report_key,
@@ -49,7 +51,7 @@ _TOGETHER = 100  # keys of one BatchGetItem
 _PATIENCE = timedelta(days=1)
 _FOLDERS = ("previews/", "strips/", "thumbnails/", "posters/", "output/")
 
-Made = Rendition | Preview | ImageLabels
+Made = Rendition | Preview | ImageLabels | Transcript
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Leftovers:
     def find(self, grace: timedelta) -> Iterator[Leftover]:
         """All of them; what is younger than `grace` is left to its run."""
         before = datetime.now(UTC) - grace
-        for table in (RENDITIONS, PREVIEWS, IMAGE_LABELS):
+        for table in (RENDITIONS, PREVIEWS, IMAGE_LABELS, TRANSCRIPTS):
             yield from self._rows(table, before)
         yield from self._jobs(before)
         yield from self._reports(before)

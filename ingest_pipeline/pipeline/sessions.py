@@ -1,5 +1,6 @@
 """Sessions through a run: which ones the messages are about, and what is done with them."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,8 +12,12 @@ from ingest_pipeline.aws.events import ParsedBody, parse_ingest_body
 from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
-from ingest_pipeline.records.model import ObjectRef
-from ingest_pipeline.sessions.event_db.event_db import EventDb
+from ingest_pipeline.records.model import ObjectRef, Transcript
+from ingest_pipeline.sessions.event_db.event_db import (
+    EventDb,
+    EventDbError,
+    EventDbUnavailableError,
+)
 from ingest_pipeline.sessions.event_sink.event_sink import EventSink
 from ingest_pipeline.sessions.ingest import ingest_sessions
 from ingest_pipeline.sessions.job_report import JobReport
@@ -24,6 +29,7 @@ from ingest_pipeline.sessions.tree import (
     FoundSession,
     Timeframe,
     is_report,
+    session_identity,
     session_prefix,
     session_start,
 )
@@ -32,6 +38,7 @@ from ingest_pipeline.values import FIRST_DAY
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
+_log = logging.getLogger(__name__)
 _TOGETHER = 500  # sessions between two writes of their outcomes
 _MOST_AHEAD = timedelta(hours=14)  # of UTC: where vehicles' clocks are farthest east
 
@@ -67,6 +74,35 @@ def _started(prefix: str) -> datetime:
     return session_start(prefix).replace(tzinfo=UTC)
 
 
+def comments_into(database: Callable[[], EventDb], bucket: str) -> Callable[[Transcript], None]:
+    """What puts what is said in a session's recordings into the comments of its events.
+
+    The database is asked for only when there is something to put. A comment that it refuses is
+    told in the log: the transcript itself is none the worse.
+    """
+
+    def tell(row: Transcript) -> None:
+        if row.bucket != bucket:
+            return
+        try:
+            prefix = session_prefix(row.key)
+        except MalformedNameError:  # of no session
+            return
+        session_id, tag = session_identity(prefix), row.key.removeprefix(prefix)
+        try:
+            database().set_comment(session_id, tag, row.line)
+        except EventDbUnavailableError:
+            raise
+        except EventDbError as error:
+            _log.warning("%s: its transcript is no comment: %s", row.uri, error)
+
+    return tell
+
+
+def _no_transcripts(_recordings: Iterable[ObjectRef]) -> Iterable[Transcript]:
+    return ()
+
+
 @dataclass(frozen=True)
 class SessionIngest:
     """Ingests sessions: events into the database, recordings into the index, outcomes on record.
@@ -81,6 +117,8 @@ class SessionIngest:
     ingest_recordings: Callable[[Sequence[ObjectRef]], object]  # like other audio
     run_id: str | None = None
     sink: EventSink | None = None
+    # What is said in recordings, as far as it is on record; the rest comes by `comments_into`.
+    transcripts: Callable[[Iterable[ObjectRef]], Iterable[Transcript]] = _no_transcripts
 
     def ingest(
         self, found: Iterable[FoundSession | FolderProblem], timeframe: Timeframe
@@ -98,19 +136,24 @@ class SessionIngest:
         ingested = ingest_sessions(self.s3, self.database, sessions, sink=self.sink)
         undone = self._undone(ingested)
         outcomes = self._picked_up(ingested, undone)
-        self.ingest_recordings(
-            [
-                recording
-                for session, outcome in zip(sessions, outcomes, strict=True)
-                if outcome.state is SessionState.PROCESSED or outcome.session_id in undone
-                for recording in _recordings(session)
-            ]
-        )
+        recordings = [
+            recording
+            for session, outcome in zip(sessions, outcomes, strict=True)
+            if outcome.state is SessionState.PROCESSED or outcome.session_id in undone
+            for recording in _recordings(session)
+        ]
+        self.ingest_recordings(recordings)
+        self._comment(recordings)
         rows = [
             self._row(session, outcome) for session, outcome in zip(sessions, outcomes, strict=True)
         ]
         self.tables.put(SESSION_OUTCOMES, rows)
         return outcomes
+
+    def _comment(self, recordings: Sequence[ObjectRef]) -> None:
+        """After the events and the index: who transcribes from now on finds both."""
+        for row in self.transcripts(recordings):
+            comments_into(lambda: self.database, row.bucket)(row)
 
     def _undone(self, outcomes: list[SessionOutcome]) -> set[str]:
         """The complete sessions whose recordings and record are still to be done."""

@@ -14,6 +14,7 @@ from ingest_pipeline.media.model import (
     Label,
     Probe,
     Reason,
+    Spoken,
     Verdict,
 )
 from ingest_pipeline.values import Frozen
@@ -40,6 +41,7 @@ __all__ = [
     "Report",
     "Timestamp",
     "TranscodeJob",
+    "Transcript",
     "UnfinishedDay",
     "Verdict",
     "VideoResponse",
@@ -341,6 +343,40 @@ class ImageLabels(Frozen):
     @property
     def uri(self) -> str:
         """`s3://bucket/key` of the image."""
+        return object_uri(self.bucket, self.key)
+
+
+class Transcript(Frozen):
+    """A row of `transcripts`: what is said in one version of a recording, or why there is none."""
+
+    bucket: str = Field(description="the recording's bucket")
+    key: str = Field(description="the recording's key")
+    version: str = Field(description="the recording's version")
+    day: str = Field(description="partition of the recording's arrival")
+    model: str = Field(description="which, with its settings: another one makes another row")
+    model_checksum: str | None = Field(None, description="of its weights, where they are known")
+    text: str = Field("", description="all that is said, a segment a line")
+    segments: tuple[Spoken, ...] = Field((), description="with times in seconds and confidence")
+    language: str | None = Field(None, description="as ISO 639-1 has it")
+    audio_seconds: float | None = Field(None, description="of the recording")
+    work_seconds: float = Field(0.0, description="that the transcriber took")
+    reason: Reason | None = Field(None, description="why there is no text")
+    made_at: Timestamp = Field(description="when")
+    run_id: str | None = Field(None, description="the Dagster run that made it")
+
+    @property
+    def has_text(self) -> bool:
+        """Whether something was understood."""
+        return bool(self.segments)
+
+    @property
+    def line(self) -> str:
+        """All that is said, in one line; nothing where nothing was understood."""
+        return " ".join(segment.text for segment in self.segments)
+
+    @property
+    def uri(self) -> str:
+        """`s3://bucket/key` of the recording."""
         return object_uri(self.bucket, self.key)
 
 

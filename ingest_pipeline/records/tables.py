@@ -16,6 +16,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
     TranscodeJob,
+    Transcript,
     UnfinishedDay,
     VideoResponse,
 )
@@ -43,6 +44,7 @@ RENDITIONS_BY_OBJECT = Index(None, "object")
 PREVIEWS_BY_OBJECT = Index(None, "object")
 TRANSCODE_JOBS_BY_OBJECT = Index(None, "object")
 IMAGE_LABELS_BY_OBJECT = Index(None, "object")
+TRANSCRIPTS_BY_OBJECT = Index(None, "object")
 POSTS_BY_USER = Index(None, "user")
 ARRIVAL_DAYS = Index(None, "listing")
 RESPONSES_BY_MAIL = Index("by_mail", "Mail")
@@ -104,6 +106,11 @@ def _keeps_its_end(job: TranscodeJob) -> Condition | None:
 
 def image_labels_key(uri: str, version: str, model: str) -> dict[str, str]:
     """The primary key of an image's labels."""
+    return {"object": uri, "version_model": f"{version}#{model}"}
+
+
+def transcript_key(uri: str, version: str, model: str) -> dict[str, str]:
+    """The primary key of a recording's transcript."""
     return {"object": uri, "version_model": f"{version}#{model}"}
 
 
@@ -209,6 +216,11 @@ IMAGE_LABELS = Table(
     ImageLabels,
     key=lambda labels: image_labels_key(labels.uri, labels.version, labels.model),
     index=_label_index,
+)
+TRANSCRIPTS = Table(
+    "transcripts",
+    Transcript,
+    key=lambda each: transcript_key(each.uri, each.version, each.model),
 )
 POSTS = Table("posts", Post, key=lambda post: {"user": post.user, "id": post.id})
 DAYS = Table("arrival_days", ArrivalDay, key=lambda day: {"listing": day.listing, "day": day.day})

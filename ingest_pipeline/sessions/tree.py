@@ -85,9 +85,7 @@ class FoundSession:
         One that lies in the folder of another vehicle has that folder's name before it: the same
         id may stand in both.
         """
-        vehicle = self.prefix.partition("/")[0]
-        is_named = f"_{vehicle}_".casefold() in self.session_id.casefold()
-        return self.session_id if is_named else f"{vehicle}/{self.session_id}"
+        return session_identity(self.prefix)
 
     @property
     def report(self) -> ListedFile | None:
@@ -151,6 +149,13 @@ def session_prefix(key: str) -> str:
     prefix = "".join(f"{folder}/" for folder in folders)
     session_start(prefix)
     return prefix
+
+
+def session_identity(prefix: str) -> str:
+    """What tells the session of a folder from every other; see `FoundSession.identity`."""
+    vehicle, _day, _time, session_id, *_ = prefix.split("/")
+    is_named = f"_{vehicle}_".casefold() in session_id.casefold()
+    return session_id if is_named else f"{vehicle}/{session_id}"
 
 
 def session_start(prefix: str) -> datetime:

@@ -17,16 +17,18 @@ from ingest_pipeline.api.pages import words
 from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.catalogue.pages import PAGE
 from ingest_pipeline.defs.common.wiring import resources
-from ingest_pipeline.media.model import Kind, Reason
+from ingest_pipeline.media.model import Kind, Reason, Spoken
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
     Preview,
     Report,
+    Transcript,
 )
 from ingest_pipeline.records.tables import (
     PREVIEWS,
     REPORTS,
+    TRANSCRIPTS,
 )
 from ingest_pipeline.sessions.links import recording_link
 from ingest_pipeline.settings import Settings
@@ -114,6 +116,7 @@ GUARDED = [
     ("POST", "/catalogue/ingest/again?key=x"),
     ("GET", "/content/ingest?key=x&version=y"),
     ("GET", "/pictures/ingest?key=x&version=y"),
+    ("GET", "/transcripts/ingest?key=x&version=y"),
     ("GET", "/uploads?key=x&etag=y"),
     ("POST", "/uploads"),
     ("GET", "/static/catalogue.css"),
@@ -387,6 +390,58 @@ def test_a_recording_is_played_whether_it_was_refused_or_not(
 def fetched(pages: httpx.Client, path: str) -> httpx.Response:
     """What a browser gets, wherever it is led."""
     return pages.get(path, follow_redirects=True)
+
+
+def said(report: Report, *segments: Spoken, reason: Reason | None = None) -> Transcript:
+    return Transcript(
+        bucket=report.bucket,
+        key=report.key,
+        version=report.version,
+        day=report.day,
+        model="model/1",
+        segments=segments,
+        language="en",
+        reason=reason,
+        made_at=report.judged_at,
+    )
+
+
+def test_what_is_said_is_shown_with_times_that_play_it_and_given_as_files(
+    pages: httpx.Client, world: World
+) -> None:
+    _, report = ingest(world, "a <b>.wav", wavs.valid())
+    first = Spoken(start=0.5, end=2, text="Hello <i>there</i>.", confidence=80)
+    second = Spoken(start=75.25, end=77, text="Mumble.", confidence=10)
+    world.tables.put(TRANSCRIPTS, [said(report, first, second)])
+    page = pages.get(object_path(world, "a <b>.wav")).text
+    assert "Hello &lt;i&gt;there&lt;/i&gt;." in page
+    assert re.findall(r'data-seek="([\d.]+)".*?>([\d:]+)<', page) == [
+        ("0.5", "0:00"),
+        ("75.25", "1:15"),
+    ]
+    text, captions = (
+        html.unescape(each) for each in re.findall(r'href="(/transcripts/[^"]+)"', page)
+    )
+    saved = pages.get(text)
+    assert saved.text == "0:00  Hello <i>there</i>.\n1:15  Mumble.\n"
+    assert saved.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert saved.headers["Content-Disposition"].endswith("a%20%3Cb%3E.wav.txt")
+    track = pages.get(captions.replace("&download=true", ""))
+    assert track.text.startswith("WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nHello &lt;i&gt;")
+    assert track.headers["Content-Type"] == "text/vtt; charset=utf-8"
+    assert "Content-Disposition" not in track.headers
+    assert pages.get(captions).headers["Content-Disposition"].endswith(".vtt")
+
+
+def test_a_recording_without_words_says_why(pages: httpx.Client, world: World) -> None:
+    _, report = ingest(world, "a.wav", wavs.valid())
+    reason = Reason(rule="speech", found="no voice", wanted="speech")
+    world.tables.put(TRANSCRIPTS, [said(report, reason=reason)])
+    page = pages.get(object_path(world, "a.wav")).text
+    assert words.sentence(reason) in html.unescape(page)
+    assert "/transcripts/" not in page
+    query = {"key": "a.wav", "version": report.version}
+    assert pages.get(f"/transcripts/{world.bucket}", params=query).status_code == 404
 
 
 def test_an_address_without_a_version_leads_to_the_newest(

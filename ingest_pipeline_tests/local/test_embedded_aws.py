@@ -448,7 +448,8 @@ def lose_upload_bucket_and_tables(clients: Clients) -> None:
     """What a home lacks that was made before there were videos and images."""
     for bucket in ("ingest-videos", "ingest-photos", "ingest-renditions"):
         clients.s3.delete_bucket(Bucket=bucket)
-    for table in ("responses", "renditions", "image_labels", "previews", "posts", "arrival_days"):
+    tables = ("responses", "renditions", "image_labels", "transcripts", "previews", "posts")
+    for table in (*tables, "arrival_days"):
         clients.dynamodb.delete_table(TableName=table)
 
 

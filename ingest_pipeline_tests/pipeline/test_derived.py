@@ -18,6 +18,8 @@ from ingest_pipeline.records.tables import (
     RENDITIONS,
     RENDITIONS_BY_OBJECT,
     TRANSCODE_JOBS,
+    TRANSCRIPTS,
+    TRANSCRIPTS_BY_OBJECT,
 )
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.whole_world import Made, WholeWorld
@@ -38,6 +40,7 @@ def rows(world: WholeWorld, ref: ObjectRef) -> list[Any]:
         *world.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, ref.uri),
         *world.tables.query(PREVIEWS, PREVIEWS_BY_OBJECT, ref.uri),
         *world.tables.query(IMAGE_LABELS, IMAGE_LABELS_BY_OBJECT, ref.uri),
+        *world.tables.query(TRANSCRIPTS, TRANSCRIPTS_BY_OBJECT, ref.uri),
     ]
 
 
@@ -47,9 +50,9 @@ def test_a_key_takes_its_own_and_nothing_of_keys_around_it(whole: WholeWorld, go
     places = {ref.key: whole.make_up(ref) for ref in refs}
     removed = whole.derived.remove_all(whole.bucket, gone)
     assert sorted(removed.files) == places.pop(gone)
-    assert removed.rows == 3
+    assert removed.rows == 4
     assert whole.files() == sorted(chain.from_iterable(places.values()))
-    assert [len(rows(whole, ref)) for ref in refs] == [0 if r.key == gone else 3 for r in refs]
+    assert [len(rows(whole, ref)) for ref in refs] == [0 if r.key == gone else 4 for r in refs]
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
@@ -98,7 +101,7 @@ def test_the_same_key_of_another_bucket_keeps_its_own(whole: WholeWorld) -> None
         f"strips/{whole.bucket}/a.webp",
     ]
     assert whole.files() == places
-    assert len(rows(whole, two)) == 3
+    assert len(rows(whole, two)) == 4
 
 
 def test_what_a_preset_made_that_is_no_more_goes_too(whole: WholeWorld) -> None:
@@ -220,7 +223,7 @@ def test_what_was_written_while_it_was_deleted_is_taken_back(whole: WholeWorld) 
     results = whole.derived.publish([whole.report(stays), whole.report(goes)], write_late)
     assert [result.value for result in results] == [stays.version, None]
     assert rows(whole, goes) == []
-    assert len(rows(whole, stays)) == 3
+    assert len(rows(whole, stays)) == 4
     assert [key for key in whole.files() if "goes" in key] == []
 
 
@@ -275,4 +278,4 @@ def test_s3_that_refuses_a_file_is_told_and_its_rows_stay(whole: WholeWorld) -> 
             whole.derived.remove_all(whole.bucket, "a")
     finally:
         events.unregister("after-call.s3.DeleteObjects", refuse)
-    assert len(rows(whole, ref)) == 3
+    assert len(rows(whole, ref)) == 4

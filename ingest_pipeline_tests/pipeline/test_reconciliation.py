@@ -31,7 +31,7 @@ def test_it_looks_in_all_directions_at_once(whole: WholeWorld) -> None:
     done, found = whole.reconcile()
     problems = {each.uri.rpartition("/")[2]: each.problem for each in reversed(found)}
     assert (done.differences, done.sent) == (3, 3)
-    assert done.leftovers == done.removed == 3 + 6
+    assert done.leftovers == done.removed == 4 + 6
     assert done.requested == 1
     assert problems["missed"] == "in the bucket, without a report"
     assert problems["removed"] == "in the index, not in the bucket"

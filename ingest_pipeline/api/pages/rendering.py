@@ -67,7 +67,7 @@ def _headers(system: System) -> dict[str, str]:
 def _storage_origins(system: System) -> tuple[str, ...]:
     """Where the links to objects and to what is made of them lead."""
     links = Links(system.clients.s3)
-    buckets = (*system.sources.buckets, system.config.rendition_bucket)
+    buckets = (*system.sources.all_buckets, system.config.rendition_bucket)
     return tuple(dict.fromkeys(map(links.origin, buckets)))
 
 

@@ -1,6 +1,7 @@
 """The routes of the HTML face."""
 
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -26,10 +27,11 @@ from ingest_pipeline.aws.objects.state import (
     is_current,
 )
 from ingest_pipeline.aws.objects.versions import open_version
-from ingest_pipeline.catalogue.history import UNKNOWN
+from ingest_pipeline.catalogue.history import UNKNOWN, latest_transcript
 from ingest_pipeline.catalogue.links import Links, Use
 from ingest_pipeline.catalogue.pages import Catalogue
 from ingest_pipeline.catalogue.walk import Search
+from ingest_pipeline.media.speech.captions import plain_text, webvtt
 from ingest_pipeline.pipeline.ingest.restore import NotRestorableError
 from ingest_pipeline.pipeline.queue.redrive import redrive_object
 from ingest_pipeline.records.model import Report
@@ -279,6 +281,32 @@ def picture(
 def _lead_to(link: str) -> Response:
     """The way to a link, which a browser may remember for half as long as it is good."""
     return RedirectResponse(link, 307, {"Cache-Control": f"private, max-age={VALID_SECONDS // 2}"})
+
+
+@guarded.get("/transcripts/{bucket}")
+def transcript(
+    system: TheSystem,
+    bucket: _Bucket,
+    key: _Key,
+    version: _Version,
+    form: Literal["vtt", "txt"] = "vtt",
+    *,
+    download: bool = False,
+) -> Response:
+    """What is said in a version: captions for a player, or text, shown or to be saved."""
+    found = latest_transcript(system.tables, object_uri(bucket, key), version)
+    if found is None or not found.has_text:
+        raise HTTPException(404, "there is no transcript of it")
+    content, media_type = (
+        (webvtt(found.segments), "text/vtt")
+        if form == "vtt"
+        else (plain_text(found.segments), "text/plain")
+    )
+    headers = {"Content-Security-Policy": "default-src 'none'; sandbox"}
+    if download:
+        name = quote(f"{key.rpartition('/')[2]}.{form}", safe="")
+        headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{name}"
+    return Response(content, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
 
 class NewUpload(BaseModel):

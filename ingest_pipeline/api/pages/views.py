@@ -18,15 +18,18 @@ from ingest_pipeline.catalogue.pages import (
 from ingest_pipeline.media.model import (
     Kind,
 )
+from ingest_pipeline.media.speech.captions import short_clock
 from ingest_pipeline.records.model import (
     Outcome,
     Preview,
     Report,
+    Transcript,
 )
 from ingest_pipeline.values import Frozen
 
 BUSY = {Outcome.PENDING, Outcome.FAILED, Outcome.DELETING, WAITING}  # what changes by itself, soon
 _REMOVED = {Outcome.REJECTED, Outcome.DELETED}
+_UNSURE = 30  # percent of confidence: less is shown as a guess
 _PLAYED_BY_BROWSERS = {"video/mp4", "video/webm", "video/ogg"}
 
 
@@ -55,6 +58,26 @@ class LabelView(Frozen):
     name: str
     percent: float
     parents: str
+
+
+class SaidView(Frozen):
+    """A piece of what is said."""
+
+    start: float  # seconds
+    clock: str
+    text: str
+    is_unsure: bool
+
+
+class TranscriptView(Frozen):
+    """What is said in a recording."""
+
+    segments: tuple[SaidView, ...]
+    language: str | None
+    none: str | None  # why there is no text
+    captions: str  # addresses
+    vtt: str
+    txt: str
 
 
 class VersionView(Frozen):
@@ -99,6 +122,7 @@ class ObjectView(Frozen):
     facts: tuple[Fact, ...]
     labels: tuple[LabelView, ...]
     no_labels: str | None  # why there are none; None: there are, or nobody looked
+    transcript: TranscriptView | None
     metadata: tuple[Fact, ...]
     player: Player
     download: str | None
@@ -141,6 +165,7 @@ def object_view(story: History, whole: WholeObject | None) -> ObjectView:
         facts=(*facts_of(story, report), *(rendition_facts(whole) if whole else ())),
         labels=tuple(_labels(whole)) if whole else (),
         no_labels=_no_labels(whole) if whole else None,
+        transcript=_transcript(whole.transcript) if whole and whole.transcript else None,
         metadata=tuple(metadata_facts(report)) if report else (),
         player=_player(whole) if whole else Player(element="none"),
         download=_content_href(report, "&download=true") if report else None,
@@ -177,6 +202,31 @@ def _labels(whole: WholeObject) -> Iterator[LabelView]:
                 percent=round(label.confidence, 1),
                 parents=", ".join(label.parents),
             )
+
+
+def _transcript(row: Transcript) -> TranscriptView:
+    href = _transcript_href(row)
+    return TranscriptView(
+        segments=tuple(
+            SaidView(
+                start=each.start,
+                clock=short_clock(each.start),
+                text=words.visible(each.text),
+                is_unsure=each.confidence < _UNSURE,
+            )
+            for each in row.segments
+        ),
+        language=row.language,
+        none=words.sentence(row.reason) if row.reason else None,
+        captions=f"{href}&form=vtt",
+        vtt=f"{href}&form=vtt&download=true",
+        txt=f"{href}&form=txt&download=true",
+    )
+
+
+def _transcript_href(row: Transcript) -> str:
+    query = {"key": row.key, "version": row.version}
+    return f"/transcripts/{row.bucket}?{urlencode(query, quote_via=quote)}"
 
 
 def _no_labels(whole: WholeObject) -> str | None:

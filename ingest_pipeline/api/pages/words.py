@@ -150,6 +150,9 @@ _SENTENCES: dict[str, _Sentence] = {
     "storage_class": lambda found, _wanted: (
         f"It lies in an archive ({found}), which S3 opens only hours after it was asked to."
     ),
+    "silence": lambda _found, _wanted: "There is nothing but silence in it.",
+    "speech": lambda found, _wanted: f"Nothing was understood: {found} in it.",
+    "length": lambda found, wanted: f"It was not listened to: {found}, {wanted}.",
     "probe": lambda found, _wanted: f"Files of this kind ({found}) are not looked into yet.",
     "readable": lambda found, _wanted: f"It could not be read: {found}",
     "deletable": lambda found, _wanted: f"It could not be taken out of its bucket: {found}",

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import dagster as dg
 
 from ingest_pipeline.aws.objects.content import ObjectTooLargeError, read_object
-from ingest_pipeline.records.model import ObjectRef, Preview, Report
+from ingest_pipeline.records.model import ObjectRef, Preview, Report, Transcript
 from ingest_pipeline.records.tables import Table
 from ingest_pipeline.values import Frozen
 
@@ -56,7 +56,9 @@ def table(
     return dg.MetadataValue.table([dg.TableRecord(record) for record in shown], schema)
 
 
-def links(objects: Iterable[Report | Preview | ObjectRef], catalogue_url: str) -> dg.MetadataValue:
+def links(
+    objects: Iterable[Report | Preview | Transcript | ObjectRef], catalogue_url: str
+) -> dg.MetadataValue:
     """The first objects, each a link to all that is known of it."""
     shown = [_story(each, catalogue_url) for each, _ in zip(objects, range(SHOWN), strict=False)]
     return dg.MetadataValue.md("\n".join(f"- {link}" for link in shown))
@@ -83,7 +85,7 @@ def literal(text: str) -> str:
     )
 
 
-def _story(row: Report | Preview | ObjectRef, catalogue_url: str) -> str:
+def _story(row: Report | Preview | Transcript | ObjectRef, catalogue_url: str) -> str:
     query = urlencode({"key": row.key}, quote_via=quote)
     return f"[{literal(f'{row.bucket}/{row.key}')}]({catalogue_url}/catalogue/{row.bucket}?{query})"
 

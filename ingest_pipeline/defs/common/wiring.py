@@ -16,6 +16,7 @@ from ingest_pipeline.defs.common.resources.enrich import (
     LabelerResource,
     PreviewerResource,
     RequestsResource,
+    TranscriberResource,
 )
 from ingest_pipeline.defs.common.resources.ingest import (
     DeleteConsumerResource,
@@ -61,6 +62,7 @@ class Resources:
     transcoder: TranscoderResource
     previewer: PreviewerResource
     labeler: LabelerResource
+    transcriber: TranscriberResource
     requests: RequestsResource
     reconciler: ReconcilerResource
     dead_letters: DeadLettersResource
@@ -135,6 +137,21 @@ def resources(config: Settings) -> Resources:
         photo_bucket=config.photo_bucket,
         delete_queue=queues.delete.queue,
     )
+    session_bucket = SessionBucketResource(aws=aws, name=config.session_bucket)
+    event_db = EventDbResource(aws=aws, kind=_kind_of_event_db(config))
+    model = config.transcriber_model
+    transcriber = TranscriberResource(
+        aws=aws,
+        derived=derived,
+        rules=rules,
+        event_db=event_db,
+        session_bucket=session_bucket,
+        engine=config.transcriber,
+        folder=str(model.resolve()) if model else None,
+        language=config.transcriber_language or None,
+        threads=config.transcriber_threads,
+        longest_seconds=config.max_transcribed_seconds,
+    )
     requests = RequestsResource(
         aws=aws,
         derived=derived,
@@ -142,6 +159,7 @@ def resources(config: Settings) -> Resources:
         transcoder=transcoder,
         previewer=previewer,
         labeler=labeler,
+        transcriber=transcriber,
         rendition_queue=queues.rendition.queue,
         enrichment_queue=queues.enrichment.queue,
     )
@@ -177,6 +195,7 @@ def resources(config: Settings) -> Resources:
         transcoder=transcoder,
         previewer=previewer,
         labeler=labeler,
+        transcriber=transcriber,
         requests=requests,
         reconciler=ReconcilerResource(
             aws=aws,
@@ -187,8 +206,8 @@ def resources(config: Settings) -> Resources:
             delete_queue=queues.delete.queue,
         ),
         dead_letters=DeadLettersResource(aws=aws, queues=[names.dead_letters for names in queues]),
-        session_bucket=SessionBucketResource(aws=aws, name=config.session_bucket),
-        event_db=EventDbResource(aws=aws, kind=_kind_of_event_db(config)),
+        session_bucket=session_bucket,
+        event_db=event_db,
         event_sink=EventSinkResource(kind=_kind_of_event_sink(config)),
         results_io_manager=ResultsIOManager(requests=requests),
         ingest_consumer=ConsumerResource(**consumed(queues.ingest)),

@@ -1,1 +1,1 @@
-"""Dagster: previews and labels of what is indexed."""
+"""Dagster: previews, labels and transcripts of what is indexed."""

@@ -1,4 +1,4 @@
-"""What the UI shows of previews and labels."""
+"""What the UI shows of previews, labels and transcripts."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,9 @@ import dagster as dg
 from ingest_pipeline.defs.common.metadata import Metadata, links, table
 from ingest_pipeline.defs.common.tally import Tally
 from ingest_pipeline.media.model import Label
-from ingest_pipeline.records.model import ImageLabels, Preview
+from ingest_pipeline.records.model import ImageLabels, Preview, Transcript
+
+_TEXT_CHARS = 200  # of a transcript in the table
 
 
 def preview_tally() -> Tally[Preview]:
@@ -72,6 +74,37 @@ def describe_labels(tally: Tally[ImageLabels], run_id: str, picture: str | None)
     if picture:
         described["picture"] = dg.MetadataValue.md(f"![thumbnail]({picture})")
     return described
+
+
+def transcripts_tally() -> Tally[Transcript]:
+    """What is kept of transcripts for `describe_transcripts`."""
+    return Tally(count_by=("has_text", "run_id", "language"))
+
+
+def describe_transcripts(tally: Tally[Transcript], run_id: str, catalogue_url: str) -> Metadata:
+    """How many recordings have a text or a reason, how long they took, and the first of them."""
+    columns = ("recording", "text", "language", "seconds", "seconds of work", "why not")
+    rows = [
+        (
+            f"{row.bucket}/{row.key}",
+            row.line[:_TEXT_CHARS],
+            row.language or "",
+            row.audio_seconds,
+            row.work_seconds,
+            row.reason or "",
+        )
+        for row in tally.first
+    ]
+    with_text = tally.number("has_text", "True")
+    return {
+        "recordings": dg.MetadataValue.int(tally.rows),
+        "dagster/row_count": dg.MetadataValue.int(tally.rows),
+        "transcribed now": dg.MetadataValue.int(tally.number("run_id", run_id)),
+        "with text": dg.MetadataValue.int(with_text),
+        "without": dg.MetadataValue.int(tally.rows - with_text),
+        "table": table(columns, rows, tally.rows),
+        "in the catalogue": links(tally.first, catalogue_url),
+    }
 
 
 def _named(labels: Sequence[Label]) -> str:

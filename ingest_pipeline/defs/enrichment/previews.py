@@ -79,7 +79,10 @@ def previews(
     code_version="1",
 )
 def enrichment_receipts(
-    enrichment_leases: LeasesResource, previews: Answers, image_labels: Answers
+    enrichment_leases: LeasesResource,
+    previews: Answers,
+    image_labels: Answers,
+    transcripts: Answers,
 ) -> dg.MaterializeResult[None]:
     """The messages that asked for enrichment, gone once all of it is on record.
 
@@ -87,7 +90,7 @@ def enrichment_receipts(
     comes again.
     """
     last_step = LastStep(enrichment_leases)
-    last_step.acknowledge([*previews.results, *image_labels.results])
+    last_step.acknowledge([*previews.results, *image_labels.results, *transcripts.results])
     return last_step.materialized({"objects": previews.objects})
 
 

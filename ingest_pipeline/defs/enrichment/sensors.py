@@ -1,4 +1,4 @@
-"""The sensor of objects that lack a preview or labels."""
+"""The sensor of objects that lack a preview, labels or a transcript."""
 
 import dagster as dg
 
@@ -15,9 +15,9 @@ def sensors() -> dg.Definitions:
                 "enrich_objects_sensor",
                 job_name="enrich_objects",
                 consumer="enrichment_consumer",
-                description="Starts a run for each batch of indexed objects that lack a preview or "
-                "labels.",
-                run_config=objects_config("previews", "image_labels"),
+                description="Starts a run for each batch of indexed objects that lack a preview, "
+                "labels or a transcript.",
+                run_config=objects_config("previews", "image_labels", "transcripts"),
                 lane=Lane.LATER,
             )
         ]

@@ -13,7 +13,7 @@ from ingest_pipeline.defs.common.metadata import COLUMNS, table_columns
 from ingest_pipeline.defs.common.ownership import OWNERS
 from ingest_pipeline.defs.common.partitions import ONE_RUN, session_days
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
-from ingest_pipeline.defs.common.resources.enrich import RequestsResource
+from ingest_pipeline.defs.common.resources.enrich import RequestsResource, TranscriberResource
 from ingest_pipeline.defs.common.resources.ingest import RejectorResource, ValidatorResource
 from ingest_pipeline.defs.common.resources.queues import LeasesResource
 from ingest_pipeline.defs.common.resources.sessions import (
@@ -151,6 +151,7 @@ def session_assets(
     rejector: RejectorResource,
     derived: DerivedResource,
     requests: RequestsResource,
+    transcriber: TranscriberResource,
 ) -> Iterator[dg.MaterializeResult[Any] | dg.AssetCheckResult]:
     """Find, ingest, record; what a killed run had written stays, and the next one goes on."""
     aws, run_id = session_bucket.aws, context.run.run_id
@@ -164,7 +165,15 @@ def session_assets(
         follow_up=requests.requests.follow_up,
     )
     with event_db.opened() as database, event_sink.opened() as sink:
-        ingests = SessionIngest(aws.s3, aws.tables, database, ingest_recordings, run_id, sink)
+        ingests = SessionIngest(
+            aws.s3,
+            aws.tables,
+            database,
+            ingest_recordings,
+            run_id,
+            sink,
+            transcriber.asking().standing_rows,
+        )
         report = ingests.ingest(_found(session_bucket, config, timeframe), timeframe)
         counts = database.event_counts(report.processed_ids)
 

@@ -8,7 +8,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -81,13 +81,18 @@ class Worker(Closing):
         name: str,
         dies_with_thread: bool = False,
         longest_answer: int = LONGEST_ANSWER_BYTES,
+        reads: Sequence[Path] = (),
     ) -> None:
-        """`program` is a module of ours, or a file, that calls `worker_child.serve`."""
+        """`program` is a module of ours, or a file, that calls `worker_child.serve`.
+
+        Besides what every child may, it may read `reads`.
+        """
         self._program = program
         self._limits = limits
         self._name = name
         self._dies_with_thread = dies_with_thread
         self._longest_answer = longest_answer
+        self._reads = reads
         self._turn = threading.RLock()
         self._child: LimitedChild | None = None
 
@@ -155,6 +160,7 @@ class Worker(Closing):
                     name=self._name,
                     is_python=True,
                     dies_with_thread=self._dies_with_thread,
+                    reads=self._reads,
                 )
             except OSError as error:
                 raise WorkerStartError(str(error)) from error

@@ -7,8 +7,10 @@ from ingest_pipeline_tests.defs.runs import metadata, selected_by
 from ingest_pipeline_tests.world import World
 
 
-def test_the_job_makes_both_and_answers() -> None:
-    assert selected_by("enrich_objects") == {"previews", "image_labels", "enrichment_receipts"}
+def test_the_job_makes_all_and_answers() -> None:
+    assert selected_by("enrich_objects") == {
+        *("previews", "image_labels", "transcripts", "enrichment_receipts"),
+    }
 
 
 def test_a_run_of_a_day_makes_what_all_that_is_indexed_of_it_lacks(

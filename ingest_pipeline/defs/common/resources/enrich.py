@@ -1,5 +1,9 @@
-"""What makes previews and labels, and what asks for them."""
+"""What makes previews, labels and transcripts, and what asks for them."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,12 +15,17 @@ from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
+from ingest_pipeline.defs.common.resources.sessions import EventDbResource, SessionBucketResource
 from ingest_pipeline.defs.common.resources.transcode import TranscoderResource
 from ingest_pipeline.media.labels.labeler import Labeler, Wanted
 from ingest_pipeline.media.labels.local import LocalLabeler
+from ingest_pipeline.media.speech.local import LocalTranscriber
+from ingest_pipeline.media.speech.transcriber import Transcriber
 from ingest_pipeline.pipeline.enrich.label import ImageLabelling
 from ingest_pipeline.pipeline.enrich.preview import Previewer
 from ingest_pipeline.pipeline.enrich.requests import Requests, labels_into, photos_into
+from ingest_pipeline.pipeline.enrich.transcribe import Transcribing
+from ingest_pipeline.pipeline.sessions import comments_into
 
 
 class PreviewerResource(dg.ConfigurableResource["PreviewerResource"]):
@@ -89,8 +98,63 @@ def _local_labeler(threads: int) -> LocalLabeler:
     return LocalLabeler(threads)
 
 
+class TranscriberResource(dg.ConfigurableResource["TranscriberResource"]):
+    """Says what is said in recordings, and puts it into the events of their sessions."""
+
+    aws: dg.ResourceDependency[AwsResource]
+    derived: dg.ResourceDependency[DerivedResource]
+    rules: dg.ResourceDependency[SourcesResource]
+    event_db: dg.ResourceDependency[EventDbResource]
+    session_bucket: dg.ResourceDependency[SessionBucketResource]
+    engine: str = Field(description="`local`, Whisper on this machine, or `none`.")
+    folder: str | None = Field(None, description="Of a model for CTranslate2; nothing: tiny.en.")
+    language: str | None = Field(None, description="ISO 639-1; nothing: the model finds it out.")
+    threads: int = Field(description="Of the local model; 0: one a core.")
+    longest_seconds: float = Field(description="Longer recordings are not listened to.")
+
+    @property
+    def version(self) -> str:
+        """What transcripts are made by: where it is another one, they are made again."""
+        return self._transcriber.model if self._transcriber else "none"
+
+    @contextmanager
+    def transcribing(self, run_id: str | None = None) -> Iterator[Transcribing]:
+        """What transcribes for a run; the event database is opened when the first needs it."""
+        with self.event_db.when_needed() as database:
+            tell = comments_into(database, self.session_bucket.name)
+            yield replace(self.asking(run_id), tell=tell)
+
+    def asking(self, run_id: str | None = None) -> Transcribing:
+        """What knows whose transcripts are missing."""
+        return Transcribing(
+            self.aws.s3,
+            self.aws.tables,
+            self.derived.derived,
+            self.rules.sources,
+            self._transcriber,
+            run_id,
+        )
+
+    @property
+    def _transcriber(self) -> Transcriber | None:
+        if self.engine == "none":
+            return None
+        folder = Path(self.folder) if self.folder else None
+        return _local_transcriber(
+            os.getpid(), folder, self.language, self.longest_seconds, self.threads
+        )
+
+
+@cache
+def _local_transcriber(
+    _process: int, folder: Path | None, language: str | None, longest: float, threads: int
+) -> LocalTranscriber:
+    """One a process: a fork must not speak into the pipes of the process that it comes from."""
+    return LocalTranscriber(folder, language, longest, threads)
+
+
 class RequestsResource(dg.ConfigurableResource["RequestsResource"]):
-    """Asks for the renditions, previews and labels that indexed objects lack."""
+    """Asks for the renditions, previews, labels and transcripts that indexed objects lack."""
 
     aws: dg.ResourceDependency[AwsResource]
     derived: dg.ResourceDependency[DerivedResource]
@@ -98,8 +162,11 @@ class RequestsResource(dg.ConfigurableResource["RequestsResource"]):
     transcoder: dg.ResourceDependency[TranscoderResource]
     previewer: dg.ResourceDependency[PreviewerResource]
     labeler: dg.ResourceDependency[LabelerResource]
+    transcriber: dg.ResourceDependency[TranscriberResource]
     rendition_queue: str = Field(description="Where a video's renditions are asked for.")
-    enrichment_queue: str = Field(description="Where previews and labels are asked for.")
+    enrichment_queue: str = Field(
+        description="Where previews, labels and transcripts are asked for."
+    )
 
     @property
     def requests(self) -> Requests:
@@ -111,6 +178,6 @@ class RequestsResource(dg.ConfigurableResource["RequestsResource"]):
             self.aws.queue(self.rendition_queue),
             [self.transcoder.transcoder()],
             self.aws.queue(self.enrichment_queue),
-            [self.previewer.previewer(), self.labeler.labelling()],
+            [self.previewer.previewer(), self.labeler.labelling(), self.transcriber.asking()],
             photos_into(self.labeler.posts),
         )

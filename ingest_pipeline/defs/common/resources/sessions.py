@@ -1,7 +1,8 @@
 """What sessions are found in and written to."""
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import Lock
 
 import dagster as dg
 from pydantic import Field
@@ -59,6 +60,20 @@ class EventDbResource(dg.ConfigurableResource["EventDbResource"]):
             yield database
         finally:
             database.close()
+
+    @contextmanager
+    def when_needed(self) -> Iterator[Callable[[], EventDb]]:
+        """What opens the database when first called; it stays open for the length of a block."""
+        lock, databases = Lock(), list[EventDb]()
+        with ExitStack() as stack:
+
+            def database() -> EventDb:
+                with lock:
+                    if not databases:
+                        databases.append(stack.enter_context(self.opened()))
+                    return databases[0]
+
+            yield database
 
 
 class EventSinkResource(dg.ConfigurableResource["EventSinkResource"]):
