@@ -121,15 +121,21 @@ def _trailing_tags(file: SeekableFile, size: int) -> tuple[int, dict[str, str]]:
 
 _Reader = Callable[[bytes], Frame | None]
 _LONGEST_HEADER = 7
+_FREE_TRIES = 8  # each costs some milliseconds, and a hostile block has thousands
+_FREE_BYTES = 20_000  # more than four of the longest frames
 
 
 def _first_frame(block: bytes, read: _Reader) -> tuple[int, Frame, int] | None:
     """Find where the frames begin: the place, the first one and, of free format, its length."""
+    tries = _FREE_TRIES
     at = block.find(b"\xff")
     while at >= 0:
         frame = read(block[at : at + _LONGEST_HEADER])
         if frame is not None:
-            free_bytes = 0 if frame.length else free_format_bytes(block[at : at + 20_000])
+            free_bytes = 0
+            if not frame.length and tries:
+                tries -= 1
+                free_bytes = free_format_bytes(block[at : at + _FREE_BYTES])
             if free_bytes or (frame.length and _follow(block, at, frame, read)):
                 return at, frame, free_bytes
         at = block.find(b"\xff", at + 1)
