@@ -85,8 +85,8 @@ class EventDb(ABC):
     def upload(self, session: Session) -> Upload:
         """Write the events of a session that are not there yet.
 
-        A session that is whole is complete from then on and never looked at again. One that is
-        not stays open for the events still to come.
+        A session that is whole is complete from then on, and not looked at again unless it is
+        amended. One that is not stays open for the events still to come.
         """
         (upload,) = self.upload_all([session])
         return upload
@@ -99,7 +99,8 @@ class EventDb(ABC):
         return self._in_transaction(partial(self._write, sessions))
 
     def _write(self, sessions: Sequence[Session]) -> list[Upload]:
-        complete = self.complete_sessions(session.session_id for session in sessions)
+        amended = {session.session_id for session in sessions if session.is_amended}
+        complete = self.complete_sessions(session.session_id for session in sessions) - amended
         known = self._known_events(
             [
                 (session.session_id, event.audio_tag)
