@@ -2,9 +2,8 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import click
@@ -18,9 +17,9 @@ from ingest_pipeline.aws.objects.listing import list_files
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.download import download_tags
-from ingest_pipeline.sessions.event_db.event_db import EventDb
-from ingest_pipeline.sessions.event_db.open import open_event_db
-from ingest_pipeline.sessions.export import write_table
+from ingest_pipeline.sessions.event_db.event_db import EventSearch
+from ingest_pipeline.sessions.export import EventTable
+from ingest_pipeline.sessions.listing import SessionListing, SessionSearch, what_lacks
 from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
 from ingest_pipeline.sessions.names import parse_date
 from ingest_pipeline.sessions.reading import read_session
@@ -34,8 +33,11 @@ from ingest_pipeline.sessions.tree import (
 )
 from ingest_pipeline.system import System
 
+_PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
 _COUNT = click.IntRange(min=1)
 _DAYS = click.IntRange(1, 36_500)
+_DAY = click.DateTime(["%Y-%m-%d"])
+_FIRST_DAY, _LAST_DAY = date(1969, 1, 1), date(2068, 12, 31)  # that YYMMDD can tell
 
 
 @click.group()
@@ -48,13 +50,21 @@ def sessions() -> None:
     "--days", default=7, type=_DAYS, show_default=True, help="How many days back, today included."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+@click.option(
+    "--incomplete",
+    is_flag=True,
+    help="Instead those on record, however old, of which something lacks.",
+)
 @click.pass_obj
-def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FBT001
+def list_sessions(system: System, days: int, *, as_json: bool, incomplete: bool) -> None:
     """The sessions in the bucket, and whether their events are in the database."""
+    if incomplete:
+        _list_incomplete(system, as_json=as_json)
+        return
     timeframe = Timeframe.last_days(days, datetime.now(UTC).date())
     found = list(find_sessions(system.clients.s3, system.config.session_bucket, timeframe))
     uploaded = [each for each in found if isinstance(each, FoundSession)]
-    with _event_db(system) as database:
+    with system.event_db() as database:
         complete = database.complete_sessions(each.identity for each in uploaded)
     rows = [
         {
@@ -67,14 +77,30 @@ def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FB
         for each in uploaded
     ]
     if as_json:
-        json.dump(rows, sys.stdout, indent=2, ensure_ascii=False)
-        click.echo()
+        _print_json(rows)
         return
     table = Table("session", "report", "audio tags", "complete")
     for row in rows:
         cells = (row["session"], row["report"], row["audio_tags"], row["complete"])
         table.add_row(*(Text(str(cell)) for cell in cells))
     Console().print(table)
+
+
+def _list_incomplete(system: System, *, as_json: bool) -> None:
+    listing = SessionListing(system.tables, system.config.session_bucket)
+    rows = list(listing.all(SessionSearch(is_lacking=True)))
+    if as_json:
+        _print_json([row.model_dump(mode="json") for row in rows])
+        return
+    table = Table("session", "day", "state", "what lacks")
+    for row in rows:
+        table.add_row(*map(Text, (row.session_id, row.day, row.state, "; ".join(what_lacks(row)))))
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    click.echo()
 
 
 @sessions.command()
@@ -87,7 +113,7 @@ def ingest(system: System, folder: str) -> None:
     """
     found = _found(system, folder)
     day = parse_date(found.prefix.split("/")[1])
-    with _event_db(system) as database:
+    with system.event_db() as database:
         step = SessionIngest(system.clients.s3, system.tables, database, _ingest_recordings(system))
         (outcome,) = step.ingest([found], Timeframe.of_days(day, day)).outcomes
     click.echo(f"{outcome.session_id}: {outcome.state} {outcome.reason or ''} {outcome.detail}")
@@ -145,26 +171,63 @@ def download(system: System, folder: str, target: Path) -> None:
 
 
 @sessions.command()
-@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A file, as its suffix says .csv or .parquet; with --per-day a folder.",
+)
+@click.option("--from", "first", type=_DAY, help="The first day of events' timestamps.")
+@click.option("--to", "last", type=_DAY, help="The last day, included.")
+@click.option("--vehicle", default="", help="Of this vehicle only.")
+@click.option("--annotation", default="", help="With this annotation only.")
+@click.option("--per-day", is_flag=True, help="A Parquet file for each day: day=YYYY-MM-DD/...")
+@click.option(
+    "--raw", is_flag=True, help="CSV as it is: without an apostrophe before text like =1+1."
+)
 @click.pass_obj
-def export(system: System, output: Path) -> None:
-    """Write all events of the database as a table; the suffix decides: .csv or .parquet."""
-    with _event_db(system) as database:
-        table = database.table()
+def export(
+    system: System,
+    *,
+    output: Path,
+    first: datetime | None,
+    last: datetime | None,
+    vehicle: str,
+    annotation: str,
+    per_day: bool,
+    raw: bool,
+) -> None:
+    """Write events of the database as a table: all, or those that are asked for."""
+    search = EventSearch(
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        vehicle=vehicle,
+        annotation=annotation,
+    )
+    if search.first and search.last and search.last < search.first:
+        raise click.UsageError(f"--to {search.last} is before --from {search.first}")
     try:
-        write_table(table, output)
+        with system.event_db() as database:
+            table = EventTable(database.columns, database.find_events(search))
+            number = table.write_days(output) if per_day else table.write(output, raw=raw)
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{len(table)} events in {output}")
+    click.echo(f"{number} events in {output}")
 
 
 @sessions.command()
 @click.option("--count", default=20, type=_COUNT, show_default=True)
-@click.option("--first-day", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.option("--first-day", type=_DAY, required=True)
 @click.option("--days", default=7, type=_DAYS, show_default=True)
 @click.pass_obj
 def sample(system: System, count: int, first_day: datetime, days: int) -> None:
     """Put made-up sessions into the bucket, to try things on."""
+    last_day = _LAST_DAY - timedelta(days=days - 1)
+    if not _FIRST_DAY <= first_day.date() <= last_day:
+        raise click.UsageError(
+            f"folders tell two digits of a year: {days} days begin between {_FIRST_DAY} and "
+            f"{last_day}, found {first_day:%Y-%m-%d}"
+        )
     made = sample_sessions(count, first_day=date.fromisoformat(f"{first_day:%Y-%m-%d}"), days=days)
     for number, session in enumerate(made, start=1):
         for key, body in session.objects():
@@ -181,12 +244,3 @@ def _found(system: System, folder: str) -> FoundSession:
     if next(list_files(system.clients.s3, bucket, found.prefix), None) is None:
         raise click.ClickException(f"{found.uri}: nothing lies there")
     return found
-
-
-@contextmanager
-def _event_db(system: System) -> Iterator[EventDb]:
-    database = open_event_db(system.config.event_db_url, system.clients.dynamodb)
-    try:
-        yield database
-    finally:
-        database.close()

@@ -16,7 +16,7 @@ def sensors() -> dg.Definitions:
                 "ingest_sessions_sensor",
                 job_name="ingest_sessions",
                 consumer="session_consumer",
-                description="Starts a run for the sessions whose reports or late recordings landed.",
+                description="Starts a run for sessions whose report, or a late recording, landed.",
                 run_config=_folders,
                 partitions="days",
             )

@@ -1,7 +1,8 @@
 """What an event database must do, whatever it is made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -45,6 +46,16 @@ class Upload(Frozen):
     new_events: int  # written now; others were there before
 
 
+class EventSearch(Frozen):
+    """Which events are asked for; what is left out matches everything."""
+
+    session_id: str = ""  # as of a Session
+    first: date | None = None  # days of the events' timestamps; one without has no day
+    last: date | None = None
+    vehicle: str = ""
+    annotation: str = ""
+
+
 class EventDb(ABC):
     """A database of sessions and their events; threads may share one.
 
@@ -54,7 +65,8 @@ class EventDb(ABC):
 
     Implementations that can write many rows at a time, or know transactions, override
     `_create_events`, `_create_sessions`, `_known_events`, `complete_sessions` and
-    `_in_transaction`; those that can read events, `event_counts` and `table`.
+    `_in_transaction`; those that can read events, `event_counts`, `columns`, `find_events` and
+    `table`.
 
     Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
     """
@@ -80,6 +92,15 @@ class EventDb(ABC):
 
     def table(self) -> "pd.DataFrame":
         """Every event, a row each, in the columns of this database."""
+        raise NotImplementedError(f"{type(self).__name__} does not list events")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what `find_events` tells of each."""
+        raise NotImplementedError(f"{type(self).__name__} does not list events")
+
+    def find_events(self, search: EventSearch) -> Iterator[Mapping[str, object]]:
+        """The events that are asked for, by the names of columns, fetched as they are taken."""
         raise NotImplementedError(f"{type(self).__name__} does not list events")
 
     def upload(self, session: Session) -> Upload:
