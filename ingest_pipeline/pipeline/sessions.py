@@ -15,6 +15,7 @@ from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.ingest import ingest_sessions
 from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.listing import what_lacks
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
 from ingest_pipeline.sessions.names import MalformedNameError, is_audio_tag
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES, SessionRow
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _TOGETHER = 500  # sessions between two writes of their outcomes
+_UPLOAD_TIME = timedelta(days=1)
 _MOST_AHEAD = timedelta(hours=14)  # of UTC: where vehicles' clocks are farthest east
 
 
@@ -122,7 +124,7 @@ class SessionIngest:
         rows = {row.folder: row for row in self.tables.get_many(SESSION_OUTCOMES, keys)}
         before = self._amended(sessions, rows)
         read = ingest_sessions(self.s3, self.database, sessions, amended=before)
-        outcomes = self._picked_up([_added(each, before) for each in read], rows)
+        outcomes = self._counted(self._picked_up([_added(each, before) for each in read], rows))
         self.ingest_recordings(
             [
                 recording
@@ -163,6 +165,18 @@ class SessionIngest:
             )
             if each.session_id in undone
             else each
+            for each in outcomes
+        ]
+
+    def _counted(self, outcomes: list[SessionOutcome]) -> list[SessionOutcome]:
+        """The outcomes; one whose events the database does not hold is looked at again."""
+        processed = [each.session_id for each in outcomes if each.state is SessionState.PROCESSED]
+        counts = self.database.event_counts(processed)
+        return [
+            each
+            if each.state is not SessionState.PROCESSED
+            or (count := counts.get(each.session_id, 0)) == each.events
+            else each.model_copy(update={"database_events": count, "is_complete": False})
             for each in outcomes
         ]
 
@@ -223,11 +237,43 @@ def _answer(outcome: SessionOutcome) -> Result[SessionOutcome]:
     return Refused(ref, why, outcome)
 
 
-def missing_events(report: JobReport, counts: dict[str, int]) -> list[str]:
-    """The complete sessions of which the database holds fewer or more events than the report."""
+def lacking(on_record: Iterable[SessionOutcome], report: JobReport) -> dict[str, SessionOutcome]:
+    """The sessions of which something lacks, by folder: what a run found counts before the record.
+
+    Indexes follow after a moment: a row that the run wrote may not be among those on record yet.
+    """
+    outcomes = {each.folder: each for each in (*on_record, *report.outcomes)}
+    return {
+        folder: each
+        for folder, each in sorted(outcomes.items())
+        if each.state is not SessionState.UNCHANGED and each.is_lacking
+    }
+
+
+def missing_files(outcomes: Iterable[SessionOutcome]) -> list[str]:
+    """The recordings that reports list and that are not in the bucket; odd names are no such."""
     return [
-        f"{outcome.session_id}: {counts.get(outcome.session_id, 0)} instead of {outcome.events}"
-        for outcome in report.outcomes
-        if outcome.state is SessionState.PROCESSED
-        and counts.get(outcome.session_id, 0) != outcome.events
+        f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
+        for outcome in outcomes
+        for problem in outcome.problems
+        if problem.is_passing
+    ]
+
+
+def missing_events(outcomes: Iterable[SessionOutcome]) -> list[str]:
+    """The sessions of which the database holds fewer or more events than the report gives."""
+    return [
+        f"{outcome.session_id}: {outcome.database_events} instead of {outcome.events}"
+        for outcome in outcomes
+        if outcome.database_events is not None
+    ]
+
+
+def overdue(outcomes: Iterable[SessionOutcome], now: datetime) -> list[str]:
+    """The sessions of which something lacks; an upload report has a day's time to come."""
+    return [
+        f"{outcome.folder}: {'; '.join(what_lacks(outcome))}"
+        for outcome in outcomes
+        if outcome.state is not SessionState.AWAITED
+        or _started(outcome.folder.split("/", 3)[3]) < now - _UPLOAD_TIME
     ]

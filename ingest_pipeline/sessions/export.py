@@ -98,7 +98,7 @@ class EventTable:
     def _write_csv(self, path: Path, *, raw: bool) -> int:
         written = 0
         with path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv.writer(file)
             writer.writerow(self.columns)
             for row in self._rows():
                 cells = (row[name] for name in self.columns)

@@ -12,7 +12,7 @@ from ingest_pipeline.aws import cursors
 from ingest_pipeline.aws.items import Page
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.records.tables import BY_DAY, Condition
-from ingest_pipeline.sessions.model import SessionState
+from ingest_pipeline.sessions.model import SessionOutcome, SessionState
 from ingest_pipeline.sessions.names import MalformedNameError, parse_session_id
 from ingest_pipeline.sessions.records import BY_PLACE, SESSION_OUTCOMES, SessionRow, listing_of
 from ingest_pipeline.values import Frozen, object_uri
@@ -183,7 +183,7 @@ def _begins(attribute: str, text: str) -> Condition:
     )
 
 
-def what_lacks(row: SessionRow) -> Iterator[str]:
+def what_lacks(row: SessionOutcome) -> Iterator[str]:
     """What is still to come of a session, or to be mended, in words."""
     if not row.is_lacking:
         return
@@ -191,6 +191,8 @@ def what_lacks(row: SessionRow) -> Iterator[str]:
         yield "its upload report"
     if row.reason:
         yield f"{row.reason}: {row.detail}"
+    if row.database_events is not None:
+        yield f"the database holds {row.database_events} events instead of {row.events}"
     for problem in row.problems:
         if problem.is_passing:
             yield f"{problem.audio_tag}: {problem.reason}"

@@ -107,7 +107,16 @@ class SessionOutcome(Frozen):
     detail: str = ""  # the reason in full, and which of several reports counts
     events: int = 0  # events of the session in the database now, as far as this run knows
     new_events: int = 0  # written by this run
+    database_events: int | None = None  # in the database, where it holds another number
     timeless_events: int = 0  # those whose time no log tells: they have the session's start
     problems: tuple[TagProblem, ...] = ()
     is_complete: bool = False  # False: a later run looks at it again
     report_at: Timestamp | None = None  # when the report that counts was put; None: none is known
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether something of it is still to come, or to be mended.
+
+        One whose report lists no audio tag lacks nothing, though a later run looks again.
+        """
+        return not self.is_complete and self.reason is not SkipReason.NO_EVENTS

@@ -7,7 +7,7 @@ from ingest_pipeline.records.tables import (
     Index,
     Table,
 )
-from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
+from ingest_pipeline.sessions.model import SessionOutcome, SessionState
 from ingest_pipeline.values import Timestamp
 
 
@@ -23,14 +23,6 @@ class SessionRow(SessionOutcome):
     def place(self) -> str:
         """Where it stands among the sessions of its bucket: by time, and no two at one place."""
         return f"{self.started or self.day} {self.folder}"
-
-    @property
-    def is_lacking(self) -> bool:
-        """Whether something of it is still to come, or to be mended.
-
-        One whose report lists no audio tag lacks nothing, though a later run looks again.
-        """
-        return not self.is_complete and self.reason is not SkipReason.NO_EVENTS
 
 
 BY_PLACE = Index("by_place", "listing")  # of a bucket's sessions, those that lack something apart

@@ -14,13 +14,22 @@ from ingest_pipeline.pipeline.result import Done, Refused, RetryLater
 from ingest_pipeline.pipeline.sessions import (
     SessionIngest,
     SessionNews,
+    lacking,
     missing_events,
+    missing_files,
+    overdue,
     results,
 )
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.job_report import JobReport
-from ingest_pipeline.sessions.model import Session, SessionOutcome, SessionState, SkipReason
+from ingest_pipeline.sessions.model import (
+    Session,
+    SessionOutcome,
+    SessionState,
+    SkipReason,
+    TagProblem,
+)
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES
 from ingest_pipeline.sessions.sample import SampleSession
 from ingest_pipeline.sessions.tree import Timeframe
@@ -113,18 +122,30 @@ def test_a_skipped_session_is_refused_unless_s3_was_the_reason() -> None:
     ]
 
 
-def test_events_are_missed_of_processed_sessions_alone() -> None:
-    outcomes = [
-        outcome(1, SessionState.PROCESSED, events=3),
-        outcome(2, SessionState.PROCESSED, events=3),
-        outcome(3, SessionState.PROCESSED, events=1),
-        outcome(4, SessionState.UNCHANGED, events=9),
+def test_what_a_run_found_counts_before_what_is_on_record() -> None:
+    half = TagProblem(audio_tag="1_1_a.wav", reason="not in the bucket", is_passing=True)
+    odd = TagProblem(audio_tag="odd.wav", reason="no form")
+    on_record = [
+        outcome(1, SessionState.PROCESSED, problems=(half,)),
+        outcome(2, SessionState.PROCESSED, problems=(half, odd)),
+        outcome(3, SessionState.AWAITED),
     ]
-    counts = {outcomes[0].session_id: 3, outcomes[1].session_id: 4}
-    assert missing_events(report(*outcomes), counts) == [
-        "AV11_V236_240201_100000_2: 4 instead of 3",
-        "AV11_V236_240201_100000_3: 0 instead of 1",
+    report_ = report(
+        outcome(2, SessionState.UNCHANGED, is_complete=True),
+        outcome(4, SessionState.PROCESSED, events=3, database_events=4),
+        outcome(5, SessionState.SKIPPED, reason=SkipReason.NO_EVENTS),
+    )
+    found = lacking(on_record, report_).values()
+    assert [each.session_id[-1] for each in found] == ["1", "3", "4"]
+    assert missing_files(found) == [f"{on_record[0].folder}1_1_a.wav: not in the bucket"]
+    assert missing_events(found) == ["AV11_V236_240201_100000_4: 4 instead of 3"]
+    first, second = outcome(1, SessionState.PROCESSED).folder, on_record[2].folder
+    hours = [datetime(2024, 2, 2, hour, tzinfo=UTC) for hour in (9, 11)]
+    assert [line.split(": ")[0] for line in overdue(found, hours[0])] == [
+        first,
+        report_.outcomes[1].folder,
     ]
+    assert f"{second}: its upload report" in overdue(found, hours[1])
 
 
 def test_what_a_killed_run_left_undone_is_this_runs_own(

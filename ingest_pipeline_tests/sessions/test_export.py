@@ -99,12 +99,12 @@ def test_each_day_has_a_folder_and_all_are_one_table(event_db: EventDb, tmp_path
     event_db.upload(Session(session_id="S", events=events))
     for _ in range(2):  # again, nothing is there twice
         table = EventTable(event_db.columns, event_db.find_events(EventSearch()))
-        assert table.write_days(tmp_path) == 4
-    assert sorted(each.name for each in tmp_path.iterdir()) == [
+        assert table.write_days(tmp_path / "days") == 4
+    assert sorted(each.name for each in (tmp_path / "days").iterdir()) == [
         "day=2023-07-17",
         "day=2023-07-18",
         "day=ND",
     ]
-    read = pd.read_parquet(tmp_path).sort_values("audio_tag")
+    read = pd.read_parquet(tmp_path / "days").sort_values("audio_tag")
     assert read["day"].tolist() == ["2023-07-17", "ND", "2023-07-18", "2023-07-17"]
     assert read["timestamp"].tolist()[0] == pd.Timestamp(moments[0])
