@@ -18,7 +18,7 @@ _COMMANDS = {
     "restore": "Bring a rejected or deleted object back, and keep it from then on.",
     "sessions": "Driving sessions of voice-annotated events.",
     "status": "Queues, dead letters, and what became of today's objects.",
-    "why": "Tell the whole story of an object, newest version first.",
+    "why": "Tell the whole story of an object, or of a driving session's folder.",
     "worker": "Execute runs on warm processes, until stopped.",
 }
 

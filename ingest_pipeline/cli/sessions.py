@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -14,13 +14,14 @@ from rich.text import Text
 
 from ingest_pipeline.aws.objects.content import write_object
 from ingest_pipeline.aws.objects.listing import list_files
+from ingest_pipeline.catalogue.history import run_url
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.download import download_tags
 from ingest_pipeline.sessions.event_db.event_db import EventSearch
 from ingest_pipeline.sessions.export import EventTable
 from ingest_pipeline.sessions.listing import SessionListing, SessionSearch, what_lacks
-from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
+from ingest_pipeline.sessions.model import ND, SessionSkippedError, SessionState
 from ingest_pipeline.sessions.names import parse_date
 from ingest_pipeline.sessions.reading import read_session
 from ingest_pipeline.sessions.sample import sample_sessions
@@ -33,6 +34,7 @@ from ingest_pipeline.sessions.tree import (
 )
 from ingest_pipeline.system import System
 
+_FOLDERS = 4  # vehicle, date, time, session
 _PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
 _COUNT = click.IntRange(min=1)
 _DAYS = click.IntRange(1, 36_500)
@@ -95,7 +97,55 @@ def _list_incomplete(system: System, *, as_json: bool) -> None:
     table = Table("session", "day", "state", "what lacks")
     for row in rows:
         table.add_row(*map(Text, (row.session_id, row.day, row.state, "; ".join(what_lacks(row)))))
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    _console().print(table)
+
+
+def tell_session(system: System, bucket: str, key: str, *, as_json: bool) -> bool:
+    """Tell what became of the session of a folder; False: the key is none of one on record."""
+    if bucket != system.config.session_bucket or key.strip("/").count("/") != _FOLDERS - 1:
+        return False
+    row = SessionListing(system.tables, bucket).find(key)
+    if row is None:
+        return False
+    with system.event_db() as database:
+        events = list(database.find_events(EventSearch(session_id=row.session_id)))
+    if as_json:
+        told = [{name: _plain(value) for name, value in event.items()} for event in events]
+        _print_json(row.model_dump(mode="json") | {"events": told})
+        return True
+    table = Table(title=Text(row.folder), show_header=False)
+    facts: list[tuple[str, object]] = [
+        ("session", row.session_id),
+        ("state", row.state),
+        ("complete", row.is_complete),
+        ("reason", row.reason),
+        ("detail", row.detail),
+        *(("lacking", each) for each in what_lacks(row)),
+        *(("problem", f"{each.audio_tag}: {each.reason}") for each in row.problems),
+        *(("event", _line(event)) for event in events),
+        ("on record since", row.recorded_at),
+        ("run", run_url(system.config.dagster_link, row.run_id)),
+    ]
+    for name, value in facts:
+        if value not in {None, ""}:
+            table.add_row(name, Text(str(value)))
+    _console().print(table)
+    return True
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, datetime) else value
+
+
+def _line(event: Mapping[str, object]) -> str:
+    """When an event was, what it is about, and what was said."""
+    said = event["comment"] if event["comment"] not in {None, ND} else ""
+    parts = (event["timestamp"] or ND, event["annotation"], event["audio_tag"], said)
+    return "  ".join(str(part) for part in parts if part)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 
 
 def _print_json(value: object) -> None:

@@ -32,9 +32,7 @@ def put(world: World, session: SampleSession, without: str = "nothing", folder: 
 
 def take_in(world: World) -> None:
     with world.system.event_db() as database:
-        step = SessionIngest(
-            world.clients.s3, world.tables, database, lambda refs: world.ingest(refs)
-        )
+        step = SessionIngest(world.clients.s3, world.tables, database, world.ingest)
         found = find_sessions(world.clients.s3, world.session_bucket, DAYS)
         step.ingest((each for each in found if isinstance(each, FoundSession)), DAYS)
 
@@ -83,13 +81,14 @@ def test_sessions_are_listed_newest_first_and_narrowed(api: httpx.Client) -> Non
 def test_pages_of_any_size_give_the_same_sessions(api: httpx.Client, query: str) -> None:
     whole = ids(api.get(f"/sessions?{query}"))
     for limit in (1, 2, 3):
-        found, cursor = [], ""
-        while cursor is not None:
-            answer = api.get(f"/sessions?limit={limit}{query}{cursor}")
+        found: list[str] = []
+        rest: str | None = ""
+        while rest is not None:
+            answer = api.get(f"/sessions?limit={limit}{query}{rest}")
             found += ids(answer)
             assert len(ids(answer)) <= limit
-            last = answer.json()["cursor"]
-            cursor = f"&cursor={quote(last)}" if last else None
+            cursor = answer.json()["cursor"]
+            rest = f"&cursor={quote(cursor)}" if cursor else None
         assert found == whole
 
 
