@@ -42,7 +42,12 @@ def test_a_recording_plays_on_the_page_of_its_session(api: httpx.Client, tab: Ta
     page.get_by_role("link", name="Sessions").click()
     page.get_by_role("link", name=sample(1).session_id).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(sample(1).session_id)
-    player = page.locator("audio").first
-    player.evaluate("audio => audio.load() ?? audio.play()")
-    page.wait_for_function("document.querySelector('audio').currentTime > 0")
+    played = page.locator("audio").first.evaluate(
+        """audio => new Promise((ended, failed) => {
+          audio.onended = () => ended(audio.currentTime);
+          audio.onerror = () => failed(audio.error.message);
+          audio.play();
+        })"""
+    )
+    assert played > 0
     assert tab.problems == []
