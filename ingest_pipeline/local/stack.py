@@ -90,9 +90,11 @@ def _bring_about(clients: Clients, wanted: list[_Wanted], template: str) -> None
 
 def _add_indexes(clients: Clients, table: _Wanted) -> None:
     """Add the indexes that a newer template has: the embedded CloudFormation leaves them out."""
-    found = table_settings(clients.dynamodb, table.name).indexes
+    found = table_settings(clients.dynamodb, table.name)
+    if found.key != table.properties["KeySchema"]:
+        return  # another table, which is told
     for index in table.properties.get("GlobalSecondaryIndexes", []):
-        if index["IndexName"] not in found:
+        if index["IndexName"] not in found.indexes:
             add_index(clients.dynamodb, table.name, table.properties, index)
 
 
