@@ -1,6 +1,9 @@
 """The parts put together for one process: what the API and the commands work with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from ingest_pipeline.aws.clients import Clients, connect
 from ingest_pipeline.aws.tables import Tables
@@ -12,6 +15,9 @@ from ingest_pipeline.pipeline.ingest.reconcile import Reconciler
 from ingest_pipeline.pipeline.ingest.restore import Restorer
 from ingest_pipeline.pipeline.queue.queues import Queues
 from ingest_pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from ingest_pipeline.sessions.event_db.event_db import EventDb
 
 
 class System:
@@ -61,6 +67,19 @@ class System:
         """Compares buckets and tables."""
         queues = self.queues
         return Reconciler(self.clients.s3, self.tables, queues.ingest.queue, queues.delete.queue)
+
+    @contextmanager
+    def event_db(self) -> Iterator["EventDb"]:
+        """The database of session events, its tables up to date, for the length of a block."""
+        from ingest_pipeline.sessions.event_db.open import (  # noqa: PLC0415 - 0.35 s others spare
+            open_event_db,
+        )
+
+        database = open_event_db(self.config.event_db_url, self.clients.dynamodb)
+        try:
+            yield database
+        finally:
+            database.close()
 
     def history(self, bucket: str, key: str) -> History:
         """What became of a key, and why."""

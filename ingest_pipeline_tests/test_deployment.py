@@ -369,7 +369,12 @@ RIGHTS = {
     "s3:UploadFile": {"s3:PutObject"},
 }
 # Asked where the embedded AWS is set up, and nowhere else.
-SET_UP = {"s3:GetBucketCors", "s3:GetBucketNotificationConfiguration", "s3:GetBucketVersioning"}
+SET_UP = {
+    "dynamodb:UpdateTable",
+    "s3:GetBucketCors",
+    "s3:GetBucketNotificationConfiguration",
+    "s3:GetBucketVersioning",
+}
 ATTRIBUTES = {"exceptions", "get_paginator", "meta", "object", "bucket"}
 
 

@@ -14,7 +14,7 @@ from ingest_pipeline.media.labels.local import LocalLabeler
 from ingest_pipeline.media.speech.local import LocalTranscriber
 from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
-from ingest_pipeline.sessions.export import export, write_table
+from ingest_pipeline.sessions.export import EventTable, export
 from ingest_pipeline.settings import PROJECT_ROOT
 from ingest_pipeline_tests.media.speech.voices import CENTER, Held
 
@@ -26,7 +26,7 @@ def test_what_is_there_is_imported() -> None:
 
 
 def to_parquet(folder: Path) -> None:
-    write_table(export([]), folder / "events.parquet")
+    EventTable(("comment",), []).write(folder / "events.parquet")
 
 
 def to_frame(_: Path) -> None:

@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ingest_pipeline import __version__
-from ingest_pipeline.api import assets, objects, posts, status, videos
+from ingest_pipeline.api import assets, objects, posts, sessions, status, videos
 from ingest_pipeline.api.access_log import AccessLog
 from ingest_pipeline.api.attempts import Attempts
 from ingest_pipeline.api.auth import UsersError, load_users
@@ -46,6 +46,7 @@ password (HTTP Basic), and those who post show a token.
 _TAGS = [
     {"name": "assets", "description": "The valid objects, by file name."},
     {"name": "objects", "description": "What became of every object, and why."},
+    {"name": "sessions", "description": "Driving sessions, and what was said on them."},
     {"name": "videos", "description": "Videos that people send in, and what was made of them."},
     {"name": "posts", "description": "What users share, with a photo and what is seen on it."},
     {"name": "status", "description": "Signs of life."},
@@ -86,7 +87,7 @@ def create_app(system: System) -> FastAPI:
     app.add_middleware(_KnownNames, allowed_hosts=_names(config), www_redirect=False)
     app.add_middleware(_SecurityHeaders)
     app.add_middleware(AccessLog, quiet_paths=status.SIGNS_OF_LIFE)
-    for routes in (assets, objects):
+    for routes in (assets, objects, sessions):
         app.include_router(routes.router, dependencies=[Operator])
     for routes in (videos, posts, status):
         app.include_router(routes.router)

@@ -128,5 +128,14 @@ def table_settings(dynamodb: "DynamoDBClient", name: str) -> TableSettings:
     )
 
 
+def add_index(dynamodb: "DynamoDBClient", name: str, table: Mapping[str, Any], index: Any) -> None:  # noqa: ANN401 - as a template has it
+    """Add an index to a table whose description, in a template's words, has it."""
+    dynamodb.update_table(
+        TableName=name,
+        AttributeDefinitions=table["AttributeDefinitions"],
+        GlobalSecondaryIndexUpdates=[{"Create": index}],
+    )
+
+
 def _name(arn: str) -> str:
     return arn.rpartition(":")[2]

@@ -31,7 +31,7 @@ from ingest_pipeline.cli.objects import (
     remove_objects,
     report_row,
 )
-from ingest_pipeline.cli.sessions import sessions
+from ingest_pipeline.cli.sessions import sessions, tell_session
 from ingest_pipeline.cli.terms import as_json, parsed_uri, visible
 from ingest_pipeline.errors import IngestError
 from ingest_pipeline.local.backfill import launch_backfill, watch_backfill
@@ -283,11 +283,14 @@ def status(system: System, as_json: bool) -> None:  # noqa: FBT001 - a flag of t
 @as_json
 @click.pass_obj
 def why(system: System, uri: str, as_json: bool) -> None:  # noqa: FBT001
-    """Tell the whole story of an object, newest version first.
+    """Tell the whole story of an object, or of a driving session's folder.
 
-    Exits with 1 when neither the records nor the bucket know anything of it.
+    Of an object the newest version comes first. Exits with 1 when neither the records nor the
+    bucket know anything of it.
     """
     bucket, key = parsed_uri(uri)
+    if tell_session(system, bucket, key, as_json=as_json):
+        return
     story = system.history(bucket, key)
     if as_json:
         _print_json(story.model_dump(mode="json"))

@@ -22,7 +22,7 @@ _COMMANDS = {
     "rm": "Ask for the deletion of objects, with all that was made of them.",
     "sessions": "Driving sessions of voice-annotated events.",
     "status": "Queues, dead letters, and what became of today's objects.",
-    "why": "Tell the whole story of an object, newest version first.",
+    "why": "Tell the whole story of an object, or of a driving session's folder.",
     "worker": "Execute runs on warm processes, until stopped.",
 }
 

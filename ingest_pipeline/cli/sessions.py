@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,15 +14,17 @@ from rich.text import Text
 
 from ingest_pipeline.aws.objects.content import write_object
 from ingest_pipeline.aws.objects.listing import list_files
+from ingest_pipeline.catalogue.history import run_url
 from ingest_pipeline.pipeline.sessions import SessionIngest
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.adoption import survey
 from ingest_pipeline.sessions.download import download_tags
-from ingest_pipeline.sessions.event_db.event_db import Author, EventDb
-from ingest_pipeline.sessions.event_db.open import event_db_at, open_event_db
+from ingest_pipeline.sessions.event_db.event_db import Author, EventSearch
+from ingest_pipeline.sessions.event_db.open import event_db_at
 from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
-from ingest_pipeline.sessions.export import write_table
-from ingest_pipeline.sessions.model import SessionSkippedError, SessionState
+from ingest_pipeline.sessions.export import EventTable
+from ingest_pipeline.sessions.listing import SessionListing, SessionSearch, what_lacks
+from ingest_pipeline.sessions.model import ND, SessionSkippedError, SessionState
 from ingest_pipeline.sessions.names import parse_date
 from ingest_pipeline.sessions.reading import read_session
 from ingest_pipeline.sessions.sample import sample_sessions
@@ -37,9 +38,12 @@ from ingest_pipeline.sessions.tree import (
 from ingest_pipeline.system import System
 from ingest_pipeline.values import FIRST_DAY
 
+_FOLDERS = 4  # vehicle, date, time, session
+_PIPE_WIDTH = 160  # columns, where no terminal tells: reasons stay on one line
 _COUNT = click.IntRange(min=1)
 _DAYS = click.IntRange(1, 36_500)
 _DAY = click.DateTime(["%Y-%m-%d"])
+_FIRST_DAY, _LAST_DAY = date(1969, 1, 1), date(2068, 12, 31)  # that YYMMDD can tell
 
 
 @click.group()
@@ -52,13 +56,21 @@ def sessions() -> None:
     "--days", default=7, type=_DAYS, show_default=True, help="How many days back, today included."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
+@click.option(
+    "--incomplete",
+    is_flag=True,
+    help="Instead those on record, however old, of which something lacks.",
+)
 @click.pass_obj
-def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FBT001
+def list_sessions(system: System, days: int, *, as_json: bool, incomplete: bool) -> None:
     """The sessions in the bucket, and whether their events are in the database."""
+    if incomplete:
+        _list_incomplete(system, as_json=as_json)
+        return
     timeframe = Timeframe.last_days(days, datetime.now(UTC).date())
     found = list(find_sessions(system.clients.s3, system.config.session_bucket, timeframe))
     uploaded = [each for each in found if isinstance(each, FoundSession)]
-    with _event_db(system) as database:
+    with system.event_db() as database:
         complete = database.complete_sessions(each.identity for each in uploaded)
     rows = [
         {
@@ -71,14 +83,78 @@ def list_sessions(system: System, days: int, as_json: bool) -> None:  # noqa: FB
         for each in uploaded
     ]
     if as_json:
-        json.dump(rows, sys.stdout, indent=2, ensure_ascii=False)
-        click.echo()
+        _print_json(rows)
         return
     table = Table("session", "report", "audio tags", "complete")
     for row in rows:
         cells = (row["session"], row["report"], row["audio_tags"], row["complete"])
         table.add_row(*(Text(str(cell)) for cell in cells))
     Console().print(table)
+
+
+def _list_incomplete(system: System, *, as_json: bool) -> None:
+    listing = SessionListing(system.tables, system.config.session_bucket)
+    rows = list(listing.all(SessionSearch(is_lacking=True)))
+    if as_json:
+        _print_json([row.model_dump(mode="json") for row in rows])
+        return
+    table = Table("session", "day", "state", "what lacks")
+    for row in rows:
+        table.add_row(*map(Text, (row.session_id, row.day, row.state, "; ".join(what_lacks(row)))))
+    _console().print(table)
+
+
+def tell_session(system: System, bucket: str, key: str, *, as_json: bool) -> bool:
+    """Tell what became of the session of a folder; False: the key is none of one on record."""
+    if bucket != system.config.session_bucket or key.strip("/").count("/") != _FOLDERS - 1:
+        return False
+    row = SessionListing(system.tables, bucket).find(key)
+    if row is None:
+        return False
+    with system.event_db() as database:
+        events = list(database.find_events(EventSearch(session_id=row.session_id)))
+    if as_json:
+        told = [{name: _plain(value) for name, value in event.items()} for event in events]
+        _print_json(row.model_dump(mode="json") | {"events": told})
+        return True
+    table = Table(title=Text(row.folder), show_header=False)
+    facts: list[tuple[str, object]] = [
+        ("session", row.session_id),
+        ("state", row.state),
+        ("complete", row.is_complete),
+        ("reason", row.reason),
+        ("detail", row.detail),
+        *(("lacking", each) for each in what_lacks(row)),
+        *(("problem", f"{each.audio_tag}: {each.reason}") for each in row.problems),
+        *(("event", _line(event)) for event in events),
+        ("on record since", row.recorded_at),
+        ("run", run_url(system.config.dagster_link, row.run_id)),
+    ]
+    for name, value in facts:
+        if value not in {None, ""}:
+            table.add_row(name, Text(str(value)))
+    _console().print(table)
+    return True
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, datetime) else value
+
+
+def _line(event: Mapping[str, object]) -> str:
+    """When an event was, what it is about, and what was said."""
+    said = event["comment"] if event["comment"] not in {None, ND} else ""
+    parts = (event["timestamp"] or ND, event["annotation"], event["audio_tag"], said)
+    return "  ".join(str(part) for part in parts if part)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+
+
+def _print_json(value: object) -> None:
+    json.dump(value, sys.stdout, indent=2, ensure_ascii=False)
+    click.echo()
 
 
 @sessions.command()
@@ -92,7 +168,7 @@ def ingest(system: System, folder: str) -> None:
     found = _found(system, folder)
     day = parse_date(found.prefix.split("/")[1])
     sink_url = system.config.event_sink_url
-    with _event_db(system) as database, opened_event_sink(sink_url) as sink:
+    with system.event_db() as database, opened_event_sink(sink_url) as sink:
         take = _ingest_recordings(system)
         step = SessionIngest(system.clients.s3, system.tables, database, take, sink=sink)
         (outcome,) = step.ingest([found], Timeframe.of_days(day, day)).outcomes
@@ -151,17 +227,48 @@ def download(system: System, folder: str, target: Path) -> None:
 
 
 @sessions.command()
-@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A file, as its suffix says .csv or .parquet; with --per-day a folder.",
+)
+@click.option("--from", "first", type=_DAY, help="The first day of events' timestamps.")
+@click.option("--to", "last", type=_DAY, help="The last day, included.")
+@click.option("--vehicle", default="", help="Of this vehicle only.")
+@click.option("--annotation", default="", help="With this annotation only.")
+@click.option("--per-day", is_flag=True, help="A Parquet file for each day: day=YYYY-MM-DD/...")
+@click.option(
+    "--raw", is_flag=True, help="CSV as it is: without an apostrophe before text like =1+1."
+)
 @click.pass_obj
-def export(system: System, output: Path) -> None:
-    """Write all events of the database as a table; the suffix decides: .csv or .parquet."""
-    with _event_db(system) as database:
-        table = database.table()
+def export(
+    system: System,
+    *,
+    output: Path,
+    first: datetime | None,
+    last: datetime | None,
+    vehicle: str,
+    annotation: str,
+    per_day: bool,
+    raw: bool,
+) -> None:
+    """Write events of the database as a table: all, or those that are asked for."""
+    search = EventSearch(
+        first=first.date() if first else None,
+        last=last.date() if last else None,
+        vehicle=vehicle,
+        annotation=annotation,
+    )
+    if search.first and search.last and search.last < search.first:
+        raise click.UsageError(f"--to {search.last} is before --from {search.first}")
     try:
-        write_table(table, output)
+        with system.event_db() as database:
+            table = EventTable(database.columns, database.find_events(search))
+            number = table.write_days(output) if per_day else table.write(output, raw=raw)
     except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{len(table)} events in {output}")
+    click.echo(f"{number} events in {output}")
 
 
 @sessions.command()
@@ -218,11 +325,17 @@ def _days(first: datetime | None, last: datetime | None) -> Timeframe:
 
 @sessions.command()
 @click.option("--count", default=20, type=_COUNT, show_default=True)
-@click.option("--first-day", type=click.DateTime(["%Y-%m-%d"]), required=True)
+@click.option("--first-day", type=_DAY, required=True)
 @click.option("--days", default=7, type=_DAYS, show_default=True)
 @click.pass_obj
 def sample(system: System, count: int, first_day: datetime, days: int) -> None:
     """Put made-up sessions into the bucket, to try things on."""
+    last_day = _LAST_DAY - timedelta(days=days - 1)
+    if not _FIRST_DAY <= first_day.date() <= last_day:
+        raise click.UsageError(
+            f"folders tell two digits of a year: {days} days begin between {_FIRST_DAY} and "
+            f"{last_day}, found {first_day:%Y-%m-%d}"
+        )
     made = sample_sessions(count, first_day=date.fromisoformat(f"{first_day:%Y-%m-%d}"), days=days)
     for number, session in enumerate(made, start=1):
         for key, body in session.objects():
@@ -239,16 +352,3 @@ def _found(system: System, folder: str) -> FoundSession:
     if next(list_files(system.clients.s3, bucket, found.prefix), None) is None:
         raise click.ClickException(f"{found.uri}: nothing lies there")
     return found
-
-
-@contextmanager
-def _event_db(system: System) -> Iterator[EventDb]:
-    database = open_event_db(
-        system.config.event_db_url,
-        system.clients.dynamodb,
-        catalogue_url=system.config.catalogue_link,
-    )
-    try:
-        yield database
-    finally:
-        database.close()

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 
 from ingest_pipeline.aws.clients import Clients
 from ingest_pipeline.aws.resources import (
+    add_index,
     bucket_settings,
     check_bucket,
     check_table,
@@ -82,6 +83,19 @@ def _bring_about(clients: Clients, wanted: list[_Wanted], template: str) -> None
         stack.forget()  # the template retains its buckets, queues and tables
         _take_over(stack, [item for item in wanted if item.id in existing], existing)
     stack.apply(template, {"Stage": "embedded"})
+    for item in wanted:
+        if item.type == "AWS::DynamoDB::Table":
+            _add_indexes(clients, item)
+
+
+def _add_indexes(clients: Clients, table: _Wanted) -> None:
+    """Add the indexes that a newer template has: the embedded CloudFormation leaves them out."""
+    found = table_settings(clients.dynamodb, table.name)
+    if found.key != table.properties["KeySchema"]:
+        return  # another table, which is told
+    for index in table.properties.get("GlobalSecondaryIndexes", []):
+        if index["IndexName"] not in found.indexes:
+            add_index(clients.dynamodb, table.name, table.properties, index)
 
 
 def _wanted(template: Path) -> list[_Wanted]:

@@ -12,6 +12,7 @@ _LONGEST_LINE = 1024 * 1024  # bytes; what is beyond them in a line is not looke
 _FRAME = re.compile(rb"frame: ([0-9]++)(?!\.[0-9])")  # the whole number, not a part of it
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")  # fractions may follow, which are cut
 _DAY = re.compile(r"[0-9]{2}/[0-9]{2}/[0-9]{4}")
+_JITTER = timedelta(hours=12)  # before the start; what lies further back is past midnight
 
 
 class Log(Protocol):
@@ -32,10 +33,17 @@ class LogTime:
     day: date | None = None  # where the line tells one
 
     def moment(self, started: datetime) -> datetime:
-        """The moment, never before the session's start: past midnight the day goes on."""
-        day = max(self.day or started.date(), started.date())
-        moment = datetime.combine(day, self.clock)
-        return moment if moment >= started else moment + timedelta(days=1)
+        """The moment, never before the session's start: past midnight the day goes on.
+
+        Clocks of a vehicle differ by seconds: a moment shortly before the start is the start.
+        """
+        moment = datetime.combine(self.day or started.date(), self.clock)
+        if moment >= started:
+            return moment
+        if started - moment < _JITTER:
+            return started
+        on_its_day = datetime.combine(started.date(), self.clock)
+        return on_its_day if on_its_day >= started else on_its_day + timedelta(days=1)
 
 
 def frame_times(logs: Iterable[Log], frames: Collection[str]) -> dict[str, LogTime]:

@@ -1,7 +1,7 @@
 """Sessions from S3 into an event database, one or all of a timeframe."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from ingest_pipeline.sessions.event_sink.event_sink import (
 )
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import (
+    Session,
     SessionOutcome,
     SessionSkippedError,
     SessionState,
@@ -65,10 +66,14 @@ def ingest_sessions(
     db: EventDb,
     sessions: Sequence[FoundSession],
     *,
+    amended: Collection[str] = (),
     threads: int = 8,
     sink: EventSink | None = None,
 ) -> list[SessionOutcome]:
     """Take in sessions, several at a time; an outcome for each, in their order.
+
+    Those whose identity is among `amended` are read again though they were complete: what their
+    report lists in addition is added, and nothing is taken away.
 
     Raises:
         EventDbUnavailableError: the database gave no answer; what was written stays.
@@ -76,10 +81,12 @@ def ingest_sessions(
     """
     complete = db.complete_sessions(session.identity for session in sessions)
     old = db.sessions_of_old_job(complete)
+    again = complete.intersection(amended)
+    complete -= again
     with ThreadPoolExecutor(threads) as pool:
         looks = pool.map(partial(_look, s3, complete, old), sessions)
         batches = chunked(zip(sessions, looks, strict=True), _UPLOADED_TOGETHER)
-        return [outcome for batch in batches for outcome in _uploaded(db, sink, batch)]
+        return [outcome for batch in batches for outcome in _uploaded(db, sink, batch, again)]
 
 
 def ingest_session(s3: "S3Client", db: EventDb, session: FoundSession) -> SessionOutcome:
@@ -111,6 +118,7 @@ def _uploaded(
     db: EventDb,
     sink: EventSink | None,
     looks: Sequence[tuple[FoundSession, SessionReading | SessionOutcome]],
+    again: Collection[str],
 ) -> list[SessionOutcome]:
     """The outcomes of sessions, those that were read being uploaded together.
 
@@ -118,7 +126,7 @@ def _uploaded(
     """
     readings = [look for _session, look in looks if isinstance(look, SessionReading)]
     refused = sink.write([reading.session for reading in readings]) if sink and readings else {}
-    uploads = iter(_uploads(db, readings))
+    uploads = iter(_uploads(db, [_to_upload(reading, again) for reading in readings]))
     return [
         look
         if isinstance(look, SessionOutcome)
@@ -139,16 +147,21 @@ def _with_refused(refused: Mapping[EventKey, str], outcome: SessionOutcome) -> S
     return outcome.model_copy(update={"detail": "; ".join(filter(None, (outcome.detail, note)))})
 
 
-def _uploads(db: EventDb, readings: Sequence[SessionReading]) -> list[Upload | Exception]:
+def _to_upload(reading: SessionReading, again: Collection[str]) -> Session:
+    is_amended = reading.session_id in again
+    return reading.session.model_copy(update={"is_amended": is_amended})
+
+
+def _uploads(db: EventDb, sessions: Sequence[Session]) -> list[Upload | Exception]:
     """What became of each: one that cannot be uploaded must not keep its neighbours out."""
     try:
-        return [*db.upload_all([reading.session for reading in readings])]
+        return [*db.upload_all(sessions)]
     except EventDbUnavailableError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the other sessions go on
-        if len(readings) == 1:
+        if len(sessions) == 1:
             return [error]
-        return [upload for reading in readings for upload in _uploads(db, [reading])]
+        return [upload for session in sessions for upload in _uploads(db, [session])]
 
 
 def _outcome_of(
@@ -209,6 +222,10 @@ def _what_was_cut(upload: Upload) -> str:
 
 
 def _outcome(session: FoundSession, state: SessionState, **fields: object) -> SessionOutcome:
-    return SessionOutcome.model_validate(
-        {"session_id": session.identity, "folder": session.uri, "state": state, **fields}
-    )
+    known = {
+        "session_id": session.identity,
+        "folder": session.uri,
+        "state": state,
+        "report_at": session.report.modified if session.report else None,
+    }
+    return SessionOutcome.model_validate(known | fields)

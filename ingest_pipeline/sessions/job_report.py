@@ -97,6 +97,13 @@ class JobReport(Frozen):
         """The sessions whose events this run wrote."""
         return [outcome.session_id for outcome in self._in_state(SessionState.PROCESSED)]
 
+    def of_day(self, day: date) -> "JobReport":
+        """The same of one day's sessions; folders that are no date belong to none."""
+        outcomes = tuple(
+            each for each in self.outcomes if parse_date(each.folder.split("/")[4]) == day
+        )
+        return JobReport(timeframe=Timeframe.of_days(day, day), outcomes=outcomes)
+
     @property
     def by_day_and_vehicle(self) -> Counter[tuple[date, str]]:
         """How many sessions there are of each day and vehicle, as their folders say."""

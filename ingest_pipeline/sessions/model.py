@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator
 
 from ingest_pipeline.errors import RefusedError
-from ingest_pipeline.values import Frozen
+from ingest_pipeline.values import Frozen, Timestamp
 
 ND: Final = "ND"  # a value that nobody determined
 TIMESTAMP_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -59,6 +59,7 @@ class Session(Frozen):
     session_id: str  # where it lies in another vehicle's folder, with that before it and a slash
     events: tuple[Event, ...]
     is_whole: bool = True
+    is_amended: bool = False  # a report that is newer than the one it was complete by
 
 
 class SkipReason(StrEnum):
@@ -112,6 +113,16 @@ class SessionOutcome(Frozen):
     country: str = ND  # where it was driven, as far as its report was read
     events: int = 0  # events of the session in the database now, as far as this run knows
     new_events: int = 0  # written by this run
+    database_events: int | None = None  # in the database, where it holds another number
     timeless_events: int = 0  # those whose time no log tells: they have the session's start
     problems: tuple[TagProblem, ...] = ()
     is_complete: bool = False  # False: a later run looks at it again
+    report_at: Timestamp | None = None  # when the report that counts was put; None: none is known
+
+    @property
+    def is_lacking(self) -> bool:
+        """Whether something of it is still to come, or to be mended.
+
+        One whose report lists no audio tag lacks nothing, though a later run looks again.
+        """
+        return not self.is_complete and self.reason is not SkipReason.NO_EVENTS

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
+from ingest_pipeline.cli.commands import commands
 from ingest_pipeline.cli.sessions import sessions
 from ingest_pipeline.sessions.sample import SampleSession, recording
 from ingest_pipeline_tests.world import World
@@ -119,3 +120,73 @@ def test_days_of_adopt_that_are_reversed_are_told(world: World) -> None:
     done = run(world, "adopt", "--from", "2024-02-02", "--to", "2024-02-01")
     assert done.exit_code == 2
     assert "lies before" in done.stderr
+
+
+def test_events_are_exported_by_day_vehicle_and_annotation(world: World, tmp_path: Path) -> None:
+    put(world)
+    assert run(world, "ingest", SAMPLE.prefix).exit_code == 0
+    output = str(tmp_path / "events.csv")
+    for asked, number in {
+        "--from 2024-02-01 --to 2024-02-01": 3,
+        "--from 2024-02-02": 0,
+        "--to 2024-01-31": 0,
+        "--vehicle V236": 3,
+        "--vehicle V237": 0,
+        "--annotation medium": 1,
+    }.items():
+        done = run(world, "export", "--output", output, *asked.split())
+        assert done.stdout == f"{number} events in {output}\n", asked
+        assert len(pd.read_csv(output)) == number
+    days = str(tmp_path / "days")
+    assert run(world, "export", "--output", days, "--per-day").exit_code == 0
+    assert len(pd.read_parquet(tmp_path / "days" / "day=2024-02-01")) == 3
+
+
+def test_what_is_incomplete_is_listed_however_old(world: World) -> None:
+    old = SampleSession("V236", datetime(2016, 2, 1, 10), 7)  # noqa: DTZ001
+    put(world)
+    put(world, old, without=[old.audio_tags[1]])
+    for one in (SAMPLE, old):
+        run(world, "ingest", one.prefix)
+    done = run(world, "list", "--incomplete")
+    assert done.exit_code == 0
+    assert old.session_id in done.stdout
+    assert SAMPLE.session_id not in done.stdout
+    (listed,) = json.loads(run(world, "list", "--incomplete", "--json").stdout)
+    assert (listed["session_id"], listed["is_complete"]) == (old.session_id, False)
+    assert [each["audio_tag"] for each in listed["problems"]] == [old.audio_tags[1]]
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_why_tells_of_a_sessions_folder(world: World, end: str) -> None:
+    put(world, without=[SAMPLE.audio_tags[1]])
+    run(world, "ingest", SAMPLE.prefix)
+    uri = f"s3://{world.session_bucket}/{SAMPLE.prefix.rstrip('/')}{end}"
+    told = CliRunner().invoke(commands, ["why", uri], obj=world.system, catch_exceptions=False)
+    assert told.exit_code == 0
+    for text in ("processed", "it is not in the bucket", SAMPLE.audio_tags[0][-20:]):
+        assert text in told.stdout
+    told = CliRunner().invoke(commands, ["why", uri, "--json"], obj=world.system)
+    assert [event["audio_tag"] for event in json.loads(told.stdout)["events"]] == [
+        tag for tag in SAMPLE.audio_tags if tag != SAMPLE.audio_tags[1]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("sample --first-day 9999-12-31", "folders tell two digits of a year"),
+        ("sample --first-day 2068-12-31", "folders tell two digits of a year"),
+        ("sample --first-day 1900-01-01", "folders tell two digits of a year"),
+        ("sample --first-day tomorrow", "'tomorrow' does not match"),
+        ("sample --first-day 2024-02-01 --count 0", "0 is not in the range"),
+        ("list --days 0", "0 is not in the range"),
+        ("export --output e.csv --from 2024-02-02 --to 2024-02-01", "is before --from"),
+        ("export --output e.csv --from 2024-02-31", "does not match"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(world: World, arguments: str, said: str) -> None:
+    done = run(world, *arguments.split())
+    assert done.exit_code == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -453,6 +453,14 @@ def lose_upload_bucket_and_tables(clients: Clients) -> None:
         clients.dynamodb.delete_table(TableName=table)
 
 
+def lose_index(clients: Clients) -> None:
+    """As in a home that was made before the template had it."""
+    clients.dynamodb.update_table(
+        TableName="session_outcomes",
+        GlobalSecondaryIndexUpdates=[{"Delete": {"IndexName": "by_day"}}],
+    )
+
+
 def lose_cors(clients: Clients) -> None:
     clients.s3.delete_bucket_cors(Bucket="ingest-videos")
 
@@ -599,6 +607,7 @@ def test_set_up_makes_what_the_template_says(clients: Clients) -> None:
         lose_table,
         lose_bucket,
         lose_upload_bucket_and_tables,
+        lose_index,
         lose_cors,
         lose_versioning,
         lose_notification,

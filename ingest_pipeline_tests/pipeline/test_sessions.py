@@ -1,6 +1,8 @@
 """Sessions through a run; how one is read stands in the tests of `sessions`."""
 
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,14 +13,23 @@ from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.pipeline.result import Done, Refused, RetryLater
 from ingest_pipeline.pipeline.sessions import (
     SessionIngest,
+    SessionNews,
+    lacking,
     missing_events,
-    parse_report,
+    missing_files,
+    overdue,
     results,
 )
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.open import open_event_db
 from ingest_pipeline.sessions.job_report import JobReport
-from ingest_pipeline.sessions.model import SessionOutcome, SessionState, SkipReason
+from ingest_pipeline.sessions.model import (
+    Session,
+    SessionOutcome,
+    SessionState,
+    SkipReason,
+    TagProblem,
+)
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES
 from ingest_pipeline.sessions.sample import SampleSession
 from ingest_pipeline.sessions.tree import Timeframe
@@ -29,30 +40,30 @@ FOLDER = "V236/230717/111649/AV11_V236_230717_111649_62100/"
 DAYS = Timeframe.of_days(date(2024, 2, 1), date(2024, 2, 29))
 
 
-def parsed(*keys: str) -> ParsedBody:
-    bodies = [ingest_body(some_ref("sessions", key)) for key in keys]
+def parsed(world: World, *keys: str) -> ParsedBody:
+    bodies = [ingest_body(some_ref(world.session_bucket, key)) for key in keys]
     records = (body[len('{"Records": [') : -len("]}")] for body in bodies)
     body = '{"Records": [' + ", ".join(records) + "]}"
-    return parse_report(
+    return SessionNews(world.clients.s3, world.tables).parse(
         Message(id="m", body=body, handle="h", sent_at=datetime.now(UTC), receive_count=1)
     )
 
 
-def test_a_report_names_its_sessions_folder_on_the_sessions_own_date() -> None:
-    found = parsed(f"{FOLDER}x_logged_Upload_Report.json")
+def test_a_report_names_its_sessions_folder_on_the_sessions_own_date(world: World) -> None:
+    found = parsed(world, f"{FOLDER}x_logged_Upload_Report.json")
     assert found.problems == ()
     (ref,) = found.objects
-    assert (ref.bucket, ref.key, ref.day) == ("sessions", FOLDER, "2023-07-17")
+    assert (ref.bucket, ref.key, ref.day) == (world.session_bucket, FOLDER, "2023-07-17")
 
 
-def test_where_the_folder_is_no_time_the_ids_own_counts() -> None:
+def test_where_the_folder_is_no_time_the_ids_own_counts(world: World) -> None:
     folder = FOLDER.replace("/111649/", "/256199/")
-    (ref,) = parsed(f"{folder}x_logged_Upload_Report.json").objects
+    (ref,) = parsed(world, f"{folder}x_logged_Upload_Report.json").objects
     assert (ref.key, ref.arrived) == (folder, datetime(2023, 7, 17, 11, 16, 49, tzinfo=UTC))
 
 
-def test_other_files_of_a_session_are_passed_over() -> None:
-    found = parsed(f"{FOLDER}nv0/S/audio_tags/1_0_hard.wav", f"{FOLDER}log.txt")
+def test_other_files_of_a_session_are_passed_over(world: World) -> None:
+    found = parsed(world, f"{FOLDER}nv0/S/audio_tags/1_0_hard.wav", f"{FOLDER}log.txt")
     assert (found.objects, found.problems) == ((), ())
 
 
@@ -67,11 +78,15 @@ def test_other_files_of_a_session_are_passed_over() -> None:
         f"V236/{datetime.now(UTC) + timedelta(days=3):%y%m%d}/111649/x/",
     ],
 )
-def test_a_report_elsewhere_is_a_problem_and_its_neighbours_are_none(folder: str) -> None:
-    found = parsed(f"{folder}x_logged_Upload_Report.json", f"{FOLDER}x_logged_Upload_Report.json")
+def test_a_report_elsewhere_is_a_problem_and_its_neighbours_are_none(
+    world: World, folder: str
+) -> None:
+    found = parsed(
+        world, f"{folder}x_logged_Upload_Report.json", f"{FOLDER}x_logged_Upload_Report.json"
+    )
     assert [ref.key for ref in found.objects] == [FOLDER]
     (problem,) = found.problems
-    assert problem.startswith(f"s3://sessions/{folder}x_logged_Upload_Report.json: ")
+    assert problem.startswith(f"s3://{world.session_bucket}/{folder}x_logged_Upload_Report.json: ")
 
 
 def outcome(number: int, state: SessionState, **fields: object) -> SessionOutcome:
@@ -107,18 +122,30 @@ def test_a_skipped_session_is_refused_unless_s3_was_the_reason() -> None:
     ]
 
 
-def test_events_are_missed_of_processed_sessions_alone() -> None:
-    outcomes = [
-        outcome(1, SessionState.PROCESSED, events=3),
-        outcome(2, SessionState.PROCESSED, events=3),
-        outcome(3, SessionState.PROCESSED, events=1),
-        outcome(4, SessionState.UNCHANGED, events=9),
+def test_what_a_run_found_counts_before_what_is_on_record() -> None:
+    half = TagProblem(audio_tag="1_1_a.wav", reason="not in the bucket", is_passing=True)
+    odd = TagProblem(audio_tag="odd.wav", reason="no form")
+    on_record = [
+        outcome(1, SessionState.PROCESSED, problems=(half,)),
+        outcome(2, SessionState.PROCESSED, problems=(half, odd)),
+        outcome(3, SessionState.AWAITED),
     ]
-    counts = {outcomes[0].session_id: 3, outcomes[1].session_id: 4}
-    assert missing_events(report(*outcomes), counts) == [
-        "AV11_V236_240201_100000_2: 4 instead of 3",
-        "AV11_V236_240201_100000_3: 0 instead of 1",
+    report_ = report(
+        outcome(2, SessionState.UNCHANGED, is_complete=True),
+        outcome(4, SessionState.PROCESSED, events=3, database_events=4),
+        outcome(5, SessionState.SKIPPED, reason=SkipReason.NO_EVENTS),
+    )
+    found = lacking(on_record, report_).values()
+    assert [each.session_id[-1] for each in found] == ["1", "3", "4"]
+    assert missing_files(found) == [f"{on_record[0].folder}1_1_a.wav: not in the bucket"]
+    assert missing_events(found) == ["AV11_V236_240201_100000_4: 4 instead of 3"]
+    first, second = outcome(1, SessionState.PROCESSED).folder, on_record[2].folder
+    hours = [datetime(2024, 2, 2, hour, tzinfo=UTC) for hour in (9, 11)]
+    assert [line.split(": ")[0] for line in overdue(found, hours[0])] == [
+        first,
+        report_.outcomes[1].folder,
     ]
+    assert f"{second}: its upload report" in overdue(found, hours[1])
 
 
 def test_what_a_killed_run_left_undone_is_this_runs_own(
@@ -153,3 +180,97 @@ def test_what_a_killed_run_left_undone_is_this_runs_own(
         assert len(ingested) == len(sample.audio_tags), "once"
     finally:
         database.close()
+
+
+SAMPLE = SampleSession("V236", datetime(2024, 2, 1, 10), 1)  # noqa: DTZ001 - the vehicle's clock
+LATE = SAMPLE.audio_tags[1]
+
+
+@pytest.fixture
+def ingest(tree: Tree, world: World, tmp_path: Path) -> Iterator[SessionIngest]:
+    database = open_event_db(f"sqlite:///{tmp_path}/events.db")
+    try:
+        yield SessionIngest(tree.s3, world.tables, database, lambda _refs: None)
+    finally:
+        database.close()
+
+
+def told(tree: Tree, world: World, path: str) -> list[str]:
+    """The folders that are to be read once the bucket has announced a file of the session."""
+    body = ingest_body(some_ref(tree.bucket, SAMPLE.prefix + path))
+    message = Message(id="m", body=body, handle="h", sent_at=datetime.now(UTC), receive_count=1)
+    found = SessionNews(tree.s3, world.tables).parse(message)
+    assert found.problems == ()
+    return [ref.key for ref in found.objects]
+
+
+def only(ingest: SessionIngest, tree: Tree) -> SessionOutcome:
+    (found,) = ingest.ingest([tree.only()], DAYS).outcomes
+    return found
+
+
+def test_a_recording_that_lands_after_the_report_asks_for_its_session(
+    tree: Tree, world: World, ingest: SessionIngest
+) -> None:
+    tree.put_session(SAMPLE, {LATE: None, "Report.json": None})
+    assert told(tree, world, LATE) == [], "the report is still to come, and will ask"
+    tree.put_session(SAMPLE, {LATE: None})
+    assert told(tree, world, LATE) == [SAMPLE.prefix], "a run may be reading the session"
+    assert not only(ingest, tree).is_complete
+    assert told(tree, world, LATE.replace(".wav", ".WAV")) == [SAMPLE.prefix]
+    tree.put_session(SAMPLE)
+    done = only(ingest, tree)
+    assert (done.new_events, done.is_complete) == (1, True)
+    assert told(tree, world, LATE) == [], "a complete session lacks no recording"
+    assert told(tree, world, "x_logged_Upload_Report.json") == [SAMPLE.prefix]
+
+
+def report_of(*tags: str) -> bytes:
+    listed = {**SAMPLE.report, "FileList": [{"file": tag} for tag in tags]}
+    return json.dumps(listed).encode()
+
+
+def test_a_report_that_is_newer_than_the_complete_session_is_read_and_nothing_is_lost(
+    tree: Tree, world: World, ingest: SessionIngest
+) -> None:
+    first, second, third = SAMPLE.audio_tags
+    tree.put_session(SAMPLE, {"Report.json": report_of(first, second)})
+    assert (only(ingest, tree).events, only(ingest, tree).state) == (2, SessionState.UNCHANGED)
+    time.sleep(1.1)  # S3 tells moments to the second
+    tree.put_one(f"{SAMPLE.prefix}new_logged_Upload_Report.json", report_of(second, third))
+    assert told(tree, world, third) == [SAMPLE.prefix]
+    done = only(ingest, tree)
+    assert (done.state, done.events, done.new_events) == (SessionState.PROCESSED, 3, 1)
+    assert done.detail == (
+        "2 reports, the newest counts: new_logged_Upload_Report.json; "
+        "read again by a newer report: 1 events in addition to 2"
+    )
+    assert ingest.database.event_counts([SAMPLE.session_id]) == {SAMPLE.session_id: 3}
+    assert only(ingest, tree).state is SessionState.UNCHANGED
+
+
+def test_a_recording_that_a_newer_report_lists_may_come_after_it(
+    tree: Tree, world: World, ingest: SessionIngest
+) -> None:
+    first, *others = SAMPLE.audio_tags
+    tree.put_session(SAMPLE, {LATE: None, "Report.json": report_of(first)})
+    assert only(ingest, tree).is_complete
+    time.sleep(1.1)  # S3 tells moments to the second
+    tree.put_one(f"{SAMPLE.prefix}new_logged_Upload_Report.json", report_of(first, *others))
+    assert not only(ingest, tree).is_complete
+    assert told(tree, world, LATE) == [SAMPLE.prefix]
+    tree.put_session(SAMPLE)
+    done = only(ingest, tree)
+    assert (done.events, done.new_events, done.is_complete) == (3, 1, True)
+
+
+def test_a_session_that_another_program_took_in_is_not_added_a_second_time(
+    tree: Tree, ingest: SessionIngest
+) -> None:
+    tree.put_session(SAMPLE)
+    ingest.database.upload(Session(session_id=SAMPLE.session_id, events=()))
+    assert only(ingest, tree).is_complete
+    time.sleep(1.1)  # S3 tells moments to the second
+    tree.put_one(f"{SAMPLE.prefix}new_logged_Upload_Report.json", report_of(*SAMPLE.audio_tags))
+    assert only(ingest, tree).state is SessionState.UNCHANGED
+    assert ingest.database.event_counts([SAMPLE.session_id]) == {}

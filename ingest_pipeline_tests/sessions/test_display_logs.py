@@ -118,6 +118,11 @@ def test_the_line_tells_the_day_where_it_has_one(day: str, expected: date | None
         ("00:00:05", date(1970, 1, 1), "2024-01-01 00:00:05"),
         ("23:59:55", date(1970, 1, 1), "2023-12-31 23:59:55"),
         ("00:00:05", date(2024, 1, 2), "2024-01-02 00:00:05"),
+        # Clocks of one vehicle differ: what is said to be shortly before is the start.
+        ("23:59:49", None, "2023-12-31 23:59:50"),
+        ("23:57:00", date(2023, 12, 31), "2023-12-31 23:59:50"),
+        ("12:00:00", None, "2023-12-31 23:59:50"),
+        ("11:59:50", None, "2024-01-01 11:59:50"),
     ],
 )
 def test_past_midnight_the_day_goes_on(clock: str, day: date | None, moment: str) -> None:
@@ -199,3 +204,8 @@ def test_what_lies_beyond_a_megabyte_of_a_line_makes_no_number() -> None:
     endless = head + b"x" * (1024 * 1024 - len(head) - len(b"frame: 12")) + b"frame: 12"
     assert times(endless + b"34" + b"y" * 1_000_000 + b"\n", "12", "1234") == {}
     assert times(endless + b"34\n" + line(12).encode(), "12")["12"] == "11:17:05"
+
+
+def test_a_clock_that_is_behind_at_midnight_tells_the_start() -> None:
+    started = datetime(2024, 1, 1, 0, 0, 5)  # noqa: DTZ001 - the vehicle's clock
+    assert LogTime(time(23, 59, 58), date(2023, 12, 31)).moment(started) == started

@@ -99,6 +99,8 @@ def test_a_session_of_twelve_hundred_tags_is_taken_in(tree: Tree, event_db: Even
 def test_an_outcome_tells_all(tree: Tree, db: EventDb) -> None:
     session = sample()
     tree.put_session(session, {"display_00.log": b"nothing"})
+    report = tree.only().report
+    assert report is not None
     assert only(ingest(tree, db)) == SessionOutcome(
         session_id=session.session_id,
         folder=f"s3://{tree.bucket}/{session.prefix}",
@@ -108,6 +110,7 @@ def test_an_outcome_tells_all(tree: Tree, db: EventDb) -> None:
         timeless_events=3,
         is_complete=True,
         country=session.report["drive_info"]["Data_Info"]["country"],
+        report_at=report.modified,
     )
 
 

@@ -3,8 +3,8 @@ from uuid import uuid4
 
 import pytest
 
-from ingest_pipeline.sessions.model import SessionState
-from ingest_pipeline.sessions.records import SESSION_OUTCOMES, SessionRow
+from ingest_pipeline.sessions.model import SessionState, SkipReason
+from ingest_pipeline.sessions.records import BY_PLACE, SESSION_OUTCOMES, SessionRow, listing_of
 from ingest_pipeline_tests.world import World
 
 
@@ -39,3 +39,19 @@ def test_what_was_done_last_is_what_is_told(world: World, folder: str, state: Se
     last = row(folder, state, "second")
     world.tables.put(SESSION_OUTCOMES, [last])
     assert world.tables.get(SESSION_OUTCOMES, {"folder": folder}) == last
+
+
+def test_sessions_are_found_by_time_those_that_lack_something_apart(world: World) -> None:
+    def stored(number: int, **fields: object) -> SessionRow:
+        folder = f"s3://{world.session_bucket}/V236/240201/1000{number:02}/session/"
+        one = row(folder, SessionState.SKIPPED, "run").model_copy(
+            update={"started": f"2024-02-01T10:00:{number:02}", **fields}
+        )
+        world.tables.put(SESSION_OUTCOMES, [one])
+        return one
+
+    lacking = [stored(2, reason=SkipReason.MALFORMED_REPORT), stored(1, state=SessionState.AWAITED)]
+    others = [stored(4, reason=SkipReason.NO_EVENTS), stored(3, is_complete=True)]
+    for rows, is_lacking in ((lacking, True), (others, False)):
+        listing = listing_of(world.session_bucket, is_lacking=is_lacking)
+        assert list(world.tables.query(SESSION_OUTCOMES, BY_PLACE, listing)) == rows[::-1]

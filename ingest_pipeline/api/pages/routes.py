@@ -17,7 +17,7 @@ from ingest_pipeline.api.health import Monitor
 from ingest_pipeline.api.identity import Operator, operator
 from ingest_pipeline.api.keys import ObjectKey
 from ingest_pipeline.api.models import Hello
-from ingest_pipeline.api.pages import cards, views, words
+from ingest_pipeline.api.pages import cards, sessions, views, words
 from ingest_pipeline.api.pages.rendering import PageRoute, page, static_files
 from ingest_pipeline.api.pages.strip import Strip
 from ingest_pipeline.aws.objects.signing import VALID_SECONDS
@@ -356,5 +356,5 @@ def static(request: Request, name: str) -> Response:
     return Response(file.content, media_type=file.media_type, headers=headers)
 
 
-for _part in (guarded, uploads):
+for _part in (guarded, uploads, sessions.router):
     router.include_router(_part)

@@ -1,7 +1,7 @@
 """Vehicle sessions: session_reports -> session_events, found and ingested in one pass."""
 
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -24,10 +24,20 @@ from ingest_pipeline.defs.common.resources.sessions import (
 from ingest_pipeline.defs.sessions.metadata import (
     describe_found_sessions,
     describe_ingested_sessions,
+    describe_run,
 )
 from ingest_pipeline.pipeline.ingest.pipeline import ingest
 from ingest_pipeline.pipeline.result import Answers
-from ingest_pipeline.pipeline.sessions import SessionIngest, missing_events, results
+from ingest_pipeline.pipeline.sessions import (
+    SessionIngest,
+    lacking,
+    missing_events,
+    missing_files,
+    overdue,
+    results,
+)
+from ingest_pipeline.sessions.job_report import JobReport
+from ingest_pipeline.sessions.listing import SessionListing, SessionSearch
 from ingest_pipeline.sessions.tree import (
     FolderProblem,
     FoundSession,
@@ -60,10 +70,13 @@ OUTCOME_COLUMNS = table_columns(
     ("country", "string", "from the upload report"),
     ("events", "int", "events of the session in the database"),
     ("new_events", "int", "those that the run wrote"),
+    ("database_events", "int", "events in the database, where it holds another number"),
     ("timeless_events", "int", "those whose time no log tells: they have the session's start"),
     ("problems", "json", "the audio tags that became no event, with the reason of each"),
     ("is_complete", "bool", "false: a later run looks at it again"),
+    ("report_at", "timestamp", "when the report that counts was put, UTC"),
     ("day", "date", "the session's own date, its partition"),
+    ("started", "timestamp", "on the vehicle's clock"),
     ("recorded_at", "timestamp", "when the row was written, UTC"),
     ("run_id", "string", "of the Dagster run"),
 )
@@ -132,12 +145,20 @@ class SessionsConfig(dg.Config):
         dg.AssetCheckSpec(
             "files_are_there",
             asset="session_reports",
-            description="Every recording that a report lists stands in the bucket.",
+            description="Every recording that a report lists stands in the bucket: of all sessions "
+            "on record, whatever the run looked at.",
+        ),
+        dg.AssetCheckSpec(
+            "sessions_are_complete",
+            asset="session_reports",
+            description="Nothing lacks of any session on record; upload reports have a day to "
+            "come. See `ingest-pipeline sessions list --incomplete`.",
         ),
         dg.AssetCheckSpec(
             "events_are_in_the_database",
             asset="session_events",
-            description="The database holds as many events of a session as its report gives.",
+            description="The database holds as many events of a session as its report gives: of "
+            "all that were found to differ and are not mended, whatever the run looked at.",
         ),
     ],
 )
@@ -175,36 +196,45 @@ def session_assets(
             transcriber.asking().standing_rows,
         )
         report = ingests.ingest(_found(session_bucket, config, timeframe), timeframe)
-        counts = database.event_counts(report.processed_ids)
-
-    missing_files = [
-        f"{outcome.folder}{problem.audio_tag}: {problem.reason}"
-        for outcome in report.outcomes
-        for problem in outcome.problems
-        if problem.is_passing  # an odd name is not a missing file
-    ]
-    wrong = missing_events(report, counts)
-    yield dg.MaterializeResult(
-        asset_key="session_reports", metadata=describe_found_sessions(report)
-    )
-    yield dg.AssetCheckResult(
-        asset_key="session_reports",
-        check_name="files_are_there",
-        passed=not missing_files,
-        severity=dg.AssetCheckSeverity.WARN,
-        metadata={"number": len(missing_files), "the first": missing_files[:20]},
-    )
+    _describe_days(context, report)
+    listing = SessionListing(aws.tables, session_bucket.name)
+    found = lacking(listing.all(SessionSearch(is_lacking=True)), report).values()
+    late = overdue(found, datetime.now(UTC))
+    yield dg.MaterializeResult(asset_key="session_reports")
+    yield _check("session_reports", "files_are_there", missing_files(found))
+    yield _check("session_reports", "sessions_are_complete", late)
     answers = Answers(of_messages=True)
     answers.add(results(report))
-    yield dg.MaterializeResult(
-        asset_key="session_events",
-        value=answers,
-        metadata=describe_ingested_sessions(report),
+    yield dg.MaterializeResult(asset_key="session_events", value=answers)
+    yield _check(
+        "session_events",
+        "events_are_in_the_database",
+        missing_events(found),
+        dg.AssetCheckSeverity.ERROR,
     )
-    yield dg.AssetCheckResult(
-        asset_key="session_events",
-        check_name="events_are_in_the_database",
+
+
+def _describe_days(context: dg.AssetExecutionContext, report: JobReport) -> None:
+    """What each day's own sessions came to; what is of the whole run stands at its last day."""
+    for day in context.partition_keys:
+        own = report.of_day(date.fromisoformat(day))
+        context.add_asset_metadata(describe_found_sessions(own), "session_reports", day)
+        context.add_asset_metadata(describe_ingested_sessions(own), "session_events", day)
+    last = max(context.partition_keys)
+    context.add_asset_metadata(describe_run(report), "session_reports", last)
+
+
+def _check(
+    asset: str,
+    name: str,
+    wrong: list[str],
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.WARN,
+) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=asset,
+        check_name=name,
         passed=not wrong,
+        severity=severity,
         metadata={"number": len(wrong), "the first": wrong[:20]},
     )
 

@@ -9,11 +9,17 @@ from ingest_pipeline.sessions.job_report import JobReport
 
 
 def describe_found_sessions(report: JobReport) -> Metadata:
-    """How many sessions were found, a picture by day and vehicle, and the folders that are none."""
-    problems = [f"{each.folder}: {each.reason}" for each in report.problems]
-    described: dict[str, dg.MetadataValue] = {
+    """How many sessions were found, and what became of them."""
+    return {
         "sessions": dg.MetadataValue.int(len(report.outcomes)),
         "states": dg.MetadataValue.json(Counter(each.state for each in report.outcomes)),
+    }
+
+
+def describe_run(report: JobReport) -> Metadata:
+    """A picture of a run's sessions by day and vehicle, and the folders that are none."""
+    problems = [f"{each.folder}: {each.reason}" for each in report.problems]
+    described: dict[str, dg.MetadataValue] = {
         "folders that are no date or time": dg.MetadataValue.json(problems[:SHOWN]),
     }
     if report.by_day_and_vehicle:

@@ -1,4 +1,4 @@
-"""The sensor of sessions whose upload reports have landed."""
+"""The sensor of sessions of which a report, or a late recording, has landed."""
 
 import dagster as dg
 
@@ -16,7 +16,7 @@ def sensors() -> dg.Definitions:
                 "ingest_sessions_sensor",
                 job_name="ingest_sessions",
                 consumer="session_consumer",
-                description="Starts a run for the sessions whose upload reports have landed.",
+                description="Starts a run for sessions whose report, or a late recording, landed.",
                 run_config=_folders,
                 partitions="days",
             )

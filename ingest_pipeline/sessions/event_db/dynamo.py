@@ -1,7 +1,7 @@
 """The event database in DynamoDB."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
@@ -19,6 +19,7 @@ from ingest_pipeline.sessions.event_db.event_db import (
     EventDbError,
     EventDbUnavailableError,
     EventKey,
+    EventSearch,
     Holding,
     Row,
 )
@@ -153,6 +154,22 @@ class DynamoEventDb(EventDb):
         """Every event by the names of its fields, in no order; reads the whole table."""
         return export(self._translating(lambda: [*self._all_events()]))
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The fields of an event."""
+        return tuple(Event.model_fields)
+
+    def find_events(self, search: EventSearch) -> Iterator[Mapping[str, object]]:
+        """Those of one session by a query; else reads the whole table, and tells in no order."""
+        rows = (
+            self._tables.query(self._events, _BY_SESSION, search.session_id, condition=_IS_EVENT)
+            if search.session_id
+            else self._all_events()
+        )
+        while (event := self._translating(lambda: next(rows, None))) is not None:
+            if _fits(event, search):
+                yield event.model_dump()
+
     def _all_events(self, condition: Condition = _IS_EVENT) -> Iterator[Event]:
         cursor: str | None = None
         while True:
@@ -232,6 +249,16 @@ class DynamoEventDb(EventDb):
         except ClientError as error:
             kind = EventDbUnavailableError if _is_passing(error) else EventDbError
             raise kind(f"{self!r}: {error}") from error
+
+
+def _fits(event: Event, search: EventSearch) -> bool:
+    if search.first or search.last:
+        if event.timestamp == ND:
+            return False
+        day = date.fromisoformat(event.timestamp[:10])
+        if not (search.first or day) <= day <= (search.last or day):
+            return False
+    return search.vehicle in {"", event.vehicle_id} and search.annotation in {"", event.annotation}
 
 
 def _key(session_id: str, audio_tag: str) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """What an event database must do, whatever it is made of."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import date
 from enum import StrEnum
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -73,6 +74,16 @@ class Holding(Frozen):
         return any(row.author is Author.OLD_JOB for row in self.rows)
 
 
+class EventSearch(Frozen):
+    """Which events are asked for; what is left out matches everything."""
+
+    session_id: str = ""  # as of a Session
+    first: date | None = None  # days of the events' timestamps; one without has no day
+    last: date | None = None
+    vehicle: str = ""
+    annotation: str = ""
+
+
 class EventDb(ABC):
     """A database of sessions and their events; threads may share one.
 
@@ -82,9 +93,9 @@ class EventDb(ABC):
 
     Implementations that can write many rows at a time, or know transactions, override
     `_create_events`, `_create_sessions`, `_known_events`, `complete_sessions` and
-    `_in_transaction`; those that can read events, `event_counts`, `table` and `holdings`; those
-    that can change one, `_set_comment`; those with limits, `_cut`; those that another program
-    writes, too, `sessions_of_old_job`.
+    `_in_transaction`; those that can read events, `event_counts`, `columns`, `find_events`, `table`
+    and `holdings`; those that can change one, `_set_comment`; those with limits, `_cut`; those that
+    another program writes, too, `sessions_of_old_job`.
 
     Every method raises EventDbUnavailableError for what passes, and EventDbError for the rest.
     """
@@ -133,11 +144,20 @@ class EventDb(ABC):
         """
         return self._set_comment(session_id, audio_tag, text.strip() or ND)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of what `find_events` tells of each."""
+        raise NotImplementedError(f"{type(self).__name__} does not list events")
+
+    def find_events(self, search: EventSearch) -> Iterator[Mapping[str, object]]:
+        """The events that are asked for, by the names of columns, fetched as they are taken."""
+        raise NotImplementedError(f"{type(self).__name__} does not list events")
+
     def upload(self, session: Session) -> Upload:
         """Write the events of a session that are not there yet.
 
-        A session that is whole is complete from then on and never looked at again. One that is
-        not stays open for the events still to come.
+        A session that is whole is complete from then on, and not looked at again unless it is
+        amended. One that is not stays open for the events still to come.
         """
         (upload,) = self.upload_all([session])
         return upload
@@ -150,7 +170,8 @@ class EventDb(ABC):
         return self._in_transaction(partial(self._write, sessions))
 
     def _write(self, sessions: Sequence[Session]) -> list[Upload]:
-        complete = self.complete_sessions(session.session_id for session in sessions)
+        amended = {session.session_id for session in sessions if session.is_amended}
+        complete = self.complete_sessions(session.session_id for session in sessions) - amended
         known = self._known_events(
             [
                 (session.session_id, event.audio_tag)

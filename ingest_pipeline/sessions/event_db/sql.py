@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ from ingest_pipeline.sessions.event_db.event_db import (
     EventDbUnavailableError,
     EventDbUrlError,
     EventKey,
+    EventSearch,
     Holding,
     Row,
 )
@@ -41,6 +43,7 @@ _log = logging.getLogger(__name__)
 _MYSQL_REFUSALS = {(1142,), (1143,), (1364,)}
 _PAUSES = (0.1, 0.5, 2.0)  # seconds before each further attempt
 _KEYS = 500  # asked for in one query
+_FETCHED = 1000  # rows at a time, where many are told
 _DRIVERS = {
     "sqlite": "sqlite",
     "mysql": "mysql+pymysql",
@@ -240,6 +243,26 @@ class SqlEventDb(EventDb):
         rows = self._execute(statement)
         return pd.DataFrame(map(tuple, rows), columns=[column.name for column in columns])
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of `sds`, without our own keys."""
+        return tuple(column.name for column in _SDS.c if column.name not in _OUR_KEYS)
+
+    def find_events(self, search: EventSearch) -> Iterator[Mapping[str, object]]:
+        """Rows of `sds` in the order of their timestamps, not all at once in memory."""
+        statement = (
+            sa.select(*(_SDS.c[name] for name in self.columns))
+            .where(*_conditions(search))
+            .order_by(_SDS.c.timestamp, _SDS.c.session_id, _SDS.c.audio_tag)
+            .execution_options(stream_results=True, yield_per=_FETCHED)
+        )
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._attempt(self._engine.connect))
+            result = self._translating(lambda: connection.execute(statement))
+            rows = iter(result.mappings())
+            while (row := self._translating(lambda: next(rows, None))) is not None:
+                yield {**row}
+
     def _create_session(self, session_id: str) -> None:
         self._create_sessions([session_id])
 
@@ -386,6 +409,23 @@ class SqlEventDb(EventDb):
             is_passing = _is_passing(error)
             kind = EventDbUnavailableError if is_passing else EventDbError
             raise kind(f"{self!r}: {_said(error)}") from error
+
+
+def _conditions(search: EventSearch) -> Iterator[sa.ColumnElement[bool]]:
+    if search.session_id:
+        by_others = sa.and_(
+            _SDS.c.session_key.is_(None),
+            _SDS.c.session_id == search.session_id.rpartition("/")[2],
+        )
+        yield sa.or_(_SDS.c.session_key == _key(search.session_id), by_others)
+    if search.first:
+        yield _SDS.c.timestamp >= datetime.combine(search.first, datetime.min.time())
+    if search.last:
+        yield _SDS.c.timestamp <= datetime.combine(search.last, datetime.max.time())
+    if search.vehicle:
+        yield _SDS.c.vehicle == search.vehicle
+    if search.annotation:
+        yield _SDS.c.annotation == search.annotation
 
 
 def _understood(url: str) -> sa.URL:

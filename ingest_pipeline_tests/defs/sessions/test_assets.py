@@ -47,6 +47,7 @@ def test_a_run_with_folders_takes_in_these_sessions_only(
     assert indexed(our_world, named) == named.audio_tags
     assert passed_checks(result) == {
         "files_are_there": True,
+        "sessions_are_complete": True,
         "events_are_in_the_database": True,
     }
 
@@ -186,3 +187,21 @@ def test_the_message_of_a_session_that_s3_did_not_show_comes_again(
     assert run_as_requested(instance, JOB, again).success
     assert stored_tags() == {one.session_id: one.audio_tags}
     assert bodies(our_world.system.queues.session.queue) == []
+
+
+def test_a_run_that_finds_nothing_does_not_paint_green_what_another_found(
+    our_world: World, instance: dg.DagsterInstance
+) -> None:
+    half = session(1)
+    put(our_world, half, without=[half.audio_tags[0]])
+    assert not passed_checks(ingest(instance))["files_are_there"]
+    empty = ingest(instance, days=("2024-03-01", "2024-03-07"))
+    assert passed_checks(empty) == {
+        "files_are_there": False,
+        "sessions_are_complete": False,
+        "events_are_in_the_database": True,
+    }
+    assert check(empty, "sessions_are_complete").metadata["number"].value == 1
+    put(our_world, half)
+    ingest(instance)
+    assert all(passed_checks(ingest(instance, days=("2024-03-01", "2024-03-07"))).values())

@@ -8,8 +8,8 @@ from PIL import Image
 
 from ingest_pipeline.defs.common.metadata import links
 from ingest_pipeline.defs.sessions.metadata import (
-    describe_found_sessions,
     describe_ingested_sessions,
+    describe_run,
 )
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import SessionOutcome, SessionState
@@ -37,9 +37,14 @@ def test_the_metadata_of_a_run_are_the_tables_that_people_read(
     )
     result = ingest(instance)
     assert result.success
-    reports, events = shown(result, "session_reports"), shown(result, "session_events")
-    assert reports["sessions"] == 2
-    assert reports["states"] == {"processed": 1, "skipped": 1}
+    first, second = (
+        {**shown(result, "session_reports", day), **shown(result, "session_events", day)}
+        for day in ("2024-02-01", "2024-02-02")
+    )
+    assert (first["sessions"], first["states"]) == (1, {"processed": 1})
+    assert (second["sessions"], second["states"]) == (1, {"skipped": 1})
+    assert shown(result, "session_events", "2024-02-03")["events"] == 0
+    reports = shown(result, "session_reports", "2024-02-29")
     alternative, content = reports["by day and vehicle"].split("](data:image/png;base64,")
     assert alternative == "![sessions by day and vehicle"
     pixels = Image.open(io.BytesIO(base64.b64decode(content.removesuffix(")")))).convert("RGB")
@@ -48,25 +53,26 @@ def test_the_metadata_of_a_run_are_the_tables_that_people_read(
     assert reports["folders that are no date or time"] == [
         f"s3://{our_world.session_bucket}/V238/240231/: '240231' is no date YYMMDD"
     ]
-    assert events["events"] == 3
-    assert records(events["summary"]) == [["events", 0, 3, 3], ["sessions", 1, 1, 2]]
+    assert (first["events"], second["events"]) == (3, 0)
+    assert records(first["summary"]) == [["events", 0, 3, 3], ["sessions", 0, 1, 1]]
+    assert records(second["summary"]) == [["events", 0, 0, 0], ["sessions", 1, 0, 1]]
     assert without_events.session_id in {
-        cell for row in records(events["no events"]) for cell in row
+        cell for row in records(second["no events"]) for cell in row
     }
-    assert records(events["skipped"]) == []
-    assert records(events["processed"])[0][0] == complete.session_id
+    assert records(first["no events"]) == records(second["processed"]) == []
+    assert records(first["processed"])[0][0] == complete.session_id
 
 
-def shown(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
-    """What the UI shows of an asset, on each of its days."""
-    first, *_ = (
+def shown(result: dg.ExecuteInProcessResult, asset: str, day: str) -> dict[str, Any]:
+    """What the UI shows of an asset on a day."""
+    (one,) = (
         event
         for event in result.asset_materializations_for_node(STEP)
-        if event.asset_key == dg.AssetKey(asset)
+        if event.asset_key == dg.AssetKey(asset) and event.partition == day
     )
     return {
         name: value if isinstance(value, dg.TableMetadataValue) else value.value
-        for name, value in first.metadata.items()
+        for name, value in one.metadata.items()
     }
 
 
@@ -85,7 +91,7 @@ def test_names_from_outside_do_not_act_in_the_tables_and_long_tables_are_cut() -
         outcomes=outcomes,
         problems=tuple(FolderProblem(folder=f"s3://sessions/{n}", reason="x") for n in range(150)),
     )
-    found, ingested = describe_found_sessions(report), describe_ingested_sessions(report)
+    found, ingested = describe_run(report), describe_ingested_sessions(report)
     rows = records(ingested["processed"])
     assert rows[0][0] == f"{name}0", "the cells of a table are text: they need no escapes"
     assert len({len(row) for row in rows}) == 1

@@ -1,12 +1,15 @@
 """What every event database must do, and what the base class does for a plain one."""
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from typing import Any
 
 import pytest
 
 from ingest_pipeline.sessions.event_db.event_db import (
     EventDb,
     EventDbError,
+    EventSearch,
     Upload,
     UploadState,
 )
@@ -228,3 +231,37 @@ def test_an_upload_that_comes_again_leaves_the_comment(event_db: EventDb) -> Non
     event_db._create_event_in_session(ID, event("a"))
     event_db.upload(session("a", "b"))
     assert comments(event_db) == {"a": "It's wet.", "b": "ND"}
+
+
+@pytest.mark.parametrize(
+    ("search", "found"),
+    [
+        ({}, ["1_1_a.wav", "2_1_b.wav", "3_1_a.wav", "4_1_a.wav"]),
+        ({"session_id": "AV11_V1_230717_000000_1"}, ["1_1_a.wav", "2_1_b.wav"]),
+        ({"session_id": "V9/AV11_V1_230717_000000_1"}, ["3_1_a.wav", "4_1_a.wav"]),
+        ({"session_id": "never"}, []),
+        ({"first": date(2023, 7, 18)}, ["3_1_a.wav"]),
+        ({"last": date(2023, 7, 17)}, ["1_1_a.wav", "2_1_b.wav"]),
+        ({"vehicle": "V2"}, ["2_1_b.wav"]),
+        ({"annotation": "a", "last": date(2023, 7, 17)}, ["1_1_a.wav"]),
+    ],
+)
+def test_events_are_found_by_what_is_asked_for(
+    event_db: EventDb, search: dict[str, Any], found: list[str]
+) -> None:
+    def spoken(number: int, annotation: str, moment: str, vehicle: str = "V1") -> Event:
+        return Event(
+            session_id="AV11_V1_230717_000000_1",
+            audio_tag=f"{number}_1_{annotation}.wav",
+            annotation=annotation,
+            timestamp=moment,
+            vehicle_id=vehicle,
+        )
+
+    first = (spoken(1, "a", "2023-07-17 00:00:00"), spoken(2, "b", "2023-07-17 23:59:59", "V2"))
+    second = (spoken(3, "a", "2023-07-18 00:00:00"), spoken(4, "a", "ND"))
+    event_db.upload(Session(session_id="AV11_V1_230717_000000_1", events=first))
+    event_db.upload(Session(session_id="V9/AV11_V1_230717_000000_1", events=second))
+    rows = list(event_db.find_events(EventSearch(**search)))
+    assert sorted(str(row["audio_tag"]) for row in rows) == found
+    assert all(set(row) == set(event_db.columns) for row in rows)

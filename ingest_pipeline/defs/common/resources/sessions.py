@@ -12,7 +12,7 @@ from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.defs.common.resources.aws import AwsResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
 from ingest_pipeline.pipeline.queue.batching import by_month
-from ingest_pipeline.pipeline.sessions import parse_report
+from ingest_pipeline.pipeline.sessions import SessionNews
 from ingest_pipeline.records.model import ObjectRef
 from ingest_pipeline.sessions.event_db.event_db import EventDb
 from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
@@ -30,9 +30,11 @@ class SessionBucketResource(dg.ConfigurableResource["SessionBucketResource"]):
 class SessionConsumerResource(ConsumerResource):
     """The queue on which the session bucket announces what has landed."""
 
+    aws: dg.ResourceDependency[AwsResource]  # again, for the type checker
+
     def parse(self, message: Message) -> ParsedBody:
-        """The session folders whose upload reports have landed."""
-        return parse_report(message)
+        """The session folders whose upload reports, or late recordings, have landed."""
+        return SessionNews(self.aws.clients.s3, self.aws.tables).parse(message)
 
     def group_of(self, ref: ObjectRef) -> str:
         """Sessions of one month share a run."""
