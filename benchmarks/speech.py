@@ -1,4 +1,4 @@
-"""Transcription: our child, its decoding and its search for voices, against bare faster-whisper.
+"""Transcription: a child that decodes and searches for voices, against bare faster-whisper.
 
 Both hear the same file, a voice that speaks now and then, by turns, so that the machine's noise
 meets both. Bare is one model in this process that is given the file and listens to all of it.

@@ -146,7 +146,7 @@ def test_what_is_young_is_left_to_its_run(whole: WholeWorld) -> None:
     ref = with_everything(whole, "a")
     end(whole, ref)
     assert found(whole, timedelta(minutes=10)) == []
-    assert len(found(whole)) == 9
+    assert len(found(whole)) == 10
 
 
 def test_an_older_versions_wait_for_the_newer_ones_and_no_longer(whole: WholeWorld) -> None:
@@ -205,6 +205,6 @@ def test_a_few_among_thousands_of_files_are_found(whole: WholeWorld) -> None:
         whole.clients.s3.put_object(Bucket=whole.renditions, Key=place)
     end(whole, gone)
     lose_rows(whole, gone)
-    assert len(found(whole)) == 6 + 1  # its labels
+    assert len(found(whole)) == 6 + 2  # its labels and its transcript
     mended(whole)
     assert len(whole.files()) == 1104
