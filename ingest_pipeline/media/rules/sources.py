@@ -52,6 +52,7 @@ class Source(Frozen):
     kinds: Annotated[tuple[_TakeableKind, ...], AfterValidator(_not_empty)]
     on_reject: Annotated[OnReject, BeforeValidator(name_of(OnReject))] = OnReject.DELETE
     watched: bool = True  # False: nothing is taken in by listing the bucket
+    presets: tuple[str, ...] | None = None  # of its videos; None: every one that is no ladder
     audio: AudioRules = AudioRules()
     video: VideoRules = VideoRules()
     image: ImageRules = ImageRules()
