@@ -17,6 +17,13 @@ from collections.abc import Sequence
 
 RENDITIONS_FOLDER = "output/"
 STREAMS_FOLDER = "streams/"
+STREAM_TYPES = {  # of a ladder's files, by their names' ends
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mpd": "application/dash+xml",
+    "vtt": "text/vtt",
+    "mp4": "video/mp4",
+    "jpg": "image/jpeg",
+}
 _LONGEST_KEY = 1024  # bytes in UTF-8
 _THUMBNAIL = re.compile(r"\d{5}\.(png|jpg)")
 _STREAM_FILE = re.compile(r"[0-9a-f]{16}/[a-z0-9_-]+\.[a-z0-9]+")

@@ -1,3 +1,5 @@
 import { keepFresh } from "./live.js";
+import { play } from "./stream.js";
 
-keepFresh();
+play();
+keepFresh({ refreshed: play });

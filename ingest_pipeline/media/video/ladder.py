@@ -6,6 +6,7 @@ film of four hours has a dozen files and not ten thousand.
 """
 
 import math
+import re
 import tempfile
 import threading
 import time
@@ -73,9 +74,7 @@ def make_ladder(
     refuse(preset, video)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
         directory = Path(part)
-        work = _LadderWork(
-            directory, preset, video, find_ffmpeg(ffmpeg), stop or threading.Event()
-        )
+        work = _LadderWork(directory, preset, video, find_ffmpeg(ffmpeg), stop or threading.Event())
         rungs = rung_presets(preset, video)
         work.climb(source, rungs, on_progress)
         stream, probe, checks = _accepted(directory, rungs, preset, video)
@@ -129,6 +128,8 @@ class _LadderWork(_Work):
         self._run(source, [*_input_arguments(source.absolute()), *output], reader.take)
         for playlist in self._directory.glob("*.m3u8"):
             playlist.write_text(_without_dates(playlist.read_text("utf-8")), "utf-8")
+        manifest = self._directory / MANIFEST
+        manifest.write_text(_with_one_picture(manifest.read_text("utf-8")), "utf-8")
 
     def take_storyboard(self, rungs: int, largest: Probe, seconds: float) -> None:
         """Take a poster, and small pictures at equal distances in one sprite.
@@ -155,7 +156,7 @@ def _ladder_arguments(preset: Preset, rungs: Sequence[Preset], video: VideoInfo)
     """Cut all rungs at the same moments: only there a player can change from one to another."""
     numbers = range(len(rungs))
     has_sound = video.audio_streams > 0
-    sets = "id=0,streams=v id=1,streams=a" if has_sound else "id=0,streams=v"
+    sets = [f"id={number},streams={number}" for number in range(len(rungs) + has_sound)]
     audio = preset.audio
     sound = [
         *("-map", "0:a:0", "-c:a", ENCODERS[audio.codec], "-b:a", str(audio.bit_rate)),
@@ -172,7 +173,7 @@ def _ladder_arguments(preset: Preset, rungs: Sequence[Preset], video: VideoInfo)
         *("-force_key_frames", f"expr:gte(t,n_forced*{preset.segment_seconds})"),
         *("-t", str(preset.max_seconds)),
         *("-progress", "pipe:1", "-nostats", "-stats_period", "0.5"),
-        *("-f", "dash", "-hls_playlist", "1", "-adaptation_sets", sets),
+        *("-f", "dash", "-hls_playlist", "1", "-adaptation_sets", " ".join(sets)),
         *("-seg_duration", str(preset.segment_seconds)),
         *("-single_file", "1", "-single_file_name", "$RepresentationID$.mp4"),
         f"file:{MANIFEST}",
@@ -198,6 +199,19 @@ def _without_dates(playlist: str) -> str:
     lines = playlist.splitlines()
     kept = (line for line in lines if not line.startswith("#EXT-X-PROGRAM-DATE-TIME"))
     return "\n".join(kept) + "\n"
+
+
+_NEXT_RUNG = re.compile(
+    r'\s*</AdaptationSet>\s*<AdaptationSet [^>]*contentType="video"[^>]*>', re.DOTALL
+)
+
+
+def _with_one_picture(manifest: str) -> str:
+    """Put all rungs into the first's set, within which a player changes by itself.
+
+    ffmpeg puts no two pictures into one whose shapes differ by the pixel that rounding takes.
+    """
+    return _NEXT_RUNG.sub("", manifest)
 
 
 class _Board(Frozen):

@@ -132,7 +132,9 @@ def _check_files(directory: Path, playlist: str, segments: Sequence[Segment]) ->
         if not _NAME.fullmatch(file) or not path.is_file():
             raise PlaylistError(f"{playlist} names {file}, which is not there")
         if path.stat().st_size != end:
-            raise PlaylistError(f"{file} has {path.stat().st_size} bytes, its segments end at {end}")
+            raise PlaylistError(
+                f"{file} has {path.stat().st_size} bytes, its segments end at {end}"
+            )
 
 
 def _dash_segments(text: str) -> Iterator[tuple[str, int, int]]:
