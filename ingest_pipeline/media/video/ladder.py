@@ -15,13 +15,12 @@ from pathlib import Path
 
 from ingest_pipeline.media.model import Probe, VideoInfo
 from ingest_pipeline.media.video.checks import DURATION_TOLERANCE_SECONDS, Check, accept
-from ingest_pipeline.media.video.ffmpeg import TranscodeError
+from ingest_pipeline.media.video.ffmpeg import THREADS, TranscodeError
 from ingest_pipeline.media.video.playlists import PlaylistError, Stream, read_stream
 from ingest_pipeline.media.video.presets import Preset, Rung
 from ingest_pipeline.media.video.program import ENCODERS, find_ffmpeg
 from ingest_pipeline.media.video.transcode import (
     POSTER_CANDIDATES,
-    THREADS,
     Progress,
     _filters,
     _input_arguments,

@@ -1,4 +1,4 @@
-"""Reads the playlists of a ladder, HLS and DASH, and compares them with the files that they name."""
+"""Reads the playlists of a ladder, HLS and DASH, and compares them with the files."""
 
 import re
 from collections.abc import Iterator, Sequence

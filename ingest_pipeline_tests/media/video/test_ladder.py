@@ -44,11 +44,11 @@ def test_a_real_film_becomes_rungs_that_are_cut_at_the_same_moments(tmp_path: Pa
     assert "00:00:04.000 --> 00:00:05.312\nstoryboard.jpg#xywh=160,0,160,90" in board
 
 
-def test_an_upright_film_without_sound_is_measured_by_its_shorter_side(tmp_path: Path) -> None:
+def test_an_upright_film_is_measured_by_its_shorter_side(tmp_path: Path) -> None:
     source = turned(make_clip(tmp_path / "wide.mp4", *H264, size="640x480", seconds=1), 90)
     made = ladder_of(source, tmp_path)
     assert sizes(made.folder / "master.m3u8") == [(480, 640), (240, 320)]
-    assert made.audio_codec is None
+    assert made.audio_codec == "aac"
 
 
 def test_a_film_smaller_than_every_rung_stays_as_it_is(tmp_path: Path) -> None:
@@ -65,3 +65,10 @@ def test_too_many_bytes_are_refused_and_nothing_is_left(tmp_path: Path) -> None:
     with pytest.raises(TranscodeError, match="wanted at most 1000"):
         ladder_of(source, folder, STREAM.model_copy(update={"max_bytes": 1000}))
     assert list(folder.iterdir()) == []
+
+
+def test_a_film_without_sound_has_rungs_alone(tmp_path: Path) -> None:
+    source = make_clip(tmp_path / "silent.mp4", *H264, "-an", size="160x120", seconds=1)
+    made = ladder_of(source, tmp_path)
+    assert made.audio_codec is None
+    assert "AUDIO" not in (made.folder / "master.m3u8").read_text("utf-8")
