@@ -19,7 +19,20 @@ from ingest_pipeline_tests.world import World
 
 pytestmark = pytest.mark.timeout(120)
 
-KEY = "films/../ein Stück.mp4"
+KEY = "films/ein Stück.mp4"
+ASKED = """
+[[source]]
+bucket = "{bucket}"
+prefix = "films/"
+kinds = ["video"]
+presets = ["Stream"]
+"""
+PLAY = """() => new Promise((resolve, reject) => {
+  const video = document.querySelector("video");
+  video.muted = true;
+  video.ontimeupdate = () => { if (video.currentTime > 0.5) resolve(video.pause()); };
+  video.play().catch(reject);
+})"""
 SLOW = 30_000  # milliseconds
 
 
@@ -27,10 +40,7 @@ SLOW = 30_000  # milliseconds
 def ladder(world: World) -> Rendition:
     """The ladder of a real film."""
     sources = world.settings.sources
-    asked = (
-        '[[source]]\nbucket = "{}"\nprefix = "films/"\nkinds = ["video"]\npresets = ["Stream"]\n'
-    )
-    sources.write_text(sources.read_text() + asked.format(world.bucket))
+    sources.write_text(sources.read_text() + ASKED.format(bucket=world.bucket))
     ref = world.put(KEY, big_buck_bunny().read_bytes())
     world.ingest([ref])
     answer = resources(world.settings).transcoder.transcoder().transcode(ref, lambda _: None)
@@ -70,11 +80,7 @@ def test_a_ladder_plays_on_its_page_and_goes_with_its_object(
     moments = tab.page.get_by_role("group", name="Moments of the video").get_by_role("button")
     expect(moments).to_have_count(2, timeout=SLOW)
     assert tab.page.evaluate("document.querySelector('video').src").startswith("blob:")
-    tab.page.evaluate(
-        "video => {video = document.querySelector('video'); video.muted = true; return video.play()}"
-    )
-    tab.page.wait_for_function("document.querySelector('video').currentTime > 0.5", timeout=SLOW)
-    tab.page.evaluate("document.querySelector('video').pause()")
+    tab.page.evaluate(PLAY)
     moments.last.click()
     assert tab.page.evaluate("document.querySelector('video').currentTime") == 4
     assert tab.problems == []

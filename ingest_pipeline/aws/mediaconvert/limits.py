@@ -50,8 +50,6 @@ def _level(video: VideoEncoding) -> str:
 
 def beyond_limits(preset: Preset) -> Iterator[str]:
     """What the service would refuse of a preset, or make something else of: each one why."""
-    if preset.is_ladder:
-        yield 'kind: "ladder" is made by the transcoder ffmpeg alone'
     small = preset.thumbnails
     for name, side in (
         ("max_width", preset.max_width),
