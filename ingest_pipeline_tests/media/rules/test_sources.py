@@ -89,7 +89,7 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
             f"{SOURCE}on_rejct = 1",
             (
                 'source 1 (bucket "b"): unknown key "on_rejct"; '
-                "known: bucket, prefix, kinds, on_reject, watched, audio, video, image"
+                "known: bucket, prefix, kinds, on_reject, watched, presets, audio, video, image"
             ),
         ),
         (
