@@ -8,7 +8,7 @@ TOOLS := $(VENV)/.tools
 # pip 23 takes no extra (`pyjwt[crypto]`) in hash mode unless it is told to look for no dependencies.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
 
-.PHONY: help dev demo test lint bench services lock clean
+.PHONY: help dev demo test lint bench services lock player clean
 .DEFAULT_GOAL := help
 
 help:
@@ -61,6 +61,15 @@ lock: $(TOOLS)
 	$(COMPILE) --all-extras -o requirements.lock.txt
 	$(COMPILE) $(LAPTOP) --constraints requirements.lock.txt -o requirements.laptop.lock.txt
 	$(COMPILE) $(IMAGE) --constraints requirements.laptop.lock.txt -o requirements.runtime.lock.txt
+
+# The player of streams, which the API serves itself; its licence lies beside it.
+HLS := 1.7.4
+STATIC := ingest_pipeline/api/static
+player:
+	npm pack --silent hls.js@$(HLS)
+	tar -xOf hls.js-$(HLS).tgz package/dist/hls.light.min.js | sed /sourceMappingURL/d > $(STATIC)/hls.light.min.js
+	tar -xOf hls.js-$(HLS).tgz package/LICENSE > $(STATIC)/hls.light.LICENSE.txt
+	rm hls.js-$(HLS).tgz
 
 clean:
 	rm -rf $(VENV) .local

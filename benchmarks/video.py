@@ -31,8 +31,8 @@ from ingest_pipeline.media.model import VideoInfo
 from ingest_pipeline.media.video.presets import load_presets
 from ingest_pipeline.media.video.program import find_ffmpeg
 from ingest_pipeline.media.video.transcode import (
-    _input_arguments,
     _rendition_arguments,
+    input_arguments,
 )
 from ingest_pipeline.pipeline.result import values
 from ingest_pipeline.records.model import ObjectRef
@@ -148,7 +148,7 @@ def encode_plainly(clip: Path) -> None:
     preset = load_presets(settings().presets).named()
     with tempfile.TemporaryDirectory() as folder:
         _ffmpeg(
-            *_input_arguments(clip),
+            *input_arguments(clip),
             *_rendition_arguments(preset, VideoInfo(), f"{folder}/video.mp4"),
         )
 

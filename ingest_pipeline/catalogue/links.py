@@ -105,6 +105,17 @@ class Links:
             content_type=rendition.content_type,
         )
 
+    def stream_file(self, rendition: Rendition, name: str, content_type: str) -> str:
+        """A link to a file of a ladder, which a browser may keep: a version has its own."""
+        folder = rendition.rendition_key.rpartition("/")[0]
+        return signed_get(
+            self.s3,
+            rendition.rendition_bucket,
+            f"{folder}/{name}",
+            content_type=content_type,
+            cache_control="private, max-age=604800, immutable",
+        )
+
     def picture(self, preview: Preview, key: str) -> str:
         """A link to a picture of a preview, which a browser may keep: a version has one."""
         return signed_get(

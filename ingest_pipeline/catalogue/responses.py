@@ -119,7 +119,7 @@ class Responses:
     def _links(self, key: str, version: str) -> list[str]:
         uri = object_uri(self.upload_bucket, key)
         renditions = self.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, uri)
-        return [self._link(each) for each in renditions if each.version == version]
+        return [self._link(each) for each in renditions if _is_file(each, version)]
 
     def _link(self, rendition: Rendition) -> str:
         return signed_get(
@@ -129,6 +129,11 @@ class Responses:
             content_type=rendition.content_type,
             disposition="inline",
         )
+
+
+def _is_file(rendition: Rendition, version: str) -> bool:
+    """Whether one link leads to all of it: the files of a ladder need one each."""
+    return rendition.version == version and not rendition.is_ladder
 
 
 def _is_key(text: str | None) -> TypeGuard[str]:

@@ -21,12 +21,16 @@ from ingest_pipeline.pipeline.result import Result, Value, for_each
 from ingest_pipeline.records.model import Asset, Rendition, Report, TranscodeJob
 from ingest_pipeline.records.places import (
     RENDITIONS_FOLDER,
+    STREAMS_FOLDER,
     has_room,
+    has_stream_room,
+    is_stream_file,
     is_thumbnail,
     job_folder,
     picture_place,
     poster_place,
     rendition_place,
+    streams_folder,
     thumbnails_folder,
 )
 from ingest_pipeline.records.tables import (
@@ -183,8 +187,18 @@ class Derived:
                     rendition_place(preset, key),
                 ]
             )
+        yield from self._standing(self._stream_files(bucket, key))
         pictures = (picture_place(folder, bucket, key) for folder in ("strips", "previews"))
         yield from self._standing(pictures)
+
+    def _stream_files(self, bucket: str, key: str) -> Iterator[str]:
+        for preset_folder in list_folders(self.s3, self.bucket, STREAMS_FOLDER):
+            preset = preset_folder.removeprefix(STREAMS_FOLDER).rstrip("/")
+            if has_stream_room(preset, bucket, key):
+                folder = streams_folder(preset, bucket, key)
+                for name in list_keys(self.s3, self.bucket, folder):
+                    if is_stream_file(name.removeprefix(folder)):
+                        yield name
 
     def _standing(self, keys: Iterable[str]) -> Iterator[tuple[str, Published]]:
         for key in keys:

@@ -49,7 +49,7 @@ from ingest_pipeline.values import object_uri
 _TOGETHER = 100  # keys of one BatchGetItem
 # So long what was made of an older version may wait for the newer one's: a transcoding takes hours.
 _PATIENCE = timedelta(days=1)
-_FOLDERS = ("previews/", "strips/", "thumbnails/", "posters/", "output/")
+_FOLDERS = ("previews/", "strips/", "thumbnails/", "posters/", "output/", "streams/")
 
 Made = Rendition | Preview | ImageLabels | Transcript
 

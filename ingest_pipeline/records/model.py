@@ -232,7 +232,10 @@ class Rendition(Frozen):
         None, description="in the rendition's bucket, as the thumbnails are"
     )
     thumbnail_keys: tuple[str, ...] = Field((), description="in the order of time")
-    size: int = Field(description="bytes")
+    files: tuple[str, ...] = Field(
+        (), description="of a ladder: the names of all files in the folder of its rendition_key"
+    )
+    size: int = Field(description="bytes; of all files")
     duration_seconds: float = Field(description="its length")
     width: int = Field(description="pixels")
     height: int = Field(description="pixels")
@@ -253,6 +256,17 @@ class Rendition(Frozen):
     def uri(self) -> str:
         """`s3://bucket/key` of the video."""
         return object_uri(self.bucket, self.key)
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether it has several files, of which `rendition_key` is the playlist."""
+        return bool(self.files)
+
+    @property
+    def file_keys(self) -> tuple[str, ...]:
+        """Where the video lies: one key, or those of all files of a ladder."""
+        folder = self.rendition_key.rpartition("/")[0]
+        return tuple(f"{folder}/{name}" for name in self.files) or (self.rendition_key,)
 
 
 class JobEnd(Frozen):

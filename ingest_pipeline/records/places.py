@@ -5,6 +5,7 @@ posters/<preset>/<key>.jpg
 thumbnails/<preset>/<key>/00001.png      and so on, .jpg where MediaConvert made them
 previews/<bucket>/<key>.webp
 strips/<bucket>/<key>.webp
+streams/<preset>/<bucket>/<key>/<checksum of the version>/<name>    all files of a ladder
 transcoding/<token of the job>/...       where MediaConvert writes
 
 The place of a rendition is the contract's; it does not name the bucket that the video lies in.
@@ -15,8 +16,17 @@ import re
 from collections.abc import Sequence
 
 RENDITIONS_FOLDER = "output/"
+STREAMS_FOLDER = "streams/"
+STREAM_TYPES = {  # of a ladder's files, by their names' ends
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mpd": "application/dash+xml",
+    "vtt": "text/vtt",
+    "mp4": "video/mp4",
+    "jpg": "image/jpeg",
+}
 _LONGEST_KEY = 1024  # bytes in UTF-8
 _THUMBNAIL = re.compile(r"\d{5}\.(png|jpg)")
+_STREAM_FILE = re.compile(r"[0-9a-f]{16}/[a-z0-9_-]+\.[a-z0-9]+")
 _SHORTENED = re.compile(r"~[0-9a-f]{32}\.webp$")
 
 
@@ -40,9 +50,33 @@ def is_thumbnail(name: str) -> bool:
     return _THUMBNAIL.fullmatch(name) is not None
 
 
+def streams_folder(preset: str, bucket: str, key: str) -> str:
+    """Where the ladders of all versions of a key lie; those of keys below it lie deeper in it."""
+    return f"{STREAMS_FOLDER}{preset}/{bucket}/{key}/"
+
+
+def stream_folder(preset: str, bucket: str, key: str, version: str) -> str:
+    """Where the files of a ladder go: a folder of the version's own.
+
+    A player that holds the playlist of one version never gets a segment of another.
+    """
+    checksum = hashlib.sha256(version.encode()).hexdigest()[:16]
+    return f"{streams_folder(preset, bucket, key)}{checksum}/"
+
+
+def is_stream_file(name: str) -> bool:
+    """Whether a name in a folder of ladders is that of a version's file."""
+    return _STREAM_FILE.fullmatch(name) is not None
+
+
 def has_room(preset: str, key: str) -> bool:
     """Whether S3 takes the places of a rendition: its thumbnails' are the longest."""
     return fits(f"{thumbnails_folder(preset, key)}00001.png")
+
+
+def has_stream_room(preset: str, bucket: str, key: str) -> bool:
+    """Whether S3 takes the places of a ladder's files."""
+    return fits(f"{stream_folder(preset, bucket, key, '')}storyboard.jpg")
 
 
 def fits(place: str) -> bool:
@@ -81,6 +115,9 @@ def named_objects(place: str, buckets: Sequence[str]) -> list[tuple[str, str]]:
             if _SHORTENED.search(below):
                 return []
             key, buckets = below.removesuffix(".webp"), [first]
+        case "streams":
+            bucket, _, below = below.partition("/")
+            key, buckets = below.rpartition("/")[0].rpartition("/")[0], [bucket]
         case "output":
             key = below
         case "posters":

@@ -177,7 +177,7 @@ def test_a_page_may_load_its_own_files_and_objects_and_nothing_else(pages: httpx
         "script-src": "'self'",
         "style-src": "'self'",
         "img-src": f"'self' {storage}",
-        "media-src": f"'self' {storage}",
+        "media-src": f"'self' blob: {storage}",
         "connect-src": f"'self' {storage}",
         "base-uri": "'none'",
         "form-action": "'self'",

@@ -49,7 +49,7 @@ def _headers(system: System) -> dict[str, str]:
         "script-src 'self'",
         "style-src 'self'",
         f"img-src 'self' {s3}",
-        f"media-src 'self' {s3}",
+        f"media-src 'self' blob: {s3}",
         f"connect-src 'self' {s3}",
         "base-uri 'none'",
         "form-action 'self'",

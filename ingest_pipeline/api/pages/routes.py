@@ -19,6 +19,7 @@ from ingest_pipeline.api.keys import ObjectKey
 from ingest_pipeline.api.models import Hello
 from ingest_pipeline.api.pages import cards, sessions, views, words
 from ingest_pipeline.api.pages.rendering import PageRoute, page, static_files
+from ingest_pipeline.api.pages.streams import StreamAddress
 from ingest_pipeline.api.pages.strip import Strip
 from ingest_pipeline.aws.objects.signing import VALID_SECONDS
 from ingest_pipeline.aws.objects.state import (
@@ -26,7 +27,7 @@ from ingest_pipeline.aws.objects.state import (
     ObjectReplacedError,
     is_current,
 )
-from ingest_pipeline.aws.objects.versions import open_version
+from ingest_pipeline.aws.objects.versions import open_version, read_object
 from ingest_pipeline.catalogue.history import UNKNOWN, latest_transcript
 from ingest_pipeline.catalogue.links import Links, Use
 from ingest_pipeline.catalogue.pages import Catalogue
@@ -35,6 +36,7 @@ from ingest_pipeline.media.speech.captions import plain_text, webvtt
 from ingest_pipeline.pipeline.ingest.restore import NotRestorableError
 from ingest_pipeline.pipeline.queue.redrive import redrive_object
 from ingest_pipeline.records.model import Report
+from ingest_pipeline.records.places import STREAM_TYPES
 from ingest_pipeline.records.tables import (
     PREVIEWS,
     RENDITIONS,
@@ -50,6 +52,7 @@ _NOTICES = {
     "again": "It is on its way through the pipeline again; its outcome follows within seconds.",
 }
 
+_PLAYLISTS = {STREAM_TYPES[end] for end in ("m3u8", "mpd", "vtt")}
 _CHUNK = 256 * 1024  # bytes
 _Text = Annotated[str, Query(max_length=1024)]
 _Bucket = Annotated[str, Path(min_length=3, max_length=63, pattern="^[a-z0-9][a-z0-9.-]+[a-z0-9]$")]
@@ -260,6 +263,30 @@ def _stream(system: System, report: Report, use: Use) -> Response:
         },
         background=BackgroundTask(body.close),
     )
+
+
+@guarded.get("/stream/{bucket}/{place}/{name}")
+def stream_file(system: TheSystem, bucket: _Bucket, place: str, name: str) -> Response:
+    """A file of a ladder: a playlist as it stands, whose names lead here, or the way to any other.
+
+    Each segment is asked for here, and gets a link of its own: a film may last longer than one.
+    """
+    address = StreamAddress.decoded(place)
+    key = address and rendition_key(
+        object_uri(bucket, address.key), address.version, address.preset
+    )
+    rendition = system.tables.get(RENDITIONS, key) if key else None
+    if rendition is None or name not in rendition.files:
+        raise HTTPException(404, "there is no such stream")
+    content_type = STREAM_TYPES[name.rpartition(".")[2]]
+    if content_type not in _PLAYLISTS:
+        return _lead_to(Links(system.clients.s3).stream_file(rendition, name, content_type))
+    folder = rendition.rendition_key.rpartition("/")[0]
+    try:
+        text = read_object(system.clients.s3, rendition.rendition_bucket, f"{folder}/{name}")
+    except ObjectGoneError as error:
+        raise HTTPException(404, "there is no such stream") from error
+    return Response(text, media_type=content_type, headers={"Cache-Control": "private, max-age=60"})
 
 
 @guarded.get("/pictures/{bucket}")

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from ingest_pipeline.api.pages import words
 from ingest_pipeline.api.pages.facts import Fact, facts_of, metadata_facts, rendition_facts
+from ingest_pipeline.api.pages.streams import stream_href
 from ingest_pipeline.catalogue.history import (
     WAITING,
     History,
@@ -101,6 +102,9 @@ class Player(Frozen):
     element: str  # "audio", "video", "img" or "none"
     source: str | None = None
     content_type: str | None = None
+    stream: str | None = None  # the master playlist, where there is a ladder
+    manifest: str | None = None  # the same for DASH
+    storyboard: str | None = None  # WebVTT
     picture: str | None = None  # waveform, poster or thumbnail
     strip: str | None = None
     no_picture: str | None = None  # why
@@ -245,10 +249,14 @@ def _player(whole: WholeObject) -> Player:
     strip = _picture_href(preview, "strip") if preview and preview.strip_key else None
     measures = (preview.width, preview.height) if preview else (None, None)
     element, source, type_ = _source(whole, kind)
+    ladder = next((each for each in whole.renditions if each.is_ladder), None)
     return Player(
         element=element,
         source=source,
         content_type=type_,
+        stream=stream_href(ladder, "master.m3u8") if ladder else None,
+        manifest=stream_href(ladder, "manifest.mpd") if ladder else None,
+        storyboard=stream_href(ladder, "storyboard.vtt") if ladder else None,
         picture=picture,
         strip=strip,
         no_picture=words.sentence(preview.reason) if preview and preview.reason else None,
@@ -262,7 +270,9 @@ def _source(whole: WholeObject, kind: Kind | None) -> tuple[str, str | None, str
     own_type = content_type(whole.report)
     match kind:
         case Kind.VIDEO if whole.renditions:
-            rendition = whole.renditions[0]
+            rendition = min(whole.renditions, key=lambda each: each.is_ladder)
+            if rendition.is_ladder:
+                return "video", stream_href(rendition, "master.m3u8"), rendition.content_type
             href = _content_href(whole.report, f"&preset={quote(rendition.preset, safe='')}")
             return "video", href, rendition.content_type
         case Kind.VIDEO if own_type in _PLAYED_BY_BROWSERS:

@@ -1,4 +1,5 @@
 import { keepFresh } from "./live.js";
+import { play } from "./stream.js";
 
 // A time in the transcript plays the recording from there; the list is replaced when the page is.
 document.addEventListener("click", (event) => {
@@ -9,4 +10,5 @@ document.addEventListener("click", (event) => {
   player.play();
 });
 
-keepFresh();
+play();
+keepFresh({ refreshed: play });

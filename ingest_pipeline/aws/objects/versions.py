@@ -100,6 +100,18 @@ def open_version(s3: "S3Client", report: Report) -> "StreamingBody":
         raise translated(error) from error
 
 
+def read_object(s3: "S3Client", bucket: str, key: str) -> bytes:
+    """Read the whole of a small file that stands at a key.
+
+    Raises:
+        ObjectGoneError: nothing stands there.
+    """
+    try:
+        return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        raise translated(error) from error
+
+
 def delete_all(s3: "S3Client", bucket: str, keys: Iterable[str]) -> None:
     """Delete what stands at these keys of a bucket of our own, whatever it is.
 

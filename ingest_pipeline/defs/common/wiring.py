@@ -121,6 +121,7 @@ def resources(config: Settings) -> Resources:
         derived=derived,
         engine=config.transcoder,
         presets=str(config.presets),
+        sources=str(config.sources),
         ffmpeg=ffmpeg,
         mediaconvert_role=config.mediaconvert_role,
         mediaconvert_queue=config.mediaconvert_queue,

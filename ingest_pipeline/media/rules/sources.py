@@ -53,6 +53,7 @@ class Source(Frozen):
     on_reject: Annotated[OnReject, BeforeValidator(name_of(OnReject))] = OnReject.DELETE
     watched: bool = True  # False: nothing is taken in by listing the bucket
     transcripts: bool = False  # whether what is said in recordings and videos is written down
+    presets: tuple[str, ...] | None = None  # of its videos; None: every one that is no ladder
     audio: AudioRules = AudioRules()
     video: VideoRules = VideoRules()
     image: ImageRules = ImageRules()

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -86,10 +86,22 @@ class Thumbnails(Frozen):
     every_seconds: _Count
 
 
+class Rung(Frozen):
+    """One size of a ladder: a picture whose shorter side has so many pixels."""
+
+    side: _Size
+    bit_rate: _Count  # bits a second of the picture, at the most
+
+
 class Preset(Frozen):
-    """A rendition: the box for the picture, the limits, the codecs."""
+    """A rendition: the box for the picture, the limits, the codecs.
+
+    A file, or a ladder: the same film in several sizes, cut at the same moments, of which a player
+    takes what its line carries. A ladder is made where a source asks for it.
+    """
 
     name: _Text
+    kind: Literal["file", "ladder"] = "file"
     container: Annotated[str, BeforeValidator(name_of(VIDEO_CODECS))]
     max_width: _Size
     max_height: _Size
@@ -99,7 +111,29 @@ class Preset(Frozen):
     remux: bool = False  # a film that is as wanted already keeps its tracks: see `copying`
     video: VideoEncoding
     audio: AudioEncoding
-    thumbnails: Thumbnails
+    thumbnails: Thumbnails  # of a ladder, the pictures of its storyboard
+    rungs: tuple[Rung, ...] = ()  # of a ladder, the largest first
+    segment_seconds: _Count = 4  # of a ladder: where a player may change from rung to rung
+
+    @property
+    def is_ladder(self) -> bool:
+        """Whether it makes several files, of which a playlist tells."""
+        return self.kind == "ladder"
+
+    @model_validator(mode="after")
+    def _ladder_stands(self) -> Self:
+        if not self.is_ladder:
+            if self.rungs:
+                raise ValueError('rungs belong to a preset of kind "ladder"')
+            return self
+        sides = [rung.side for rung in self.rungs]
+        if not sides:
+            raise ValueError('a preset of kind "ladder" has rungs')
+        if sides != sorted(set(sides), reverse=True):
+            raise ValueError("rungs: write the largest first, each side once")
+        if (self.video.codec, self.audio.codec) != ("h264", "aac"):
+            raise ValueError("a ladder takes h264 and aac, which every player of HLS knows")
+        return self
 
     @model_validator(mode="after")
     def _codecs_fit(self) -> Self:
@@ -135,6 +169,12 @@ class Presets(Frozen):
                 return preset
         known = ", ".join(preset.name for preset in self.preset)
         raise PresetsError(f"{quoted(wanted)} is not one of {known}")
+
+    def wanted(self, names: Iterable[str] | None) -> tuple[Preset, ...]:
+        """Give the presets of these names; None: all but the ladders. Raises `PresetsError`."""
+        if names is None:
+            return tuple(preset for preset in self.preset if not preset.is_ladder)
+        return tuple(map(self.named, names))
 
 
 def load_presets(
@@ -179,6 +219,9 @@ def _mistake(details: ErrorDetails, document: dict[str, Any]) -> str:
             inner = [name, *rest[:1]] if rest else [name]
             what = what_is_wrong(details, inner, noun="key", known=known)
             return f"{_place(index, document)}: [{part}] {what}"
+        case ("preset", int(index), "rungs", int(rung), *rest):
+            what = what_is_wrong(details, rest[:1], noun="key", known=Rung.model_fields)
+            return f"{_place(index, document)}: rung {rung + 1}: {what}"
         case ("preset", int(index), *rest):
             what = what_is_wrong(details, rest[:1], noun="key", known=Preset.model_fields)
             return f"{_place(index, document)}: {what}"

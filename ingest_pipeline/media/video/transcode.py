@@ -104,7 +104,7 @@ def transcode(
     begun = time.monotonic()
     refuse(preset, video)
     with tempfile.TemporaryDirectory(prefix=".part-", dir=folder) as part:
-        work = _Work(Path(part), preset, video, choose_ffmpeg(ffmpeg), stop or threading.Event())
+        work = Work(Path(part), preset, video, choose_ffmpeg(ffmpeg), stop or threading.Event())
         made = _made(work, source, on_progress)
         pictures = work.take_pictures(made.path)
         for old in folder.glob("thumbnail-*.png"):
@@ -142,7 +142,7 @@ class _Made(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def _made(work: "_Work", source: Path, on_progress: Callable[[Progress], None]) -> _Made:
+def _made(work: "Work", source: Path, on_progress: Callable[[Progress], None]) -> _Made:
     """Copy the tracks where they will do; where the copy is not as wanted, encode them."""
     warnings = []
     if may_copy(work.preset, work.video):
@@ -162,7 +162,7 @@ def _moved(file: Path, folder: Path) -> Path:
     return file.replace(folder / file.name)
 
 
-class _Work:
+class Work:
     """One transcoding in its working directory."""
 
     def __init__(
@@ -191,8 +191,8 @@ class _Work:
     def _film(
         self, source: Path, output: list[str], on_progress: Callable[[Progress], None]
     ) -> Path:
-        reader = _ProgressReader(self.video.duration_seconds, on_progress)
-        self._run(source, [*_input_arguments(source.absolute()), *output], reader.take)
+        reader = ProgressReader(self.video.duration_seconds, on_progress)
+        self._run(source, [*input_arguments(source.absolute()), *output], reader.take)
         return self._directory / self._name
 
     def take_pictures(self, rendition: Path) -> list[Path]:
@@ -200,7 +200,7 @@ class _Work:
 
         They are 1 in 90 frames, so that is quick, and there is one wherever a thumbnail is due.
         """
-        keys_only = ["-skip_frame", "nokey", *_input_arguments(Path(rendition.name))]
+        keys_only = ["-skip_frame", "nokey", *input_arguments(Path(rendition.name))]
         self._run(rendition, [*keys_only, *_picture_arguments(self.preset)], lambda _: None)
         poster = self._directory / "poster.jpg"
         thumbnails = sorted(self._directory.glob("thumbnail-*.png"))
@@ -236,7 +236,7 @@ def _most_bytes(preset: Preset, seconds: float) -> int:
     return min(preset.max_bytes, round(seconds * bits_a_second / 8))
 
 
-def _input_arguments(path: Path) -> list[str]:
+def input_arguments(path: Path) -> list[str]:
     """Read a file and nothing that it names: not the network, not the neighbours."""
     return [
         *("-protocol_whitelist", "file", "-format_whitelist", FORMATS),
@@ -250,8 +250,8 @@ def _rendition_arguments(
     preset: Preset, video: VideoInfo, name: str, *, tone_maps: bool = True
 ) -> list[str]:
     tracks = [
-        *("-vf", _filters(preset, video, tone_maps=tone_maps), "-threads", str(THREADS)),
-        *_video_arguments(preset.video),
+        *("-vf", picture_filters(preset, video, tone_maps=tone_maps), "-threads", str(THREADS)),
+        *video_arguments(preset.video),
         *("-force_key_frames", f"expr:gte(t,n_forced*{preset.thumbnails.every_seconds})"),
         *("-c:a", ENCODERS[preset.audio.codec], "-b:a", str(preset.audio.bit_rate)),
         *("-ar", str(preset.audio.sample_rate), "-ac", str(preset.audio.channels)),
@@ -277,7 +277,7 @@ def _output_arguments(preset: Preset, tracks: list[str], name: str) -> list[str]
     ]
 
 
-def _video_arguments(video: VideoEncoding) -> Iterator[str]:
+def video_arguments(video: VideoEncoding) -> Iterator[str]:
     named: Mapping[str, int | str | None] = {
         "c:v": ENCODERS[video.codec],
         "profile:v": video.profile,
@@ -295,7 +295,7 @@ def _video_arguments(video: VideoEncoding) -> Iterator[str]:
             yield from (f"-{name}", str(value))
 
 
-def _filters(preset: Preset, video: VideoInfo, *, tone_maps: bool = True) -> str:
+def picture_filters(preset: Preset, video: VideoInfo, *, tone_maps: bool = True) -> str:
     """Shrink the picture, which ffmpeg has turned upright before, and cap the rate.
 
     Of interlaced frames both fields are taken first: neither may be dropped or shrunk into the
@@ -373,7 +373,7 @@ def _picture_arguments(preset: Preset) -> list[str]:
     ]
 
 
-class _ProgressReader:
+class ProgressReader:
     """Reads what `-progress` writes: lines of key=value, in blocks that end with `progress`."""
 
     def __init__(self, length: float | None, on_progress: Callable[[Progress], None]) -> None:

@@ -176,7 +176,7 @@ class Previewer:
 
     def _strip(self, rendition: Rendition, folder: Path) -> Picture:
         with full_disk_told(folder, rendition.size):
-            video = self._fetch(rendition, rendition.rendition_key, folder / "video")
+            video = self._fetch(rendition, rendition.file_keys[0], folder / "video")
         strip = take_strip(video, folder, rendition.duration_seconds, self.ffmpeg)
         return self._images.thumbnail(strip.read_bytes(), FRAMES * FRAME_WIDTH)
 
@@ -186,7 +186,8 @@ class Previewer:
 
     def _rendition(self, report: Report) -> Rendition | None:
         made = self.tables.query(RENDITIONS, RENDITIONS_BY_OBJECT, report.uri)
-        return next((each for each in made if each.version == report.version), None)
+        mine = (each for each in made if each.version == report.version)
+        return min(mine, key=lambda each: each.is_ladder, default=None)
 
     def _published(self, report: Report, folder: Path, picture: Picture) -> Preview:
         """The row of a picture, which stands there now unless a newer version's does."""

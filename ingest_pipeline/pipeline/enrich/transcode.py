@@ -13,6 +13,7 @@ from ingest_pipeline.aws.objects.publish import published
 from ingest_pipeline.aws.objects.state import ObjectGoneError
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.model import Kind, Probe, Reason, VideoInfo
+from ingest_pipeline.media.rules.sources import Sources
 from ingest_pipeline.media.video.checks import Check
 from ingest_pipeline.media.video.ffmpeg import TranscodeStoppedError
 from ingest_pipeline.media.video.presets import (
@@ -31,6 +32,7 @@ from ingest_pipeline.records.model import (
 )
 from ingest_pipeline.records.places import (
     has_room,
+    has_stream_room,
     poster_place,
     rendition_place,
     thumbnails_folder,
@@ -113,6 +115,7 @@ class Transcoder:
     derived: Derived
     presets: Presets
     engine: Engine
+    sources: Sources | None = None  # which say the presets of their videos; None: none does
 
     def missing(self, reports: Iterable[Report]) -> list[ObjectRef]:
         """The indexed videos of which a rendition is still to be made."""
@@ -124,7 +127,7 @@ class Transcoder:
         keys = [
             rendition_key(report.uri, report.version, preset.name)
             for report in videos
-            for preset in self.presets.preset
+            for preset in self._wanted(report)
         ]
         made = {(r.uri, r.version, r.preset) for r in self.tables.get_many(RENDITIONS, keys)}
         return [
@@ -132,7 +135,7 @@ class Transcoder:
             for report in videos
             if any(
                 (report.uri, report.version, preset.name) not in made
-                for preset in self.presets.preset
+                for preset in self._wanted(report)
             )
         ]
 
@@ -171,7 +174,7 @@ class Transcoder:
         made: list[Rendition] = []
         jobs: list[TranscodeJob] = []
         presets = self._presets_for(report)
-        cramped, roomy = partition(lambda p: has_room(p.name.lower(), report.key), presets)
+        cramped, roomy = partition(partial(_has_room, report), presets)
         failures = [Failure(preset.name, _NO_ROOM) for preset in cramped]
         if failures:
             self._record(report, failures)
@@ -214,14 +217,24 @@ class Transcoder:
         )
         self.tables.put(_STILL_INDEXED, [report.becomes(Outcome.INDEXED, reasons=reasons)])
 
+    def _wanted(self, report: Report) -> tuple[Preset, ...]:
+        source = self.sources.for_object(report.bucket, report.key) if self.sources else None
+        return self.presets.wanted(source.presets if source else None)
+
     def _presets_for(self, report: Report) -> list[Preset]:
         return [
             preset
-            for preset in self.presets.preset
+            for preset in self._wanted(report)
             if not self.tables.get(
                 RENDITIONS, rendition_key(report.uri, report.version, preset.name)
             )
         ]
+
+
+def _has_room(report: Report, preset: Preset) -> bool:
+    if preset.is_ladder:
+        return has_stream_room(preset.name.lower(), report.bucket, report.key)
+    return has_room(preset.name.lower(), report.key)
 
 
 def rendition_row(
@@ -289,13 +302,16 @@ def wrong_renditions(s3: "S3Client", made: Iterable[Rendition]) -> list[str]:
 def _problem(s3: "S3Client", rendition: Rendition) -> str | None:
     if not rendition.checks:
         return "it passed no check"
-    try:
-        standing = published(s3, rendition.rendition_bucket, rendition.rendition_key)
-    except ObjectGoneError:
-        return f"nothing stands at {rendition.rendition_key}"
-    if standing.source_version == rendition.version and standing.size != rendition.size:
-        return f"{standing.size} bytes stand there, wanted {rendition.size}"
-    return None
+    size = 0
+    for key in rendition.file_keys:
+        try:
+            standing = published(s3, rendition.rendition_bucket, key)
+        except ObjectGoneError:
+            return f"nothing stands at {key}"
+        if standing.source_version != rendition.version:
+            return None
+        size += standing.size
+    return None if size == rendition.size else f"{size} bytes stand there, wanted {rendition.size}"
 
 
 def video_of(report: Report) -> VideoInfo:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ingest_pipeline.aws.objects.publish import publish
 from ingest_pipeline.aws.objects.versions import download_version
 from ingest_pipeline.media.video.ffmpeg import full_disk_told
+from ingest_pipeline.media.video.ladder import MASTER, POSTER, Ladder, make_ladder
 from ingest_pipeline.media.video.presets import Preset
 from ingest_pipeline.media.video.transcode import (
     Progress,
@@ -28,6 +29,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
 )
+from ingest_pipeline.records.places import STREAM_TYPES, stream_folder
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -61,8 +63,9 @@ class FfmpegEngine:
             with full_disk_told(Path(folder), report.size or 0):
                 download_version(self.s3, report, source)
             for preset in presets:
+                make = make_ladder if preset.is_ladder else transcode
                 try:
-                    made = transcode(
+                    made = make(
                         source,
                         Path(folder),
                         preset,
@@ -76,8 +79,55 @@ class FfmpegEngine:
                     continue
                 for warning in made.warnings:
                     say(f"{preset.name}: {warning}")
-                rendition = self._row(report, preset, made)
-                yield Candidate(rendition, partial(self._publish, report, made, rendition))
+                yield self._candidate(report, preset, made)
+
+    def _candidate(self, report: Report, preset: Preset, made: Transcoded | Ladder) -> Candidate:
+        if isinstance(made, Ladder):
+            rendition = self._ladder_row(report, preset, made)
+            return Candidate(rendition, partial(self._publish_ladder, report, made, rendition))
+        rendition = self._row(report, preset, made)
+        return Candidate(rendition, partial(self._publish, report, made, rendition))
+
+    def _publish_ladder(self, report: Report, made: Ladder, rendition: Rendition) -> bool:
+        """Put all files, those that name others behind them; the folder is this version's own."""
+        return all(
+            publish(
+                self.s3,
+                made.folder / name,
+                self.bucket,
+                key,
+                content_type=STREAM_TYPES[name.rpartition(".")[2]],
+                source=report,
+            )
+            for name, key in zip(made.files, rendition.file_keys, strict=True)
+        )
+
+    def _ladder_row(self, report: Report, preset: Preset, made: Ladder) -> Rendition:
+        folder = stream_folder(preset.name.lower(), report.bucket, report.key, report.version)
+        row = rendition_row(
+            report,
+            preset,
+            made.probe,
+            made.checks,
+            bucket=self.bucket,
+            size=made.size,
+            thumbnails=0,
+            thumbnail_type="jpg",
+            engine="ffmpeg",
+            seconds_taken=made.seconds,
+            run_id=self.run_id,
+        )
+        return row.model_copy(
+            update={
+                "rendition_key": f"{folder}{MASTER}",
+                "content_type": STREAM_TYPES["m3u8"],
+                "poster_key": f"{folder}{POSTER}",
+                "files": made.files,
+                "duration_seconds": made.duration_seconds,
+                "bit_rate": made.bit_rate,
+                "audio_codec": made.audio_codec,
+            }
+        )
 
     def _publish(self, report: Report, made: Transcoded, rendition: Rendition) -> bool:
         """Whether it stands there now; what was made of a newer version stays."""

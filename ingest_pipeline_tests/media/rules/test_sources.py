@@ -90,7 +90,7 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
             (
                 'source 1 (bucket "b"): unknown key "on_rejct"; '
                 "known: bucket, prefix, kinds, on_reject, watched, transcripts, "
-                "audio, video, image"
+                "presets, audio, video, image"
             ),
         ),
         (

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from ingest_pipeline.media.video.presets import (
+    PRESETS_FILE,
     Presets,
     PresetsError,
     load_presets,
@@ -157,3 +158,21 @@ def test_a_file_that_is_not_there_or_no_toml_is_told(tmp_path: Path) -> None:
         load_presets(tmp_path / "presets.toml")
     with pytest.raises(PresetsError, match=r"presets\.toml: .*line 1"):
         load(tmp_path, "default = Web")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "wanted"),
+    [
+        ("{ side = 240,", "{ size = 240,", 'rung 4: unknown key "size"; known: side, bit_rate'),
+        ("{ side = 240,", "{ side = 720,", "rungs: write the largest first, each side once"),
+        ('kind = "ladder"', 'kind = "file"', 'rungs belong to a preset of kind "ladder"'),
+    ],
+)
+def test_a_ladder_that_cannot_stand_says_why(
+    tmp_path: Path, old: str, new: str, wanted: str
+) -> None:
+    text = PRESETS_FILE.read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(PresetsError) as caught:
+        load(tmp_path, text.replace(old, new, 1))
+    assert f'preset 2 ("Stream"): {wanted}' in str(caught.value)

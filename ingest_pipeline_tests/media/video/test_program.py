@@ -10,7 +10,7 @@ from ingest_pipeline.media.video.ffmpeg import TranscodeResourceError
 from ingest_pipeline.media.video.presets import AUDIO_CODECS, VIDEO_CODECS, load_presets
 from ingest_pipeline.media.video.program import ENCODERS, FILTERS, choose_ffmpeg, find_ffmpeg
 from ingest_pipeline.media.video.strip import _graph
-from ingest_pipeline.media.video.transcode import _filters, _picture_arguments
+from ingest_pipeline.media.video.transcode import _picture_arguments
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_whatever_our_graphs_and_presets_use_is_asked_for() -> None:
     preset = load_presets().named()
     pictures = " ".join(_picture_arguments(preset))
     sides = {"width": 720, "height": 576, "display_width": 768, "display_height": 576}
-    most = _filters(preset, VideoInfo(interlaced=True, color_transfer="smpte2084", **sides))
+    most = picture_filters(preset, VideoInfo(interlaced=True, color_transfer="smpte2084", **sides))
     graphs = ",".join([most, _graph(), *re.findall(r"-vf (\S+)", pictures)])
     bare = re.sub(r"'[^']*'|\[[^]]*\]", "", graphs)
     used = {part.partition("=")[0] for part in re.split(r"[,;]", bare)}

@@ -12,7 +12,8 @@ from ingest_pipeline.aws.queues import Message
 from ingest_pipeline.defs.common.resources.aws import AwsResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
-from ingest_pipeline.media.video.presets import Presets, load_presets
+from ingest_pipeline.media.rules.sources import Sources, load_sources
+from ingest_pipeline.media.video.presets import Presets, PresetsError, load_presets
 from ingest_pipeline.pipeline.enrich.transcode import Engine, Transcoder
 from ingest_pipeline.pipeline.enrich.transcode_ffmpeg import FfmpegEngine
 from ingest_pipeline.pipeline.enrich.transcode_mediaconvert import (
@@ -28,6 +29,7 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
     derived: dg.ResourceDependency[DerivedResource]
     engine: str = Field(description="`ffmpeg` or `mediaconvert`.")
     presets: str = Field(description="Path of `presets.toml`.")
+    sources: str = Field(description="Path of `sources.toml`.")
     ffmpeg: str | None = Field(None, description="The program; nothing: the best one found.")
     mediaconvert_role: str | None = Field(None, description="ARN that MediaConvert takes on.")
     mediaconvert_queue: str | None = Field(None, description="ARN; nothing: the default queue.")
@@ -35,12 +37,26 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
 
     def transcoder(self, run_id: str | None = None) -> Transcoder:
         """What transcodes for a run."""
+        presets = self._presets()
         return Transcoder(
             self.aws.tables,
             self.derived.derived,
-            self._presets(),
+            presets,
             self._engine(run_id),
+            self._sources(presets),
         )
+
+    def _sources(self, presets: Presets) -> Sources:
+        """Load the sources; raises `PresetsError` where one asks for what cannot be made."""
+        sources = load_sources(Path(self.sources))
+        for source in sources.source:
+            for preset in presets.wanted(source.presets):
+                if preset.is_ladder and self.engine == "mediaconvert":
+                    raise PresetsError(
+                        f'{self.sources}: bucket "{source.bucket}" asks for the ladder '
+                        f'"{preset.name}", which the transcoder ffmpeg alone makes'
+                    )
+        return sources
 
     def _presets(self) -> Presets:
         path = Path(self.presets)

@@ -25,7 +25,7 @@ def test_the_engine_is_the_one_that_the_settings_name(world: World) -> None:
 
 def test_presets_are_those_of_the_file(world: World) -> None:
     presets = world.wired.transcoder.transcoder().presets
-    assert [preset.name for preset in presets.preset] == ["Web"]
+    assert [preset.name for preset in presets.preset] == ["Web", "Stream"]
 
 
 def test_presets_are_held_against_the_limits_of_the_engine(world: World, tmp_path: Path) -> None:
@@ -40,6 +40,21 @@ def test_presets_are_held_against_the_limits_of_the_engine(world: World, tmp_pat
     assert str(caught.value) == (
         f'{path}: preset 1 ("Web"): [video] refs: 8 is not within MediaConvert\'s 1 to 6'
     )
+
+
+def test_a_source_asks_for_presets_that_there_are_and_that_the_engine_makes(
+    world: World, tmp_path: Path
+) -> None:
+    path = tmp_path / "streams.toml"
+    path.write_text('[[source]]\nbucket = "b"\nkinds = ["video"]\npresets = ["Stream"]\n')
+    here = world.wired.transcoder.model_copy(update={"sources": str(path)})
+    assert here.transcoder().sources is not None
+    there = here.model_copy(update={"engine": "mediaconvert", "mediaconvert_role": ROLE})
+    with pytest.raises(PresetsError, match='bucket "b" asks for the ladder "Stream"'):
+        there.transcoder()
+    path.write_text(path.read_text().replace("Stream", "Steam"))
+    with pytest.raises(PresetsError, match='"Steam" is not one of Web, Stream'):
+        here.transcoder()
 
 
 def test_what_tells_of_no_job_of_ours_names_no_video(world: World) -> None:

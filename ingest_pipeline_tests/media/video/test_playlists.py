@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from ingest_pipeline.media.video.playlists import PlaylistError, read_stream
+
+MASTER = """#EXTM3U
+#EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS="avc1.4d401f,mp4a.40.2"
+media_0.m3u8
+"""
+MEDIA = """#EXTM3U
+#EXT-X-MAP:URI="0.mp4",BYTERANGE="10@0"
+#EXTINF:4.000000,
+#EXT-X-BYTERANGE:20@10
+0.mp4
+#EXTINF:1.500000,
+#EXT-X-BYTERANGE:10@30
+0.mp4
+#EXT-X-ENDLIST
+"""
+MANIFEST = """<Representation id="0"><BaseURL>0.mp4</BaseURL>
+<SegmentURL mediaRange="10-29" /><SegmentURL mediaRange="30-39" /></Representation>"""
+
+
+def stream(folder: Path, **changed: str) -> Path:
+    texts = {"master": MASTER, "media": MEDIA, "manifest": MANIFEST} | changed
+    (folder / "master.m3u8").write_text(texts["master"])
+    (folder / "media_0.m3u8").write_text(texts["media"])
+    (folder / "manifest.mpd").write_text(texts["manifest"])
+    (folder / "0.mp4").write_bytes(bytes(40))
+    return folder
+
+
+def test_a_stream_is_as_long_as_its_segments(tmp_path: Path) -> None:
+    found = read_stream(stream(tmp_path), "master.m3u8", "manifest.mpd")
+    assert (found.playlists, found.seconds, found.bit_rate) == (("media_0.m3u8",), 5.5, 1000)
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new", "problem"),
+    [
+        ("master", "media_0", "media_1", "media_1.m3u8 cannot be read"),
+        ("master", "media_0.m3u8", "../media_0.m3u8", "no name of a file beside it"),
+        ("master", "#EXT-X-STREAM-INF", "#EXT-X-OTHER", "names no rung"),
+        ("media", "0.mp4\n#EXT", "9.mp4\n#EXT", "9.mp4, which is not there"),
+        ("media", "10@30", "10@31", "leaves out a part"),
+        ("media", "10@30", "9@30", "0.mp4 has 40 bytes, its segments end at 39"),
+        ("media", "#EXT-X-ENDLIST\n", "", "no end"),
+        ("media", "1.500000", "long", "no length"),
+        ("manifest", "30-39", "30-38", "names other segments"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    tmp_path: Path, part: str, old: str, new: str, problem: str
+) -> None:
+    text = {"master": MASTER, "media": MEDIA, "manifest": MANIFEST}[part].replace(old, new)
+    with pytest.raises(PlaylistError, match=problem):
+        read_stream(stream(tmp_path, **{part: text}), "master.m3u8", "manifest.mpd")
