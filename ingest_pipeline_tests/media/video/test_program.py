@@ -10,7 +10,7 @@ from ingest_pipeline.media.video.ffmpeg import TranscodeResourceError
 from ingest_pipeline.media.video.presets import AUDIO_CODECS, VIDEO_CODECS, load_presets
 from ingest_pipeline.media.video.program import ENCODERS, FILTERS, choose_ffmpeg, find_ffmpeg
 from ingest_pipeline.media.video.strip import _graph
-from ingest_pipeline.media.video.transcode import _picture_arguments
+from ingest_pipeline.media.video.transcode import _picture_arguments, picture_filters
 
 
 @pytest.fixture
