@@ -101,11 +101,13 @@ def _started(prefix: str) -> datetime:
     return session_start(prefix).replace(tzinfo=UTC)
 
 
-def comments_into(database: Callable[[], EventDb], bucket: str) -> Callable[[Transcript], None]:
+def comments_into(
+    database: Callable[[], EventDb], bucket: str, sink: EventSink | None = None
+) -> Callable[[Transcript], None]:
     """What puts what is said in a session's recordings into the comments of its events.
 
-    The database is asked for only when there is something to put. A comment that it refuses is
-    told in the log: the transcript itself is none the worse.
+    The database is asked for only when there is something to put. A comment that it or the sink
+    refuses is told in the log: the transcript itself is none the worse.
     """
 
     def tell(row: Transcript) -> None:
@@ -117,11 +119,16 @@ def comments_into(database: Callable[[], EventDb], bucket: str) -> Callable[[Tra
             return
         session_id, tag = session_identity(prefix), row.key.removeprefix(prefix)
         try:
-            database().set_comment(session_id, tag, row.line)
+            is_there = database().set_comment(session_id, tag, row.line)
         except EventDbUnavailableError:
             raise
         except EventDbError as error:
             _log.warning("%s: its transcript is no comment: %s", row.uri, error)
+            return
+        if not (sink and is_there and row.has_text):
+            return
+        for reason in sink.set_comments({(session_id, tag): row.line}).values():
+            _log.warning("%s: its transcript is no comment in the sink: %s", row.uri, reason)
 
     return tell
 
@@ -181,7 +188,7 @@ class SessionIngest:
     def _comment(self, recordings: Sequence[ObjectRef]) -> None:
         """After the events and the index: who transcribes from now on finds both."""
         for row in self.transcripts(recordings):
-            comments_into(lambda: self.database, row.bucket)(row)
+            comments_into(lambda: self.database, row.bucket, self.sink)(row)
 
     def _amended(
         self, sessions: Sequence[FoundSession], rows: Mapping[str, SessionRow]

@@ -10,20 +10,24 @@ import pytest
 
 from ingest_pipeline.aws.events import ParsedBody, ingest_body
 from ingest_pipeline.aws.queues import Message
+from ingest_pipeline.media.model import Spoken
 from ingest_pipeline.pipeline.result import Done, Refused, RetryLater
 from ingest_pipeline.pipeline.sessions import (
     SessionIngest,
     SessionNews,
+    comments_into,
     lacking,
     missing_events,
     missing_files,
     overdue,
     results,
 )
-from ingest_pipeline.records.model import ObjectRef
+from ingest_pipeline.records.model import ObjectRef, Transcript
 from ingest_pipeline.sessions.event_db.open import open_event_db
+from ingest_pipeline.sessions.event_sink.elasticsearch import opened_event_sink
 from ingest_pipeline.sessions.job_report import JobReport
 from ingest_pipeline.sessions.model import (
+    Event,
     Session,
     SessionOutcome,
     SessionState,
@@ -33,10 +37,12 @@ from ingest_pipeline.sessions.model import (
 from ingest_pipeline.sessions.records import SESSION_OUTCOMES
 from ingest_pipeline.sessions.sample import SampleSession
 from ingest_pipeline.sessions.tree import Timeframe
+from ingest_pipeline_tests.sessions.bulk_server import elastic
 from ingest_pipeline_tests.sessions.trees import Tree
 from ingest_pipeline_tests.world import World, some_ref
 
 FOLDER = "V236/230717/111649/AV11_V236_230717_111649_62100/"
+SESSION = "AV11_V236_230717_111649_62100"
 DAYS = Timeframe.of_days(date(2024, 2, 1), date(2024, 2, 29))
 
 
@@ -274,3 +280,40 @@ def test_a_session_that_another_program_took_in_is_not_added_a_second_time(
     tree.put_one(f"{SAMPLE.prefix}new_logged_Upload_Report.json", report_of(*SAMPLE.audio_tags))
     assert only(ingest, tree).state is SessionState.UNCHANGED
     assert ingest.database.event_counts([SAMPLE.session_id]) == {}
+
+
+def test_what_is_said_is_the_comment_in_the_database_and_the_sink(tmp_path: Path) -> None:
+    tag = "nv0/AV11_V236_230717_111649_62100/audio_tags/1_1_medium.wav"
+    session = Session(session_id=SESSION, events=(Event(session_id=SESSION, audio_tag=tag),))
+    db = open_event_db(f"sqlite:///{tmp_path / 'events.db'}")
+    db.upload(session)
+    with elastic() as server, opened_event_sink(server.url) as sink:
+        assert sink
+        sink.write([session])
+        tell = comments_into(lambda: db, "sessions", sink)
+        for bucket, key, text in (
+            ("ingest", FOLDER + tag, "in another bucket"),
+            ("sessions", "a.wav", "of no session"),
+            ("sessions", FOLDER + "other.wav", "of no event"),
+            ("sessions", FOLDER + tag, "hard braking"),
+            ("sessions", FOLDER + tag, ""),
+        ):
+            tell(said(bucket, key, text))
+            comments = set(db.table()["comment"])
+            assert comments == ({"hard braking"} if text == "hard braking" else {"ND"})
+        documents = {each["audio_tag"]: each["comment"] for each in server.documents.values()}
+    assert documents == {tag: "hard braking"}
+    db.close()
+
+
+def said(bucket: str, key: str, text: str) -> Transcript:
+    segments = (Spoken(start=0, end=1, text=text, confidence=90),) if text else ()
+    return Transcript(
+        bucket=bucket,
+        key=key,
+        version="v",
+        day="2023-07-17",
+        model="m",
+        segments=segments,
+        made_at=datetime.now(UTC),
+    )

@@ -140,12 +140,14 @@ def resources(config: Settings) -> Resources:
     )
     session_bucket = SessionBucketResource(aws=aws, name=config.session_bucket)
     event_db = EventDbResource(aws=aws, kind=_kind_of_event_db(config))
+    event_sink = EventSinkResource(kind=_kind_of_event_sink(config))
     model = config.transcriber_model
     transcriber = TranscriberResource(
         aws=aws,
         derived=derived,
         rules=rules,
         event_db=event_db,
+        event_sink=event_sink,
         session_bucket=session_bucket,
         engine=config.transcriber,
         folder=str(model.resolve()) if model else None,
@@ -209,7 +211,7 @@ def resources(config: Settings) -> Resources:
         dead_letters=DeadLettersResource(aws=aws, queues=[names.dead_letters for names in queues]),
         session_bucket=session_bucket,
         event_db=event_db,
-        event_sink=EventSinkResource(kind=_kind_of_event_sink(config)),
+        event_sink=event_sink,
         results_io_manager=ResultsIOManager(requests=requests),
         ingest_consumer=ConsumerResource(**consumed(queues.ingest)),
         delete_consumer=DeleteConsumerResource(rules=rules, **consumed(queues.delete)),

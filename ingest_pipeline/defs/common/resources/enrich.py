@@ -15,7 +15,11 @@ from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
-from ingest_pipeline.defs.common.resources.sessions import EventDbResource, SessionBucketResource
+from ingest_pipeline.defs.common.resources.sessions import (
+    EventDbResource,
+    EventSinkResource,
+    SessionBucketResource,
+)
 from ingest_pipeline.defs.common.resources.transcode import TranscoderResource
 from ingest_pipeline.media.labels.labeler import Labeler, Wanted
 from ingest_pipeline.media.labels.local import LocalLabeler
@@ -105,6 +109,7 @@ class TranscriberResource(dg.ConfigurableResource["TranscriberResource"]):
     derived: dg.ResourceDependency[DerivedResource]
     rules: dg.ResourceDependency[SourcesResource]
     event_db: dg.ResourceDependency[EventDbResource]
+    event_sink: dg.ResourceDependency[EventSinkResource]
     session_bucket: dg.ResourceDependency[SessionBucketResource]
     engine: str = Field(description="`local`, Whisper on this machine, or `none`.")
     folder: str | None = Field(None, description="Of a model for CTranslate2; nothing: tiny.en.")
@@ -120,8 +125,8 @@ class TranscriberResource(dg.ConfigurableResource["TranscriberResource"]):
     @contextmanager
     def transcribing(self, run_id: str | None = None) -> Iterator[Transcribing]:
         """What transcribes for a run; the event database is opened when the first needs it."""
-        with self.event_db.when_needed() as database:
-            tell = comments_into(database, self.session_bucket.name)
+        with self.event_db.when_needed() as database, self.event_sink.opened() as sink:
+            tell = comments_into(database, self.session_bucket.name, sink)
             yield replace(self.asking(run_id), tell=tell)
 
     def asking(self, run_id: str | None = None) -> Transcribing:
