@@ -220,6 +220,8 @@ def content(
     """
     is_newest = not version
     version = version or _newest(system, bucket, key)
+    if not version:
+        raise HTTPException(404, "nothing is known of it")
     uri, links = object_uri(bucket, key), Links(system.clients.s3)
     if preset:
         rendition = system.tables.get(RENDITIONS, rendition_key(uri, version, preset))
@@ -228,7 +230,7 @@ def content(
         return _lead_to(links.rendition(rendition))
     report = system.tables.get(REPORTS, report_key(uri, version))
     if report is None:
-        if is_newest and version and bucket == system.config.session_bucket:
+        if is_newest and bucket == system.config.session_bucket:
             return _lead_to(links.standing(bucket, key, Use.saved(key)))  # not looked at yet
         raise HTTPException(404, "there is no such version")
     use = Use.of(report, download=download)
