@@ -50,6 +50,36 @@ _PREFIXES = (
     (b"#!AMR", Sniffed(Kind.AUDIO, "amr")),
     (b".snd\x00\x00", Sniffed(Kind.AUDIO, "au")),
     (b"ADIF", Sniffed(Kind.AUDIO, "aac")),
+    # What libsndfile or ffmpeg opens and we do not probe: recognised, so that it is kept.
+    (b"wvpk", Sniffed(Kind.AUDIO, "wavpack")),
+    (b"TTA1", Sniffed(Kind.AUDIO, "tta")),
+    (b"TTA2", Sniffed(Kind.AUDIO, "tta")),
+    (b"MAC ", Sniffed(Kind.AUDIO, "ape")),
+    (b"MPCK", Sniffed(Kind.AUDIO, "musepack")),
+    (b"MP+", Sniffed(Kind.AUDIO, "musepack")),
+    (b"OFR ", Sniffed(Kind.AUDIO, "optimfrog")),
+    (b"ajkg", Sniffed(Kind.AUDIO, "shorten")),
+    (b"DSD \x1c\x00\x00\x00", Sniffed(Kind.AUDIO, "dsf")),
+    (b"FRM8\x00\x00", Sniffed(Kind.AUDIO, "dff")),
+    (b"\x0b\x77", Sniffed(Kind.AUDIO, "ac3")),
+    (b"\x7f\xfe\x80\x01", Sniffed(Kind.AUDIO, "dts")),
+    (b"Creative Voice File\x1a", Sniffed(Kind.AUDIO, "voc")),
+    (b"NIST_1A\n", Sniffed(Kind.AUDIO, "nist")),
+    (b"\x64\xa3\x01\x00", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x64\xa3\x02\x00", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x64\xa3\x03\x00", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x64\xa3\x04\x00", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x00\x01\xa3\x64", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x00\x02\xa3\x64", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x00\x03\xa3\x64", Sniffed(Kind.AUDIO, "ircam")),
+    (b"\x00\x04\xa3\x64", Sniffed(Kind.AUDIO, "ircam")),
+    (b" paf", Sniffed(Kind.AUDIO, "paf")),
+    (b"fap ", Sniffed(Kind.AUDIO, "paf")),
+    (b"2BIT", Sniffed(Kind.AUDIO, "avr")),
+    (b"PVF1\n", Sniffed(Kind.AUDIO, "pvf")),
+    (b"Extended Instrument:", Sniffed(Kind.AUDIO, "xi")),
+    (b"ALawSoundFile**", Sniffed(Kind.AUDIO, "wve")),
+    (b"MThd\x00\x00\x00\x06", Sniffed(Kind.AUDIO, "midi")),
     # The GUID that Sony Wave64 has in the place of "RIFF".
     (bytes.fromhex("726966662e91cf11a5d628db04c10000"), Sniffed(Kind.AUDIO, "w64")),
     (b"FLV\x01", Sniffed(Kind.VIDEO, "flv")),
@@ -104,7 +134,7 @@ def _riff(head: bytes, _size: int) -> Sniffed | None:
 
 
 def _aiff(head: bytes, _size: int) -> Sniffed | None:
-    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+    if head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC", b"8SVX", b"16SV"):
         return Sniffed(Kind.AUDIO, printable(head[8:12]).lower())
     return None
 

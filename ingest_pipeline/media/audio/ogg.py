@@ -28,6 +28,9 @@ _OPUS_RATE = 48_000  # whatever was recorded, it is decoded to this
 _FULL_LACE = 255
 
 
+_CUT = "the last page is cut off"
+
+
 @dataclass(frozen=True)
 class _Page:
     flags: int
@@ -80,6 +83,8 @@ def probe_ogg(file: SeekableFile, size: int) -> Probe:
         faults.append(Reason(rule="sample_rate", found=0, wanted="at least 1"))
     if codec.channels == 0:
         faults.append(Reason(rule="channel_count", found=0, wanted="at least 1"))
+    if frames == 0 and _CUT in warnings:  # of the sound not one page is whole
+        faults.append(Reason(rule="complete", found=_CUT, wanted="a whole page of sound"))
     tags = _tags(pages, first.serial, codec)
     return sound("ogg", codec.name, audio, tags=tags, faults=faults, warnings=warnings)
 
@@ -222,7 +227,7 @@ def _frames(
         return None, ["no page at the end tells how many frames there are"]
     warnings = []
     if end.is_cut:
-        warnings.append("the last page is cut off")
+        warnings.append(_CUT)
     elif not end.is_marked:
         warnings.append("the last page is not marked as the end")
     start, warning = _start(codec, pages, serial)

@@ -100,3 +100,9 @@ def test_a_skeleton_before_the_sound_is_passed_over() -> None:
     body = b"fishead\0".ljust(64, b"\0")
     skeleton = struct.pack("<4sBBqIIIBB", b"OggS", 0, 2, 0, 9, 0, 0, 1, len(body)) + body
     assert shape(probed(skeleton + VORBIS)) == (96_000, 48_000, 1, None)
+
+
+def test_one_of_which_no_page_of_sound_is_whole_is_refused() -> None:
+    first, headers, sound, *_ = pages(VORBIS)
+    (fault,) = probed(first + headers + sound[: len(sound) // 2]).faults
+    assert (fault.rule, fault.found) == ("complete", "the last page is cut off")
