@@ -87,6 +87,8 @@ def test_every_route_is_described(api: httpx.Client) -> None:
         "/asset",
         "/asset/{file}",
         "/rejections",
+        "/sessions",
+        "/sessions/{session_id}",
         "/object/{bucket}/{key}/history",
         "/presignedurl/{project}/{step}",
         "/videos",

@@ -88,7 +88,7 @@ def test_events_are_exported_as_parquet_with_moments_and_text(world: World, tmp_
         pd.Timestamp("2024-02-01 10:00:06"),
         pd.Timestamp("2024-02-01 10:00:13"),
     ]
-    assert table["mission_segment"].isna().all()
+    assert (table["mission_segment"] == "ND").all()
 
 
 def test_another_suffix_is_refused(world: World, tmp_path: Path) -> None:
