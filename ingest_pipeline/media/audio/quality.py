@@ -18,9 +18,7 @@ CHILD_PROGRAM = "ingest_pipeline.media.audio.quality_child"
 BASE_SECONDS = 30  # of wall time, for any file
 SECONDS_PER_SECOND = 0.2  # and for each second of one or two channels
 LEAST_BYTES_PER_SECOND = 4000  # of a file that does not tell its length
-FORMATS = (
-    "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,avi,mpegts"
-)
+FORMATS = "wav,w64,aiff,au,caf,flac,mp3,aac,ogg,mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,asf,avi,flv"
 SILENCE_LUFS = -70.0  # what ffmpeg tells where no moment is louder than R128's absolute gate
 
 # The interpreter with numpy takes 140 MB.

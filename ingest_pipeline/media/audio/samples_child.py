@@ -46,7 +46,7 @@ class Decoded:
 
     @property
     def sample_format(self) -> str:
-        """libav's name of what the decoder gives: "fltp", "s16", ..."""
+        """The name in libav of what the decoder gives: "fltp", "s16", ..."""
         return self.stream.codec_context.format.name
 
     def blocks(self, sample_format: str) -> Iterator[Samples]:
