@@ -36,6 +36,17 @@ class Reason(Frozen):
         return f"{self.rule} {self.found}, wanted {self.wanted}"
 
 
+class Quality(Frozen):
+    """How audio sounds, measured over all of it; absent values are those of silence."""
+
+    integrated_loudness: float | None = None  # LUFS by EBU R128, to one place
+    true_peak: float | None = None  # dBTP by EBU R128, to one place
+    clipped_samples: int  # at full scale or beyond, of all channels
+    leading_silence_seconds: float  # until a channel exceeds -60 dBFS; of silence all of it
+    trailing_silence_seconds: float
+    dc_offset: float  # share of full scale: the mean of the channel where it is the farthest from 0
+
+
 class AudioInfo(Frozen):
     """The format of an audio file; absent values are ones that the header does not tell."""
 
@@ -50,6 +61,7 @@ class AudioInfo(Frozen):
     channel_layout: tuple[str, ...] | None = None  # speaker names by the channel mask
     data_bytes: int | None = None  # of audio, after resolving streaming placeholders
     bit_rate: int | None = None  # bits a second of compressed audio, on average
+    quality: Quality | None = None  # measured where a rule of the source speaks of it
 
 
 HDR_TRANSFERS = ("smpte2084", "arib-std-b67")  # PQ and HLG

@@ -13,6 +13,7 @@ from ingest_pipeline.media.model import (
     AudioInfo,
     ImageInfo,
     Probe,
+    Quality,
     VideoInfo,
 )
 from ingest_pipeline.records.model import (
@@ -69,6 +70,19 @@ def _audio_facts(audio: AudioInfo) -> Iterator[Fact]:
     yield Fact(name="Channels", value=_channels(audio.channel_count, audio.channel_layout))
     if audio.frame_count is not None:
         yield Fact(name="Frames", value=f"{audio.frame_count:,}")
+    if audio.quality is not None:
+        yield from _quality_facts(audio.quality)
+
+
+def _quality_facts(quality: Quality) -> Iterator[Fact]:
+    if quality.integrated_loudness is not None:
+        yield Fact(name="Loudness", value=f"{quality.integrated_loudness:.1f} LUFS")
+    if quality.true_peak is not None:
+        yield Fact(name="True peak", value=f"{quality.true_peak:.1f} dBTP")
+    yield Fact(name="Clipped samples", value=f"{quality.clipped_samples:,}")
+    start, end = quality.leading_silence_seconds, quality.trailing_silence_seconds
+    yield Fact(name="Silence", value=f"{start:.2f} s at the start, {end:.2f} s at the end")
+    yield Fact(name="DC offset", value=f"{quality.dc_offset * 100:.3g} % of full scale")
 
 
 def _video_facts(video: VideoInfo) -> Iterator[Fact]:

@@ -1,10 +1,12 @@
 """A version of an object as a seekable file that fetches 64 KiB blocks."""
 
 import io
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from ingest_pipeline.aws.objects.content import save
 from ingest_pipeline.aws.objects.state import (
     ObjectArchivedError,
     ObjectReplacedError,
@@ -137,6 +139,15 @@ class RangedObject(io.RawIOBase):
             pieces.append(piece)
             self._position += len(piece)
         return b"".join(pieces)
+
+    def save_to(self, path: Path) -> None:
+        """Stream all of it to a file, in one call; nothing is kept here.
+
+        Raises:
+            ObjectGoneError, ObjectReplacedError: it was deleted or overwritten meanwhile.
+        """
+        save(self._call(self._s3.get_object)["Body"], path)
+        self.bytes_read += self.state.size
 
     def readable(self) -> bool:
         """Yes."""

@@ -186,7 +186,9 @@ def resources(config: Settings) -> Resources:
         aws=aws,
         catalogue=CatalogueResource(url=config.catalogue_link),
         rules=rules,
-        validator=ValidatorResource(aws=aws, rules=rules, threads=config.probe_threads),
+        validator=ValidatorResource(
+            aws=aws, rules=rules, threads=config.probe_threads, ffmpeg=ffmpeg
+        ),
         rejector=RejectorResource(
             aws=aws,
             rules=rules,

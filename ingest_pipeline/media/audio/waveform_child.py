@@ -13,21 +13,17 @@ from io import BufferedReader, BytesIO
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # each of numpy's threads would take memory
 
-import av
-import av.error
 import numpy as np
 import numpy.typing as npt
 import soundfile
-from av.audio.stream import AudioStream
-from av.container import InputContainer
 from PIL import Image, ImageDraw
 
+from ingest_pipeline.media.audio.samples_child import Decoded, blocks, no_sound, read
 from ingest_pipeline.media.sandbox.wire import MOST_READ_BYTES
 from ingest_pipeline.media.sandbox.worker_child import Answer, Request, ServedFile, in_words, serve
 
 ERROR_CHARS = 200
 LANES = 2  # of more channels the first are drawn, and a note says so
-BLOCK_SAMPLES = 256 * 1024  # of all channels, read at a time: 1 MB
 FULL_SCALE = 0.9999  # the largest sample of 16 bits is 0.99997
 CLIP_PIXELS = 4  # of the mark at the edge of a lane
 
@@ -58,35 +54,16 @@ def answer(request: Request) -> Answer:
     width, height = request.facts["width"], request.facts["height"]
     source = BufferedReader(request.open(ServedFile), MOST_READ_BYTES)
     try:
-        lanes, channels = _looked_at(source, width)
+        lanes, channels = read(
+            source,
+            lambda file: (measure(file, width), file.channels),
+            lambda sound: decoded(sound, width),
+        )
     except (soundfile.SoundFileError, EOFError, MemoryError) as error:
         words = in_words(error).replace(repr(source), "'the file'")
         return Answer({"error": words[:ERROR_CHARS]})
     note = f"channels 1 and 2 of {channels}" if channels > LANES else ""
     return Answer({}, webp(draw(lanes, width, height), note))
-
-
-def _looked_at(source: "BufferedReader[ServedFile]", width: int) -> "tuple[list[Lane], int]":
-    """Measure by libsndfile or, where it cannot, by libav; the channels there are, too.
-
-    Raises:
-        EOFError: the file holds less than its header says.
-        soundfile.SoundFileError: neither can read it; the words are libsndfile's.
-    """
-    try:
-        with soundfile.SoundFile(source) as file:
-            if file.frames < _UNKNOWN_FRAMES:
-                return measure(file, width), file.channels
-            refusal = soundfile.SoundFileError("the length is unknown")
-    except soundfile.SoundFileError as error:
-        refusal = error
-    try:
-        return decoded(source, width)
-    except av.error.FFmpegError:
-        raise refusal from None
-
-
-_UNKNOWN_FRAMES = 2**62  # libsndfile's frames of a FLAC whose header does not tell them
 
 
 @dataclass(frozen=True)
@@ -109,21 +86,16 @@ def measure(file: soundfile.SoundFile, width: int) -> list[Lane]:
     low, high, squares = (np.zeros((shown, columns), np.float32) for _ in range(3))
     for column in range(columns):
         start, end = (edge * file.frames // columns for edge in (column, column + 1))
-        for samples in _read(file, end - start):
+        for samples in _lanes(file, end - start):
             low[:, column] = np.minimum(low[:, column], samples.min(axis=1))
             high[:, column] = np.maximum(high[:, column], samples.max(axis=1))
             squares[:, column] += np.einsum("ij,ij->i", samples, samples) / (end - start)
     return [Lane(*each) for each in zip(low, high, np.sqrt(squares), strict=True)]
 
 
-def _read(file: soundfile.SoundFile, frames: int) -> Iterator[Floats]:
-    """So many frames in blocks, a row a channel, samples of -1 to 1."""
-    most = max(1, BLOCK_SAMPLES // file.channels)
-    while frames:
-        block = file.read(min(frames, most), dtype="float32", always_2d=True)
-        if not len(block):
-            raise EOFError(f"{file.tell()} of {file.frames} frames can be read")
-        frames -= len(block)
+def _lanes(file: soundfile.SoundFile, frames: int) -> Iterator[Floats]:
+    """So many frames in blocks, a row a channel shown, samples of -1 to 1."""
+    for block in blocks(file, frames, np.float32):
         samples = np.ascontiguousarray(block[:, :LANES].T)  # five times as fast to reduce
         if file.subtype in {"FLOAT", "DOUBLE"}:  # which hold anything
             np.nan_to_num(samples, copy=False)
@@ -131,51 +103,30 @@ def _read(file: soundfile.SoundFile, frames: int) -> Iterator[Floats]:
         yield samples
 
 
-FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,aac,mp3,ogg,flac,caf,asf,avi,flv,mpegts,mpeg"
-_OPTIONS = {"protocol_whitelist": "none", "format_whitelist": FORMATS, "max_streams": "32"}
 _PIECE_SAMPLES = 1024  # measured together: four hours are 700,000 pieces, 17 MB
 
 
-def decoded(source: "BufferedReader[ServedFile]", width: int) -> tuple[list[Lane], int]:
-    """Measure what libav decodes, and tell the channels; where a packet is broken, it goes on.
+def decoded(sound: Decoded, width: int) -> tuple[list[Lane], int]:
+    """Measure what libav decodes, and tell the channels.
 
     Raises:
-        av.error.FFmpegError: it cannot be opened, or no sound is in it.
+        av.error.FFmpegError: no sound is in it.
     """
-    source.seek(0)
+    shown = min(sound.channels, LANES)
     pieces: list[Floats] = []  # (low, high, sum of squares, samples) of each lane
-    with av.open(source, "r", options=_OPTIONS, metadata_errors="replace") as container:
-        stream = next(iter(container.streams.audio), None)
-        if stream is None or stream.codec_context is None:
-            raise av.error.InvalidDataError(0, "no sound that can be decoded")
-        channels = stream.codec_context.channels
-        shown = min(channels, LANES)
-        for samples in _samples(container, stream):
-            starts = np.arange(0, samples.shape[1], _PIECE_SAMPLES)
-            low = np.minimum.reduceat(samples, starts, axis=1)
-            high = np.maximum.reduceat(samples, starts, axis=1)
-            squares = np.add.reduceat(samples * samples, starts, axis=1)
-            counts = np.diff(starts, append=samples.shape[1])
-            pieces.append(np.stack([low, high, squares, np.tile(counts, (shown, 1))]))
+    for block in sound.blocks("fltp"):
+        samples = block[:LANES].astype(np.float32)
+        np.nan_to_num(samples, copy=False)
+        np.clip(samples, -1, 1, out=samples)
+        starts = np.arange(0, samples.shape[1], _PIECE_SAMPLES)
+        low = np.minimum.reduceat(samples, starts, axis=1)
+        high = np.maximum.reduceat(samples, starts, axis=1)
+        squares = np.add.reduceat(samples * samples, starts, axis=1)
+        counts = np.diff(starts, append=samples.shape[1])
+        pieces.append(np.stack([low, high, squares, np.tile(counts, (shown, 1))]))
     if not pieces:
-        raise av.error.InvalidDataError(0, "no sound that can be decoded")
-    return _columns(np.concatenate(pieces, axis=2), width), channels
-
-
-def _samples(container: InputContainer, stream: AudioStream) -> Iterator[Floats]:
-    """The sound of the lanes, a row a channel, samples of -1 to 1."""
-    resampler = av.AudioResampler(format="fltp")
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        for frame in frames:
-            for piece in resampler.resample(frame):
-                samples = piece.to_ndarray()[:LANES].astype(np.float32)
-                if samples.shape[1]:
-                    np.nan_to_num(samples, copy=False)
-                    yield np.clip(samples, -1, 1)
+        raise no_sound()
+    return _columns(np.concatenate(pieces, axis=2), width), sound.channels
 
 
 def _columns(pieces: Floats, width: int) -> list[Lane]:

@@ -90,6 +90,7 @@ def _audio_values(probe: Probe) -> Mapping[str, Scalar]:
         "valid_bits": audio.bits_per_sample if audio.valid_bits is None else audio.valid_bits,
         "frame_count": audio.frame_count,
         "duration_seconds": None if length is None else float(length),
+        **(audio.quality.model_dump() if audio.quality else {}),
     }
     return _told(found)
 

@@ -11,6 +11,7 @@ from ingest_pipeline.media.audio.probe import CODECS
 from ingest_pipeline.media.audio.probe import CONTAINERS as AUDIO_CONTAINERS
 from ingest_pipeline.media.audio.wav import CONTAINERS
 from ingest_pipeline.media.image.reader import FORMATS
+from ingest_pipeline.media.model import Quality
 from ingest_pipeline.media.toml_file import (
     name_of,
     number,
@@ -127,6 +128,17 @@ class AudioRules(Frozen):
     valid_bits: _WholeNumbers | None = None  # bits_per_sample where the header has none
     frame_count: _WholeNumbers | None = None
     duration_seconds: _Numbers | None = None
+    integrated_loudness: _Numbers | None = None  # LUFS
+    true_peak: _Numbers | None = None  # dBTP
+    clipped_samples: _WholeNumbers | None = None
+    leading_silence_seconds: _Numbers | None = None
+    trailing_silence_seconds: _Numbers | None = None
+    dc_offset: _Numbers | None = None  # share of full scale
+
+    @property
+    def need_quality(self) -> bool:
+        """Whether one speaks of what is only known once all of the audio was measured."""
+        return any(getattr(self, name) is not None for name in Quality.model_fields)
 
 
 class VideoRules(Frozen):

@@ -50,8 +50,11 @@ def run_ffmpeg(
     most_bytes: int,
     on_line: Callable[[str], None],
     stop: threading.Event,
+    on_complaint: Callable[[str], None] | None = None,
 ) -> None:
     """Run ffmpeg in a directory and give each line of its standard output to `on_line`.
+
+    `on_complaint` gets those of its standard error.
 
     Besides that directory, where it may write, it may read `source` and nothing else of ours.
 
@@ -60,7 +63,7 @@ def run_ffmpeg(
 
     Raises:
         TranscodeError, TranscodeResourceError, TranscodeStoppedError: it failed or was killed.
-        What `on_line` raises passes through.
+        What `on_line` and `on_complaint` raise passes through.
     """
     limits = Limits(
         memory_bytes=MEMORY_BYTES,
@@ -81,8 +84,14 @@ def run_ffmpeg(
     except OSError as error:
         raise TranscodeResourceError(f"ffmpeg could not start: {error}") from error
     complaints: deque[str] = deque(maxlen=_LAST_LINES)
+
+    def complain(line: str) -> None:
+        complaints.append(line)
+        if on_complaint is not None:
+            on_complaint(line)
+
     with child:
-        _follow(child, time.monotonic() + seconds, on_line, complaints.append, stop)
+        _follow(child, time.monotonic() + seconds, on_line, complain, stop)
         code = child.close()
     if stop.is_set() and code != 0:
         raise TranscodeStoppedError("stopped")

@@ -1,9 +1,11 @@
 """Validate objects: probe them and judge them by the rules of their source."""
 
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ingest_pipeline.aws.errors import AWS_ERRORS
@@ -17,6 +19,7 @@ from ingest_pipeline.aws.objects.state import (
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.audio.metadata import MetadataReader
+from ingest_pipeline.media.audio.quality import QualityError, measure
 from ingest_pipeline.media.image.reader import (
     ImageReader,
 )
@@ -27,6 +30,7 @@ from ingest_pipeline.media.rules.sources import (
     Source,
     Sources,
 )
+from ingest_pipeline.media.video.ffmpeg import TranscodeError, full_disk_told
 from ingest_pipeline.pipeline.result import Done, Refused, Result, RetryLater
 from ingest_pipeline.records.model import (
     ObjectRef,
@@ -54,6 +58,7 @@ class Validator:
     sources: Sources
     threads: int
     run_id: str | None = None
+    ffmpeg: Path | None = None  # None: the best one found
     _metadata: MetadataReader = field(default_factory=MetadataReader)
     _images: ImageReader = field(default_factory=ImageReader)
 
@@ -173,7 +178,9 @@ class Validator:
         file = RangedObject(self.s3, ref, noncurrent=noncurrent)
         if ref.model_copy(update={"size": file.state.size}).is_folder:
             return Done(ref)
-        found = probe(file, file.state.size, self._metadata, self._images)
+        found = self._measured(
+            probe(file, file.state.size, self._metadata, self._images), file, source
+        )
         judgement = judge(found, source)
         state = file.state
         kept = judgement.verdict is Verdict.UNJUDGED
@@ -195,6 +202,28 @@ class Validator:
             judged_at=asked_at,
             run_id=self.run_id,
         )
+
+    def _measured(self, found: Probe, file: RangedObject, source: Source) -> Probe:
+        """The probe with the quality of its sound, where a rule asks for that.
+
+        Raises:
+            TransientError, OSError: it could not be measured for a passing reason.
+        """
+        audio, is_wanted = found.audio, source.audio.need_quality and Kind.AUDIO in source.kinds
+        is_whole = found.kind is Kind.AUDIO and found.probed and not found.faults
+        if audio is None or not is_wanted or not is_whole:
+            return found
+        with tempfile.TemporaryDirectory(prefix="quality-") as folder:
+            path = Path(folder, "source")
+            with full_disk_told(path.parent, file.state.size):
+                file.save_to(path)
+            try:
+                quality = measure(path, audio, path.parent, self.ffmpeg)
+            except (QualityError, TranscodeError) as error:
+                fault = Reason(rule="measurable", found=str(error), wanted="sound to its end")
+                return found.model_copy(update={"faults": (fault,)})
+        audio = audio.model_copy(update={"quality": quality})
+        return found.model_copy(update={"audio": audio})
 
     def _unread(
         self, ref: ObjectRef, outcome: Outcome, rule: str, found: str, wanted: str

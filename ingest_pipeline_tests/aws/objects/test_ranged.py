@@ -1,5 +1,6 @@
 import io
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -172,3 +173,18 @@ def test_a_file_that_is_deleted_while_it_is_read_is_gone(world: World) -> None:
 def test_an_object_of_an_unversioned_bucket_is_read_without_a_version(plain: World) -> None:
     ref = plain.put("a.wav", b"content")
     assert opened(plain, ref).state.version is None
+
+
+def test_all_of_it_goes_to_a_file_in_one_call(world: World, tmp_path: Path) -> None:
+    file = opened(world, world.put("a.bin", CONTENT[300_001]))
+    file.save_to(tmp_path / "saved")
+    assert (tmp_path / "saved").read_bytes() == CONTENT[300_001]
+    assert (file.calls, file.bytes_read) == (2, BLOCK + 300_001)
+
+
+def test_what_was_overwritten_meanwhile_is_not_saved(world: World, tmp_path: Path) -> None:
+    file = opened(world, world.put("a.bin", CONTENT[300_001]))
+    world.put("a.bin", b"another")
+    with pytest.raises(ObjectReplacedError):
+        file.save_to(tmp_path / "saved")
+    assert not (tmp_path / "saved").exists()

@@ -35,6 +35,19 @@ def audio(**changes: JsonValue) -> Probe:
     return Probe(kind=Kind.AUDIO, container="wav", codec="pcm", audio=found)
 
 
+def sounding(**changes: JsonValue) -> Probe:
+    """Audio whose quality was measured."""
+    quality: dict[str, JsonValue] = {
+        "integrated_loudness": -23.1,
+        "true_peak": -1.5,
+        "clipped_samples": 3,
+        "leading_silence_seconds": 1.5,
+        "trailing_silence_seconds": 0.7,
+        "dc_offset": 0.01,
+    }
+    return audio(quality=quality | changes)
+
+
 THREE_KINDS = SOURCE.replace('["audio"]', '["audio", "video", "image"]')
 
 

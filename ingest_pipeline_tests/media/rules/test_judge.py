@@ -13,6 +13,7 @@ from ingest_pipeline_tests.media.rules.sources import (
     image,
     image_source,
     load,
+    sounding,
     source_with,
     video,
     video_source,
@@ -47,6 +48,40 @@ def test_a_rule_is_met_or_named(tmp_path: Path, rule: str, wanted: str | None) -
     found = judge(audio(), source_with(tmp_path, rule))
     assert found.verdict is (Verdict.VALID if wanted is None else Verdict.REJECTED)
     assert [str(reason) for reason in found.reasons] == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        ("integrated_loudness = { min = -24, max = -22 }", None),
+        ("integrated_loudness = { max = -24 }", "integrated_loudness -23.1, wanted at most -24"),
+        ("true_peak = { max = -1 }", None),
+        ("true_peak = { max = -2.0 }", "true_peak -1.5, wanted at most -2.0"),
+        ("clipped_samples = { max = 3 }", None),
+        ("clipped_samples = 0", "clipped_samples 3, wanted 0"),
+        ("leading_silence_seconds = { max = 1.5 }", None),
+        ("leading_silence_seconds = { max = 1 }", "leading_silence_seconds 1.5, wanted at most 1"),
+        ("trailing_silence_seconds = { min = 0.5 }", None),
+        (
+            "trailing_silence_seconds = { min = 1 }",
+            "trailing_silence_seconds 0.7, wanted at least 1",
+        ),
+        ("dc_offset = { max = 0.01 }", None),
+        ("dc_offset = { max = 0.001 }", "dc_offset 0.01, wanted at most 0.001"),
+    ],
+)
+def test_a_rule_on_quality_is_met_or_named(tmp_path: Path, rule: str, wanted: str | None) -> None:
+    source = source_with(tmp_path, rule)
+    assert source.audio.need_quality
+    found = judge(sounding(), source)
+    assert found.verdict is (Verdict.VALID if wanted is None else Verdict.REJECTED)
+    assert [str(reason) for reason in found.reasons] == ([wanted] if wanted else [])
+
+
+def test_silence_has_no_loudness_to_meet_a_rule(tmp_path: Path) -> None:
+    silent = sounding(integrated_loudness=None, true_peak=None)
+    found = judge(silent, source_with(tmp_path, "integrated_loudness = { max = -10 }"))
+    assert [str(each) for each in found.reasons] == ["integrated_loudness none, wanted at most -10"]
 
 
 def test_one_wanted_number_stays_a_number(tmp_path: Path) -> None:

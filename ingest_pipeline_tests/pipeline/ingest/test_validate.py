@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from urllib3 import HTTPResponse
@@ -15,6 +17,8 @@ from ingest_pipeline.aws.objects.ranged import BLOCK
 from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.media.image.reader import ImageReader
 from ingest_pipeline.media.model import Kind
+from ingest_pipeline.media.rules.rule import AudioRules, Rule
+from ingest_pipeline.media.rules.sources import Sources
 from ingest_pipeline.pipeline.ingest.validate import Validator
 from ingest_pipeline.pipeline.result import Done, RetryLater, values
 from ingest_pipeline.records.model import (
@@ -23,7 +27,7 @@ from ingest_pipeline.records.model import (
     Report,
     Verdict,
 )
-from ingest_pipeline.records.tables import REPORTS
+from ingest_pipeline.records.tables import REPORTS, report_key
 from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media import pictures
 from ingest_pipeline_tests.media.pictures import encoded
@@ -60,6 +64,21 @@ def without_right_to_read(world: World, part_of_url: str) -> Validator:
     return Validator(s3, world.tables, world.system.sources, threads=4)
 
 
+def demanding(world: World, **rules: Rule) -> Validator:
+    """A validator with these rules of audio, and no others."""
+    (first, *_) = world.system.sources.source
+    source = first.model_copy(update={"audio": AudioRules.model_construct(**rules)})
+    return replace(world.wired.validator.validator(), sources=Sources(source=(source,)))
+
+
+def sound(amplitude: float) -> bytes:
+    """Two seconds of a tone of 1 kHz, 16 bits, longer than a block."""
+    content = io.BytesIO()
+    wave = amplitude * np.sin(2 * np.pi * 1000 * np.arange(2 * 48_000) / 48_000)
+    soundfile.write(content, np.stack([wave, wave], axis=1), 48_000, "PCM_16", format="WAV")
+    return content.getvalue()
+
+
 def test_nothing_is_examined_to_nothing(world: World) -> None:
     assert examined(world) == []
 
@@ -93,6 +112,61 @@ def test_a_rejected_object_is_reported_with_every_reason(
     report = only(examined(world, world.put("a.wav", content)))
     assert (report.verdict, report.outcome) == (Verdict.REJECTED, Outcome.PENDING)
     assert reasons(report) == why
+
+
+def test_quality_is_measured_where_a_rule_asks_for_it(world: World) -> None:
+    refs = [world.put("soft.wav", sound(0.1)), world.put("hard.wav", sound(1.5))]
+    validator = demanding(world, true_peak=Rule(most=-3), clipped_samples=Rule(choices=(0,)))
+    soft, hard = values(validator.validate(refs))
+    assert soft.verdict is Verdict.VALID
+    assert soft.probe is not None
+    assert soft.probe.audio is not None
+    assert soft.probe.audio.quality is not None
+    assert soft.probe.audio.quality.integrated_loudness == pytest.approx(-20, abs=0.2)
+    assert (soft.calls, soft.bytes_read) == (2, BLOCK + (soft.size or 0))
+    assert hard.verdict is Verdict.REJECTED
+    assert {reason.rule for reason in hard.reasons} == {"true_peak", "clipped_samples"}
+    world.tables.put(REPORTS, soft)
+    assert world.tables.get(REPORTS, report_key(soft.uri, soft.version)) == soft
+
+
+def test_without_such_a_rule_no_more_is_read_than_the_header(world: World) -> None:
+    validator = demanding(world, sample_rate=Rule(choices=(48_000,)))
+    report = only(values(validator.validate([world.put("a.wav", sound(0.1))])))
+    assert (report.verdict, report.calls, report.bytes_read) == (Verdict.VALID, 1, BLOCK)
+    assert report.probe is not None
+    assert report.probe.audio is not None
+    assert report.probe.audio.quality is None
+
+
+def test_what_is_broken_or_no_audio_is_not_measured(world: World) -> None:
+    validator = demanding(world, true_peak=Rule(most=-3))
+    refs = [world.put("half.wav", wavs.truncated()), world.put("a.png", wavs.PNG)]
+    half, picture = values(validator.validate(refs))
+    assert [reason.rule for reason in half.reasons] == ["complete"]
+    assert picture.verdict is Verdict.VALID
+    assert {half.calls, picture.calls} == {1}
+
+
+def test_audio_that_cannot_be_decoded_is_refused_with_the_words(world: World) -> None:
+    content = io.BytesIO()
+    wave = np.random.default_rng(1).uniform(-0.5, 0.5, 48_000)
+    soundfile.write(content, wave, 48_000, "PCM_16", format="FLAC")
+    broken = bytearray(content.getvalue())
+    broken[len(broken) // 4 :] = bytes(len(broken) - len(broken) // 4)
+    validator = demanding(world, true_peak=Rule(most=-3))
+    report = only(values(validator.validate([world.put("a.flac", bytes(broken))])))
+    assert report.verdict is Verdict.REJECTED
+    assert [reason.rule for reason in report.reasons] == ["measurable"]
+
+
+def test_what_could_not_be_measured_for_now_comes_again(world: World, tmp_path: Path) -> None:
+    validator = replace(
+        demanding(world, true_peak=Rule(most=-3)), ffmpeg=tmp_path / "no-such-program"
+    )
+    (answer,) = validator.validate([world.put("a.wav", sound(0.1))])
+    assert isinstance(answer, RetryLater)
+    assert "no-such-program" in str(answer.why)
 
 
 def test_half_an_upload_is_rejected(world: World) -> None:

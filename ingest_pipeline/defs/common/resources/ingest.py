@@ -1,5 +1,7 @@
 """What ingest and deletion work with."""
 
+from pathlib import Path
+
 import dagster as dg
 from pydantic import Field
 
@@ -23,10 +25,12 @@ class ValidatorResource(dg.ConfigurableResource["ValidatorResource"]):
     aws: dg.ResourceDependency[AwsResource]
     rules: dg.ResourceDependency[SourcesResource]
     threads: int = Field(description="Objects probed at a time.")
+    ffmpeg: str | None = Field(None, description="The program; nothing: the best one found.")
 
     def validator(self, run_id: str | None = None) -> Validator:
         """What validates for a run."""
-        return Validator(self.aws.s3, self.aws.tables, self.rules.sources, self.threads, run_id)
+        sources, ffmpeg = self.rules.sources, Path(self.ffmpeg) if self.ffmpeg else None
+        return Validator(self.aws.s3, self.aws.tables, sources, self.threads, run_id, ffmpeg)
 
 
 class RejectorResource(dg.ConfigurableResource["RejectorResource"]):
