@@ -162,7 +162,7 @@ def make_hls(source: Path, folder: Path) -> dict[str, bytes]:
     folder.mkdir()
     run_plain_ffmpeg(
         *("-i", source, "-map", "0:v", "-map", "0:a", "-map", "0:v", "-map", "0:a"),
-        *(*H264, *AAC, "-pix_fmt", "yuv420p", "-s:v:1", "160x120", "-b:v", "300k"),
+        *(*H264, *AAC, "-pix_fmt", "yuv420p", "-g", "25", "-s:v:1", "160x120"),
         *("-f", "hls", "-hls_flags", "single_file", "-hls_time", "1", "-hls_list_size", "0"),
         *("-hls_playlist_type", "vod", "-master_pl_name", "master.m3u8"),
         *("-var_stream_map", "v:0,a:0 v:1,a:1", folder / "master_%v.m3u8"),
