@@ -32,7 +32,7 @@ from ingest_pipeline.records.tables import (
     TRANSCODE_JOBS,
 )
 from ingest_pipeline.system import System
-from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
+from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, make_hls, run_plain_ffmpeg
 from ingest_pipeline_tests.mediaconvert import EXCHANGE, StandIn, stand_in
 from ingest_pipeline_tests.world import World, bodies
 
@@ -155,19 +155,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     run_plain_ffmpeg("-i", rendition, "-frames:v", "1", picture)
     contents = [path.read_bytes() for path in (source, other, rendition, picture)]
     return Clips(*contents, make_hls(source, folder / "hls"))
-
-
-def make_hls(source: Path, folder: Path) -> dict[str, bytes]:
-    """Two rungs of a source in MPEG-TS, one file each, as the service writes them."""
-    folder.mkdir()
-    run_plain_ffmpeg(
-        *("-i", source, "-map", "0:v", "-map", "0:a", "-map", "0:v", "-map", "0:a"),
-        *(*H264, *AAC, "-pix_fmt", "yuv420p", "-g", "25", "-s:v:1", "160x120"),
-        *("-f", "hls", "-hls_flags", "single_file", "-hls_time", "1", "-hls_list_size", "0"),
-        *("-hls_playlist_type", "vod", "-master_pl_name", "master.m3u8"),
-        *("-var_stream_map", "v:0,a:0 v:1,a:1", folder / "master_%v.m3u8"),
-    )
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def configured(world: World, **changes: Any) -> System:
