@@ -76,13 +76,28 @@ class StandIn:
     def outputs(self, job_id: str) -> Iterator[tuple[str, str, str]]:
         """Group, bucket and key of what the service would write, by its rules for names."""
         for group in self.jobs[job_id]["settings"]["outputGroups"]:
-            destination = group["outputGroupSettings"]["fileGroupSettings"]["destination"]
+            settings = group["outputGroupSettings"]
+            hls = settings.get("hlsGroupSettings")
+            destination = (hls or settings["fileGroupSettings"])["destination"]
             found = re.fullmatch("s3://([^/]+)/(.+)", destination)
             assert found, destination
-            (output,) = group["outputs"]
-            container = output["containerSettings"]["container"]
-            suffix = ".0000000.jpg" if container == "RAW" else f".{container.lower()}"
-            yield group["name"], found[1], found[2] + suffix
+            ends = _hls_ends(group["outputs"]) if hls else _file_ends(group["outputs"])
+            for end in ends:
+                yield group["name"], found[1], found[2] + end
+
+
+def _file_ends(outputs: list[dict[str, Any]]) -> Iterator[str]:
+    (output,) = outputs
+    container = output["containerSettings"]["container"]
+    yield ".0000000.jpg" if container == "RAW" else f".{container.lower()}"
+
+
+def _hls_ends(outputs: list[dict[str, Any]]) -> Iterator[str]:
+    """The master, and of each output a playlist and a single file."""
+    yield ".m3u8"
+    for output in outputs:
+        yield f"{output['nameModifier']}.m3u8"
+        yield f"{output['nameModifier']}.ts"
 
 
 def recorded(name: str) -> dict[str, Any]:

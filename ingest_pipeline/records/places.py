@@ -22,6 +22,7 @@ STREAM_TYPES = {  # of a ladder's files, by their names' ends
     "mpd": "application/dash+xml",
     "vtt": "text/vtt",
     "mp4": "video/mp4",
+    "ts": "video/mp2t",
     "jpg": "image/jpeg",
 }
 _LONGEST_KEY = 1024  # bytes in UTF-8

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,7 +15,7 @@ from ingest_pipeline.records.model import Rendition
 from ingest_pipeline.records.tables import RENDITIONS, RENDITIONS_BY_OBJECT
 from ingest_pipeline_tests.api.serving import serving
 from ingest_pipeline_tests.browser import Tab
-from ingest_pipeline_tests.media.clips import big_buck_bunny
+from ingest_pipeline_tests.media.clips import big_buck_bunny, make_hls
 from ingest_pipeline_tests.world import World
 
 pytestmark = pytest.mark.timeout(120)
@@ -88,3 +89,24 @@ def test_a_ladder_plays_on_its_page_and_goes_with_its_object(
     removed = resources(world.settings).derived.derived.remove_all(world.bucket, KEY)
     assert set(removed.files) == set(ladder.file_keys)
     assert pages.get(master).status_code == 404
+
+
+def test_a_ladder_in_mpeg_ts_without_dash_and_storyboard_plays_on_its_page(
+    world: World, ladder: Rendition, pages: httpx.Client, tab: Tab, tmp_path: Path
+) -> None:
+    files = make_hls(big_buck_bunny(), tmp_path / "hls")
+    made = ladder.model_copy(update={"files": tuple(files), "engine": "mediaconvert"})
+    for key, content in zip(made.file_keys, files.values(), strict=True):
+        world.clients.s3.put_object(Bucket=made.rendition_bucket, Key=key, Body=content)
+    world.tables.put(RENDITIONS, [made])
+    html = pages.get(f"/catalogue/{world.bucket}", params={"key": KEY}).text
+    assert ">HLS</a>" in html
+    assert "DASH" not in html
+    assert "data-storyboard" not in html
+
+    address = httpx.URL(f"http://127.0.0.1:{pages.base_url.port}/catalogue/{world.bucket}")
+    tab.page.goto(str(address.copy_with(params={"key": KEY})))
+    attached = "document.querySelector('video').src.startsWith('blob:')"
+    tab.page.wait_for_function(attached, timeout=SLOW)
+    tab.page.evaluate(PLAY)
+    assert tab.problems == []

@@ -38,6 +38,19 @@ def make_clip(
     return path
 
 
+def make_hls(source: Path, folder: Path) -> dict[str, bytes]:
+    """Two rungs of a source in MPEG-TS, one file each, as the service writes them."""
+    folder.mkdir()
+    run_plain_ffmpeg(
+        *("-i", source, "-map", "0:v", "-map", "0:a", "-map", "0:v", "-map", "0:a"),
+        *(*H264, *AAC, "-pix_fmt", "yuv420p", "-g", "25", "-s:v:1", "160x120"),
+        *("-f", "hls", "-hls_flags", "single_file", "-hls_time", "1", "-hls_list_size", "0"),
+        *("-hls_playlist_type", "vod", "-master_pl_name", "master.m3u8"),
+        *("-var_stream_map", "v:0,a:0 v:1,a:1", folder / "master_%v.m3u8"),
+    )
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
 def turned(path: Path, counterclockwise: int) -> Path:
     """Turn an MP4 by the matrix of its first track, which an ffmpeg before 6 cannot write."""
     cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), -90: (0, -1)}[counterclockwise]

@@ -23,6 +23,7 @@ from ingest_pipeline.media.speech.captions import short_clock
 from ingest_pipeline.records.model import (
     Outcome,
     Preview,
+    Rendition,
     Report,
     Transcript,
 )
@@ -254,15 +255,20 @@ def _player(whole: WholeObject) -> Player:
         element=element,
         source=source,
         content_type=type_,
-        stream=stream_href(ladder, "master.m3u8") if ladder else None,
-        manifest=stream_href(ladder, "manifest.mpd") if ladder else None,
-        storyboard=stream_href(ladder, "storyboard.vtt") if ladder else None,
+        stream=_stream_part(ladder, "master.m3u8"),
+        manifest=_stream_part(ladder, "manifest.mpd"),
+        storyboard=_stream_part(ladder, "storyboard.vtt"),
         picture=picture,
         strip=strip,
         no_picture=words.sentence(preview.reason) if preview and preview.reason else None,
         width=measures[0],
         height=measures[1],
     )
+
+
+def _stream_part(ladder: Rendition | None, name: str) -> str | None:
+    """Where a ladder's file leads, if it has it: those of MediaConvert are HLS alone."""
+    return stream_href(ladder, name) if ladder and name in ladder.files else None
 
 
 def _source(whole: WholeObject, kind: Kind | None) -> tuple[str, str | None, str | None]:

@@ -41,6 +41,7 @@ function load(script) {
 
 async function showMoments(video) {
   const strip = document.querySelector("[data-storyboard]");
+  if (!strip) return; // a ladder of MediaConvert
   const response = await fetch(strip.dataset.storyboard).catch(() => null);
   if (!response?.ok) return;
   for (const cue of (await response.text()).split("\n\n").slice(1)) strip.append(moment(cue, video, response.url));

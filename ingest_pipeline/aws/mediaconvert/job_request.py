@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from ingest_pipeline.aws.mediaconvert.limits import LEAST_SIDE, level_name, profile_name
 from ingest_pipeline.media.model import VideoInfo
+from ingest_pipeline.media.video.ladder import MASTER, rung_presets
 from ingest_pipeline.media.video.presets import (
     AudioEncoding,
     Preset,
@@ -24,7 +25,8 @@ def job_request(
 
     It asks for `<folder>video.<container>`, `<folder>poster.0000000.jpg` and
     `<folder>thumbnail.0000000.jpg` and so on, in `bucket`: the service adds the extension, and
-    takes no key that has another one. The folder is the job's own.
+    takes no key that has another one. The folder is the job's own. Of a ladder it asks for
+    `<folder>master.m3u8`, of each rung `<folder>master_0.m3u8` and `.ts` and so on, and a poster.
     """
     place = f"s3://{bucket}/{folder}"
     return {
@@ -33,12 +35,54 @@ def job_request(
         "Settings": {
             "TimecodeConfig": {"Source": "ZEROBASED"},
             "Inputs": [_input(job, video)],
-            "OutputGroups": [
-                _file_group("video", f"{place}video", _rendition(preset, video)),
-                _file_group("poster", f"{place}poster", _poster(preset, video)),
-                _file_group("thumbnails", f"{place}thumbnail", _thumbnails(preset, video)),
-            ],
+            "OutputGroups": (_ladder_groups if preset.is_ladder else _file_groups)(
+                preset, video, place
+            ),
         },
+    }
+
+
+def _file_groups(preset: Preset, video: VideoInfo, place: str) -> list[dict[str, Any]]:
+    return [
+        _file_group("video", f"{place}video", _rendition(preset, video)),
+        _file_group("poster", f"{place}poster", _poster(preset, video)),
+        _file_group("thumbnails", f"{place}thumbnail", _thumbnails(preset, video)),
+    ]
+
+
+def _ladder_groups(preset: Preset, video: VideoInfo, place: str) -> list[dict[str, Any]]:
+    """One file a rung, as ffmpeg's ladders have: MPEG-TS, which is what this group writes."""
+    rungs = rung_presets(preset, video)
+    group = {
+        "Name": "ladder",
+        "OutputGroupSettings": {
+            "Type": "HLS_GROUP_SETTINGS",
+            "HlsGroupSettings": {
+                "Destination": f"{place}{MASTER.removesuffix('.m3u8')}",
+                "SegmentControl": "SINGLE_FILE",
+                "SegmentLength": preset.segment_seconds,
+                "SegmentLengthControl": "EXACT",
+                "MinSegmentLength": 0,
+                "ManifestDurationFormat": "FLOATING_POINT",
+                "ManifestCompression": "NONE",
+                "DirectoryStructure": "SINGLE_DIRECTORY",
+                "OutputSelection": "MANIFESTS_AND_SEGMENTS",
+                "ProgramDateTime": "EXCLUDE",
+                "CodecSpecification": "RFC_6381",
+                "StreamInfResolution": "INCLUDE",
+            },
+        },
+        "Outputs": [_rung(number, rung, video) for number, rung in enumerate(rungs)],
+    }
+    return [group, _file_group("poster", f"{place}poster", _poster(rungs[0], video))]
+
+
+def _rung(number: int, rung: Preset, video: VideoInfo) -> dict[str, Any]:
+    """The name tells rungs apart; each has the sound in it, for the shift from one to another."""
+    return {
+        "NameModifier": f"_{number}",
+        "ContainerSettings": {"Container": "M3U8"},
+        **_tracks(rung, video),
     }
 
 
@@ -81,6 +125,16 @@ def _file_group(name: str, destination: str, output: dict[str, Any]) -> dict[str
 
 def _rendition(preset: Preset, video: VideoInfo) -> dict[str, Any]:
     settings = {"Mp4Settings": {"MoovPlacement": "PROGRESSIVE_DOWNLOAD"}}
+    return {
+        "ContainerSettings": {
+            "Container": preset.container.upper(),
+            **(settings if preset.container == "mp4" else {}),
+        },
+        **_tracks(preset, video),
+    }
+
+
+def _tracks(preset: Preset, video: VideoInfo) -> dict[str, Any]:
     audio = {
         "AudioDescriptions": [
             {
@@ -91,19 +145,22 @@ def _rendition(preset: Preset, video: VideoInfo) -> dict[str, Any]:
         ]
     }
     return {
-        "ContainerSettings": {
-            "Container": preset.container.upper(),
-            **(settings if preset.container == "mp4" else {}),
-        },
         "VideoDescription": {
             **_picture(video, preset.max_width, preset.max_height),
             "TimecodeInsertion": "DISABLED",
             "CodecSettings": _VIDEO_CODECS[preset.video.codec](
-                preset.video, _frame_rate(preset, video)
+                preset.video, {**_frame_rate(preset, video), **_cuts(preset)}
             ),
         },
         **(audio if video.audio_streams else {}),
     }
+
+
+def _cuts(preset: Preset) -> dict[str, Any]:
+    """Cut all rungs at the same moments: only there a player can change from one to another."""
+    if not preset.is_ladder:
+        return {}
+    return {"SceneChangeDetect": "DISABLED", "GopClosedCadence": 1}
 
 
 def _poster(preset: Preset, video: VideoInfo) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from ingest_pipeline.media.video.presets import Preset, VideoEncoding
 LEAST_SIDE = 32  # pixels, of any picture
 MOST_SIDE = 8192
 MOST_REFS = 6
+BIT_RATES = (1000, 1_152_000_000)  # bits a second of H.264
+MOST_SEGMENT_SECONDS = 2**31 - 1
 
 # The service's names for x264's and x265's; of HEVC's it tells the tier, too.
 PROFILES: Mapping[str, Mapping[str, str]] = {
@@ -60,6 +62,19 @@ def beyond_limits(preset: Preset) -> Iterator[str]:
         yield from _outside(name, side, LEAST_SIDE, MOST_SIDE)
     if preset.video.codec in PROFILES:
         yield from _encoding_mistakes(preset.video)
+    if preset.is_ladder:
+        yield from _ladder_mistakes(preset)
+
+
+def _ladder_mistakes(preset: Preset) -> Iterator[str]:
+    """Look at the rungs, whose boxes it takes with even sides alone."""
+    yield from _outside("segment_seconds", preset.segment_seconds, 1, MOST_SEGMENT_SECONDS)
+    yield from _odd("max_width", preset.max_width)
+    yield from _odd("max_height", preset.max_height)
+    for number, rung in enumerate(preset.rungs, 1):
+        yield from _outside(f"rung {number}: side", rung.side, LEAST_SIDE, MOST_SIDE)
+        yield from _odd(f"rung {number}: side", rung.side)
+        yield from _outside(f"rung {number}: bit_rate", rung.bit_rate, *BIT_RATES)
 
 
 def _encoding_mistakes(video: VideoEncoding) -> Iterator[str]:
@@ -75,6 +90,11 @@ def _encoding_mistakes(video: VideoEncoding) -> Iterator[str]:
 def _outside(name: str, found: int, least: int, most: int) -> Iterator[str]:
     if not least <= found <= most:
         yield f"{name}: {found} is not within MediaConvert's {least} to {most}"
+
+
+def _odd(name: str, found: int) -> Iterator[str]:
+    if found % 2:
+        yield f"{name}: {found} is odd, and MediaConvert's pictures have even sides"
 
 
 def _unknown(name: str, found: str, known: Mapping[str, str] | tuple[str, ...]) -> str:

@@ -36,9 +36,16 @@ class Check(Frozen):
 
 
 def accept(
-    file: SeekableFile, size: int, preset: Preset, source: VideoInfo
+    file: SeekableFile,
+    size: int,
+    preset: Preset,
+    source: VideoInfo,
+    *,
+    container: str | None = None,
 ) -> tuple[Probe, tuple[Check, ...]]:
     """Probe a rendition, whoever made it: what it is, and the checks that it passed.
+
+    `container` is one of `DEMUXERS` where it is not the preset's.
 
     Raises:
         TranscodeError: it is broken, or not what the preset makes of `source`.
@@ -46,7 +53,7 @@ def accept(
         Any other error of the file object passes through.
     """
     try:
-        probe = probe_video(file, size, preset.container)
+        probe = probe_video(file, size, container or preset.container)
     except VideoProbeError as error:
         raise TranscodeResourceError(f"the rendition could not be probed: {error}") from error
     if probe.faults:

@@ -1,12 +1,13 @@
 """Reads the playlists of a ladder, HLS and DASH, and compares them with the files."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
-_RANGE = re.compile(r"(\d+)@(\d+)")
+_RANGE = re.compile(r"(\d+)(?:@(\d+))?")
 _NAME = re.compile(r"[a-z0-9_-]+\.[a-z0-9]+")
 _BASE_URL = re.compile(r"<BaseURL>([^<]*)</BaseURL>")
 _REPRESENTATION = re.compile(r"<Representation .*?</Representation>", re.DOTALL)
@@ -36,6 +37,7 @@ class Stream:
     sounds: int
     seconds: float  # of the longest
     bit_rate: int  # bits a second of the largest rung with its sound, as the master tells players
+    files: tuple[str, ...]  # that hold the segments, in the playlists' order
 
 
 def read_stream(directory: Path, master: str, manifest: str) -> Stream:
@@ -44,26 +46,56 @@ def read_stream(directory: Path, master: str, manifest: str) -> Stream:
     Raises:
         PlaylistError: something is not as it should be.
     """
-    names, sounds, rates = _read_master(_text(directory, master))
-    media = {name: read_media(_text(directory, name)) for name in (*names, *sounds)}
-    for name, segments in media.items():
-        _check_files(directory, name, segments)
-    wanted = sorted((s.file, s.begin, s.end) for each in media.values() for s in each)
-    if sorted(_dash_segments(_text(directory, manifest))) != wanted:
+    read = partial(_text, directory)
+    sizes = {path.name: path.stat().st_size for path in directory.iterdir() if path.is_file()}
+    stream, segments = _read_hls(read, sizes, master)
+    wanted = sorted((each.file, each.begin, each.end) for each in segments)
+    if sorted(_dash_segments(read(manifest))) != wanted:
         raise PlaylistError(f"{manifest} names other segments than the playlists of {master}")
+    return stream
+
+
+def read_hls(read: Callable[[str], str], sizes: Mapping[str, int], master: str) -> Stream:
+    """Read the playlists of HLS alone: every segment that they name is there.
+
+    `read` gives the text of a playlist beside the master, `sizes` the bytes of each file there.
+
+    Raises:
+        PlaylistError: something is not as it should be.
+        Any error of `read` passes through.
+    """
+    return _read_hls(read, sizes, master)[0]
+
+
+def _read_hls(
+    read: Callable[[str], str], sizes: Mapping[str, int], master: str
+) -> tuple[Stream, list[Segment]]:
+    names, sounds, rates = _read_master(_read(read, sizes, master))
+    media = {name: read_media(_read(read, sizes, name)) for name in (*names, *sounds)}
+    for name, segments in media.items():
+        _check_files(sizes, name, segments)
     lengths = [sum(each.seconds for each in segments) for segments in media.values()]
-    return Stream(
+    all_segments = [each for segments in media.values() for each in segments]
+    stream = Stream(
         playlists=tuple(media),
         rungs=len(names),
         sounds=len(sounds),
         seconds=round(max(lengths), 3),
         bit_rate=max(rates),
+        files=tuple(dict.fromkeys(each.file for each in all_segments)),
     )
+    return stream, all_segments
+
+
+def _read(read: Callable[[str], str], sizes: Mapping[str, int], name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise PlaylistError(f"{name!r} is no name of a file beside it")
+    if name not in sizes:
+        raise PlaylistError(f"{name} cannot be read: it is not there")
+    return read(name)
 
 
 def _text(directory: Path, name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise PlaylistError(f"{name!r} is no name of a file beside it")
     try:
         return (directory / name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -105,12 +137,17 @@ def read_media(text: str) -> list[Segment]:
         elif not line.startswith("#"):
             if part is None:
                 raise PlaylistError(f"a segment of {line} has no range")
-            length, begin = int(part[1]), int(part[2])
+            length, begin = int(part[1]), int(part[2]) if part[2] else _end(segments, line)
             segments.append(Segment(line, begin, begin + length, seconds))
             part = None
     if not segments or lines[-1] != "#EXT-X-ENDLIST":
         raise PlaylistError("a playlist has no segments, or no end")
     return segments
+
+
+def _end(segments: Sequence[Segment], file: str) -> int:
+    """Where a segment begins that tells its length alone: behind the one before it."""
+    return segments[-1].end if segments and segments[-1].file == file else 0
 
 
 def _lines(text: str) -> list[str]:
@@ -120,7 +157,7 @@ def _lines(text: str) -> list[str]:
     return lines
 
 
-def _check_files(directory: Path, playlist: str, segments: Sequence[Segment]) -> None:
+def _check_files(sizes: Mapping[str, int], playlist: str, segments: Sequence[Segment]) -> None:
     """Every segment lies in its file, one behind the other up to its end."""
     place: dict[str, int] = {}
     for segment in segments:
@@ -128,13 +165,10 @@ def _check_files(directory: Path, playlist: str, segments: Sequence[Segment]) ->
             raise PlaylistError(f"{playlist} leaves out a part of {segment.file}")
         place[segment.file] = segment.end
     for file, end in place.items():
-        path = directory / file
-        if not _NAME.fullmatch(file) or not path.is_file():
+        if not _NAME.fullmatch(file) or file not in sizes:
             raise PlaylistError(f"{playlist} names {file}, which is not there")
-        if path.stat().st_size != end:
-            raise PlaylistError(
-                f"{file} has {path.stat().st_size} bytes, its segments end at {end}"
-            )
+        if sizes[file] != end:
+            raise PlaylistError(f"{file} has {sizes[file]} bytes, its segments end at {end}")
 
 
 def _dash_segments(text: str) -> Iterator[tuple[str, int, int]]:

@@ -16,6 +16,7 @@ from ingest_pipeline.media.model import Kind, Probe, Reason, VideoInfo
 from ingest_pipeline.media.rules.sources import Sources
 from ingest_pipeline.media.video.checks import Check
 from ingest_pipeline.media.video.ffmpeg import TranscodeStoppedError
+from ingest_pipeline.media.video.ladder import MASTER, POSTER
 from ingest_pipeline.media.video.presets import (
     Preset,
     Presets,
@@ -31,10 +32,12 @@ from ingest_pipeline.records.model import (
     TranscodeJob,
 )
 from ingest_pipeline.records.places import (
+    STREAM_TYPES,
     has_room,
     has_stream_room,
     poster_place,
     rendition_place,
+    stream_folder,
     thumbnails_folder,
 )
 from ingest_pipeline.records.tables import (
@@ -287,6 +290,33 @@ def rendition_row(
         warnings=warnings,
         made_at=datetime.now(UTC),
         run_id=run_id,
+    )
+
+
+def as_ladder(
+    row: Rendition,
+    report: Report,
+    *,
+    files: tuple[str, ...],
+    duration_seconds: float,
+    bit_rate: int,
+    audio_codec: str | None,
+) -> Rendition:
+    """The row of a ladder, from that of its largest rung; all files lie in the version's folder.
+
+    `files` are their names: the largest rung's first, and what names others behind them.
+    """
+    folder = stream_folder(row.preset.lower(), report.bucket, report.key, report.version)
+    return row.model_copy(
+        update={
+            "rendition_key": f"{folder}{MASTER}",
+            "content_type": STREAM_TYPES["m3u8"],
+            "poster_key": f"{folder}{POSTER}",
+            "files": files,
+            "duration_seconds": duration_seconds,
+            "bit_rate": bit_rate,
+            "audio_codec": audio_codec,
+        }
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ingest_pipeline.aws.objects.publish import publish
 from ingest_pipeline.aws.objects.versions import download_version
 from ingest_pipeline.media.video.ffmpeg import full_disk_told
-from ingest_pipeline.media.video.ladder import MASTER, POSTER, Ladder, make_ladder
+from ingest_pipeline.media.video.ladder import Ladder, make_ladder
 from ingest_pipeline.media.video.presets import Preset
 from ingest_pipeline.media.video.transcode import (
     Progress,
@@ -22,6 +22,7 @@ from ingest_pipeline.media.video.transcode import (
 from ingest_pipeline.pipeline.enrich.transcode import (
     Candidate,
     Failure,
+    as_ladder,
     rendition_row,
     video_of,
 )
@@ -29,7 +30,7 @@ from ingest_pipeline.records.model import (
     Rendition,
     Report,
 )
-from ingest_pipeline.records.places import STREAM_TYPES, stream_folder
+from ingest_pipeline.records.places import STREAM_TYPES
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -103,7 +104,6 @@ class FfmpegEngine:
         )
 
     def _ladder_row(self, report: Report, preset: Preset, made: Ladder) -> Rendition:
-        folder = stream_folder(preset.name.lower(), report.bucket, report.key, report.version)
         row = rendition_row(
             report,
             preset,
@@ -117,16 +117,13 @@ class FfmpegEngine:
             seconds_taken=made.seconds,
             run_id=self.run_id,
         )
-        return row.model_copy(
-            update={
-                "rendition_key": f"{folder}{MASTER}",
-                "content_type": STREAM_TYPES["m3u8"],
-                "poster_key": f"{folder}{POSTER}",
-                "files": made.files,
-                "duration_seconds": made.duration_seconds,
-                "bit_rate": made.bit_rate,
-                "audio_codec": made.audio_codec,
-            }
+        return as_ladder(
+            row,
+            report,
+            files=made.files,
+            duration_seconds=made.duration_seconds,
+            bit_rate=made.bit_rate,
+            audio_codec=made.audio_codec,
         )
 
     def _publish(self, report: Report, made: Transcoded, rendition: Rendition) -> bool:

@@ -5,9 +5,10 @@ sensor's intake writes it into the job's row, and a run like any other goes on f
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -23,17 +24,20 @@ from ingest_pipeline.aws.mediaconvert.service import (
     describe_end,
     is_passing,
 )
-from ingest_pipeline.aws.objects.listing import list_keys
+from ingest_pipeline.aws.objects.listing import list_files, list_keys
 from ingest_pipeline.aws.objects.publish import publish_copy
 from ingest_pipeline.aws.objects.ranged import RangedObject
 from ingest_pipeline.aws.objects.state import (
     ObjectGoneError,
     is_current,
 )
-from ingest_pipeline.aws.objects.versions import delete_all
+from ingest_pipeline.aws.objects.versions import delete_all, read_object
 from ingest_pipeline.aws.queues import Message, Queue
 from ingest_pipeline.aws.tables import Tables
-from ingest_pipeline.media.video.checks import accept
+from ingest_pipeline.media.model import Probe, VideoInfo
+from ingest_pipeline.media.video.checks import Check, accept
+from ingest_pipeline.media.video.ladder import MASTER, POSTER, rung_presets
+from ingest_pipeline.media.video.playlists import PlaylistError, Stream, read_hls
 from ingest_pipeline.media.video.presets import Preset
 from ingest_pipeline.media.video.transcode import (
     TranscodeError,
@@ -42,6 +46,7 @@ from ingest_pipeline.media.video.transcode import (
 from ingest_pipeline.pipeline.enrich.transcode import (
     Candidate,
     Failure,
+    as_ladder,
     rendition_row,
     video_of,
 )
@@ -50,7 +55,7 @@ from ingest_pipeline.records.model import (
     Report,
     TranscodeJob,
 )
-from ingest_pipeline.records.places import job_folder
+from ingest_pipeline.records.places import STREAM_TYPES, job_folder
 from ingest_pipeline.records.tables import (
     TRANSCODE_JOBS,
     rendition_key,
@@ -61,6 +66,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 _ATTEMPTS = 3  # jobs for one rendition, where the service itself fails
+_PLAYLIST_BYTES = 16 * 1024 * 1024  # four hours in segments of a second are 1 MB
+_COPY_BYTES = 5 * 1024**3  # what S3 copies in one request
 _BLOCKS = 1024  # of 64 KiB that a probe may fetch: four hours of video have 10 MB of header
 
 
@@ -115,7 +122,8 @@ class MediaConvertEngine:
             say(f"{preset.name}: job {job.job_id} goes on")
             yield job
         elif end.status == "COMPLETE":
-            yield self._accepted(job, preset, report)
+            accepted = self._accepted_ladder if preset.is_ladder else self._accepted
+            yield accepted(job, preset, report)
             self._forget(report, preset)
         elif is_passing(end) and job.attempt < _ATTEMPTS:
             say(f"{preset.name}: {describe_end(end)}; once more")
@@ -180,7 +188,7 @@ class MediaConvertEngine:
             thumbnails=len(thumbnails),
             thumbnail_type="jpg",
             engine="mediaconvert",
-            seconds_taken=round((datetime.now(UTC) - job.submitted_at).total_seconds(), 3),
+            seconds_taken=_seconds_since(job),
             run_id=self.run_id,
         )
         copies = [
@@ -192,15 +200,81 @@ class MediaConvertEngine:
             ),
         ]
 
-        def publish() -> bool:
-            return all(
-                publish_copy(
-                    self.s3, self._made(made), self.bucket, key, content_type=kind, source=report
-                )
-                for made, key, kind in copies
-            )
+        return Candidate(rendition, partial(self._publish, report, copies))
 
-        return Candidate(rendition, publish)
+    def _accepted_ladder(self, job: TranscodeJob, preset: Preset, report: Report) -> Candidate:
+        """Accept a ladder as a job made it: the rungs in MPEG-TS, HLS alone, no storyboard."""
+        folder = job_folder(job.token)
+        made = {
+            file.key.removeprefix(folder): file.size
+            for file in list_files(self.s3, self.bucket, folder)
+        }
+        posters = sorted(name for name in made if name.startswith("poster."))
+        if not posters:
+            raise TranscodeError("MediaConvert took no picture of the rendition")
+        rungs, source = rung_presets(preset, video_of(report)), video_of(report)
+        stream = self._stream(folder, made)
+        looked_at = [
+            self._probed(f"{folder}{name}", rung, source)
+            for name, rung in _of_each_rung(stream, rungs)
+        ]
+        names = (*stream.files, posters[-1], *stream.playlists, MASTER)
+        files = (*stream.files, POSTER, *stream.playlists, MASTER)
+        size = sum(made[name] for name in names)
+        _check_sizes(made, names, size, preset)
+        row = rendition_row(
+            report,
+            preset,
+            looked_at[0][0],
+            [check for _, passed in looked_at for check in passed],
+            bucket=self.bucket,
+            size=size,
+            thumbnails=0,
+            thumbnail_type="jpg",
+            engine="mediaconvert",
+            seconds_taken=_seconds_since(job),
+            run_id=self.run_id,
+        )
+        rendition = as_ladder(
+            row,
+            report,
+            files=files,
+            duration_seconds=stream.seconds,
+            bit_rate=stream.bit_rate,
+            audio_codec=row.audio_codec,
+        )
+        copies = [
+            (f"{folder}{name}", key, STREAM_TYPES[key.rpartition(".")[2]])
+            for name, key in zip(names, rendition.file_keys, strict=True)
+        ]
+        return Candidate(rendition, partial(self._publish, report, copies))
+
+    def _stream(self, folder: str, made: Mapping[str, int]) -> Stream:
+        """Read the playlists of a job's folder, and compare them with the files there."""
+
+        def read(name: str) -> str:
+            if made[name] > _PLAYLIST_BYTES:
+                raise PlaylistError(f"{name} has {made[name]} bytes")
+            text = read_object(self.s3, self.bucket, f"{folder}{name}")
+            return text.decode(errors="replace")
+
+        try:
+            return read_hls(read, made, MASTER)
+        except (PlaylistError, ObjectGoneError) as error:
+            raise TranscodeError(f"the ladder is broken: {error}") from error
+
+    def _probed(self, key: str, rung: Preset, source: VideoInfo) -> tuple[Probe, tuple[Check, ...]]:
+        file = self._opened(key)
+        return accept(file, file.state.size, rung, source, container="mpeg-ts")
+
+    def _publish(self, report: Report, copies: Sequence[tuple[str, str, str]]) -> bool:
+        """Copy files to their keys, each with its type; what names others comes last."""
+        return all(
+            publish_copy(
+                self.s3, self._made(made), self.bucket, key, content_type=kind, source=report
+            )
+            for made, key, kind in copies
+        )
 
     def _made(self, key: str) -> ObjectRef:
         """Name a file of the service; its folder is the job's own, so nobody else writes there."""
@@ -220,6 +294,28 @@ class MediaConvertEngine:
 
     def _empty(self, job: TranscodeJob) -> None:
         delete_all(self.s3, self.bucket, list_keys(self.s3, self.bucket, job_folder(job.token)))
+
+
+def _of_each_rung(stream: Stream, rungs: Sequence[Preset]) -> Iterator[tuple[str, Preset]]:
+    """The file of each rung, in the order asked for; raises `TranscodeError` at another number."""
+    if stream.sounds or not stream.rungs == len(stream.files) == len(rungs):
+        raise TranscodeError(
+            f"the ladder has {stream.rungs} rungs in {len(stream.files)} files and {stream.sounds} "
+            f"soundtracks beside them, wanted {len(rungs)} rungs, each a file with its sound"
+        )
+    return zip(stream.files, rungs, strict=True)
+
+
+def _check_sizes(made: Mapping[str, int], names: Iterable[str], size: int, preset: Preset) -> None:
+    if size > preset.max_bytes:
+        raise TranscodeError(f"{size} bytes, wanted at most {preset.max_bytes}")
+    for name in names:
+        if made[name] > _COPY_BYTES:
+            raise TranscodeError(f"{name} has {made[name]} bytes, S3 copies {_COPY_BYTES} at most")
+
+
+def _seconds_since(job: TranscodeJob) -> float:
+    return round((datetime.now(UTC) - job.submitted_at).total_seconds(), 3)
 
 
 def _job(report: Report, preset: Preset, attempt: int) -> TranscodeJob:

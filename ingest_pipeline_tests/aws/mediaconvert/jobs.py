@@ -22,6 +22,7 @@ JOB = TranscodeJob(
     submitted_at=datetime(2026, 3, 1, tzinfo=UTC),
 )
 WEB = load_presets().named("Web")
+STREAM = load_presets().named("Stream")
 
 
 def preset(name: str, **changes: Any) -> Preset:
@@ -34,6 +35,7 @@ def encoding(codec: str, **changes: Any) -> dict[str, Any]:
 
 PRESETS = {
     "Web": WEB,
+    "Stream": STREAM,
     "hevc": preset("hevc", video=encoding("hevc", profile="main", level="3.1")),
     "average": preset("average", video=encoding("h264", quality=None)),
     "webm": preset(

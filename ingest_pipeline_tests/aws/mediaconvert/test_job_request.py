@@ -108,3 +108,52 @@ def test_sound_takes_the_nearest_that_the_service_can() -> None:
         "SampleRate": 44_100,
         "Channels": 2,
     }
+
+
+def test_a_ladder_is_a_group_of_hls_with_a_rung_for_each_size_that_the_source_fills() -> None:
+    ladder, poster = request(by="Stream")["Settings"]["OutputGroups"]
+    settings = ladder["OutputGroupSettings"]["HlsGroupSettings"]
+    assert settings["Destination"] == "s3://ingest-renditions/transcoding/1/master"
+    assert (settings["SegmentControl"], settings["SegmentLength"]) == ("SINGLE_FILE", 4)
+    rungs = [
+        (
+            each["NameModifier"],
+            each["VideoDescription"]["Height"],
+            each["VideoDescription"]["CodecSettings"]["H264Settings"]["MaxBitrate"],
+        )
+        for each in ladder["Outputs"]
+    ]
+    assert rungs == [
+        ("_0", 1080, 5_000_000),
+        ("_1", 720, 2_800_000),
+        ("_2", 480, 1_400_000),
+        ("_3", 240, 400_000),
+    ]
+    assert all("AudioDescriptions" in each for each in ladder["Outputs"])
+    assert poster["OutputGroupSettings"]["Type"] == "FILE_GROUP_SETTINGS"
+
+
+def test_the_rungs_of_an_upright_film_are_as_wide_as_they_say() -> None:
+    ladder, _ = request("portrait", by="Stream")["Settings"]["OutputGroups"]
+    boxes = [each["VideoDescription"] for each in ladder["Outputs"]]
+    assert [(box["Width"], box["Height"]) for box in boxes] == [
+        (1080, 1920),
+        (720, 1920),
+        (480, 1920),
+        (240, 1920),
+    ]
+
+
+def test_the_rungs_of_a_small_or_silent_film_are_those_that_there_are() -> None:
+    small, _ = request("anamorphic", by="Stream")["Settings"]["OutputGroups"]
+    assert [each["NameModifier"] for each in small["Outputs"]] == ["_0", "_1"]
+    silent, _ = request("silent", by="Stream")["Settings"]["OutputGroups"]
+    assert not any("AudioDescriptions" in each for each in silent["Outputs"])
+
+
+def test_rungs_are_cut_at_the_same_moments_and_a_single_film_where_it_likes() -> None:
+    ladder, _ = request(by="Stream")["Settings"]["OutputGroups"]
+    for each in ladder["Outputs"]:
+        found = each["VideoDescription"]["CodecSettings"]["H264Settings"]
+        assert (found["SceneChangeDetect"], found["GopClosedCadence"]) == ("DISABLED", 1)
+    assert "SceneChangeDetect" not in codec_settings(request())

@@ -4,17 +4,25 @@ import boto3
 import pytest
 
 from ingest_pipeline.aws.mediaconvert.limits import (
+    BIT_RATES,
     LEAST_SIDE,
     LEVELS,
     MOST_REFS,
+    MOST_SEGMENT_SECONDS,
     MOST_SIDE,
     PROFILES,
     beyond_limits,
     level_name,
     profile_name,
 )
-from ingest_pipeline.media.video.presets import VideoEncoding
-from ingest_pipeline_tests.aws.mediaconvert.jobs import PRESETS, WEB, encoding, preset
+from ingest_pipeline.media.video.presets import Preset, VideoEncoding
+from ingest_pipeline_tests.aws.mediaconvert.jobs import (
+    PRESETS,
+    STREAM,
+    WEB,
+    encoding,
+    preset,
+)
 
 SETTINGS = {"h264": "H264Settings", "hevc": "H265Settings"}
 
@@ -35,6 +43,48 @@ def test_names_and_limits_are_those_of_botocores_model(codec: str) -> None:
     for side in ("Width", "Height"):
         limits = {"min": LEAST_SIDE, "max": MOST_SIDE}
         assert members("VideoDescription")[side].metadata == limits
+
+
+def test_limits_of_ladders_are_those_of_botocores_model() -> None:
+    rates = {"min": BIT_RATES[0], "max": BIT_RATES[1]}
+    assert members("H264Settings")["MaxBitrate"].metadata == rates
+    seconds = {"min": 1, "max": MOST_SEGMENT_SECONDS}
+    assert members("HlsGroupSettings")["SegmentLength"].metadata == seconds
+
+
+@pytest.mark.parametrize(
+    ("changes", "mistakes"),
+    [
+        (
+            {"rungs": [{"side": 481, "bit_rate": 2000}]},
+            ["rung 1: side: 481 is odd, and MediaConvert's pictures have even sides"],
+        ),
+        (
+            {"rungs": [{"side": 480, "bit_rate": 2000}, {"side": 30, "bit_rate": 999}]},
+            [
+                "rung 2: side: 30 is not within MediaConvert's 32 to 8192",
+                "rung 2: bit_rate: 999 is not within MediaConvert's 1000 to 1152000000",
+            ],
+        ),
+        (
+            {"max_width": 1921},
+            ["max_width: 1921 is odd, and MediaConvert's pictures have even sides"],
+        ),
+        (
+            {"segment_seconds": 2**31},
+            ["segment_seconds: 2147483648 is not within MediaConvert's 1 to 2147483647"],
+        ),
+        (
+            {"video": encoding("h264", refs=7)},
+            ["[video] refs: 7 is not within MediaConvert's 1 to 6"],
+        ),
+    ],
+)
+def test_what_a_ladder_has_beyond_its_limits_is_told(
+    changes: dict[str, Any], mistakes: list[str]
+) -> None:
+    ladder = Preset.model_validate(STREAM.model_dump() | changes)
+    assert list(beyond_limits(ladder)) == mistakes
 
 
 def video(codec: str, **changes: Any) -> VideoEncoding:

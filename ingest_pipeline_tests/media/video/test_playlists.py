@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest_pipeline.media.video.playlists import PlaylistError, read_stream
+from ingest_pipeline.media.video.playlists import PlaylistError, read_hls, read_stream
 
 MASTER = """#EXTM3U
 #EXT-X-STREAM-INF:BANDWIDTH=1000,CODECS="avc1.4d401f,mp4a.40.2"
@@ -34,6 +34,21 @@ def stream(folder: Path, **changed: str) -> Path:
 def test_a_stream_is_as_long_as_its_segments(tmp_path: Path) -> None:
     found = read_stream(stream(tmp_path), "master.m3u8", "manifest.mpd")
     assert (found.playlists, found.seconds, found.bit_rate) == (("media_0.m3u8",), 5.5, 1000)
+
+
+def test_hls_alone_is_read_from_anywhere_and_a_range_may_leave_out_where_it_begins() -> None:
+    texts = {
+        "master.m3u8": MASTER,
+        "media_0.m3u8": MEDIA.replace("20@10", "30@0").replace("10@30", "10"),
+    }
+    sizes = {name: len(text) for name, text in texts.items()} | {"0.mp4": 40}
+    found = read_hls(texts.__getitem__, sizes, "master.m3u8")
+    assert (found.files, found.rungs, found.seconds) == (("0.mp4",), 1, 5.5)
+    with pytest.raises(PlaylistError, match=r"0\.mp4 has 41 bytes, its segments end at 40"):
+        read_hls(texts.__getitem__, sizes | {"0.mp4": 41}, "master.m3u8")
+    del sizes["0.mp4"]
+    with pytest.raises(PlaylistError, match=r"names 0\.mp4, which is not there"):
+        read_hls(texts.__getitem__, sizes, "master.m3u8")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from ingest_pipeline.records.tables import (
     TRANSCODE_JOBS,
 )
 from ingest_pipeline.system import System
-from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
+from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, make_hls, run_plain_ffmpeg
 from ingest_pipeline_tests.mediaconvert import EXCHANGE, StandIn, stand_in
 from ingest_pipeline_tests.world import World, bodies
 
@@ -48,6 +48,7 @@ class Clips:
     other: bytes
     rendition: bytes
     picture: bytes
+    ladder: dict[str, bytes]  # of two rungs, as the service names its files
 
 
 @dataclass
@@ -119,7 +120,9 @@ class ServiceStudio(Studio):
     def write_outputs(self, job: TranscodeJob, video: bytes) -> None:
         """Put what the service would have made where the request says."""
         for group, bucket, key in self.service.outputs(str(job.job_id)):
-            body = video if group == "video" else self.clips.picture
+            name = key.rpartition("/")[2]
+            bodies = {"video": video, "ladder": self.clips.ladder.get(name, b"")}
+            body = bodies.get(group, self.clips.picture)
             self.world.clients.s3.put_object(Bucket=bucket, Key=key, Body=body)
 
     def tell(self, body: str) -> list[ObjectRef]:
@@ -150,7 +153,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     rendition = make_clip(folder / "out.mp4", *H264, *small, *AAC, size="320x240", seconds=2)
     picture = folder / "picture.jpg"
     run_plain_ffmpeg("-i", rendition, "-frames:v", "1", picture)
-    return Clips(*(path.read_bytes() for path in (source, other, rendition, picture)))
+    return Clips(
+        source=source.read_bytes(),
+        other=other.read_bytes(),
+        rendition=rendition.read_bytes(),
+        picture=picture.read_bytes(),
+        ladder=make_hls(source, folder / "hls"),
+    )
 
 
 def configured(world: World, **changes: Any) -> System:
@@ -335,6 +344,95 @@ def test_a_job_that_is_complete_becomes_the_rendition(studio: ServiceStudio) -> 
     assert wrong_renditions(studio.world.clients.s3, [made]) == []
     assert not [key for key in studio.standing() if key.startswith("transcoding/")]
     assert studio.job(job) is None
+
+
+@pytest.fixture
+def streaming(studio: ServiceStudio, tmp_path: Path) -> ServiceStudio:
+    """A studio that makes a ladder of two rungs, and nothing else."""
+    text = studio.system.config.presets.read_text(encoding="utf-8")
+    head, _, ladder = text.split("\n[[preset]]\n")
+    rungs = "rungs = [{ side = 240, bit_rate = 400_000 }, { side = 120, bit_rate = 200_000 }]"
+    begin, end = ladder.index("rungs = ["), ladder.index("\n]\n") + 2
+    ladder = ladder[:begin] + rungs + ladder[end:]
+    head = head.replace('default = "Web"', 'default = "Stream"')
+    presets, sources = tmp_path / "presets.toml", tmp_path / "sources.toml"
+    presets.write_text(f"{head}\n[[preset]]\n{ladder}", encoding="utf-8")
+    bucket = studio.world.bucket
+    sources.write_text(
+        f'[[source]]\nbucket = "{bucket}"\nkinds = ["video"]\npresets = ["Stream"]\n',
+        encoding="utf-8",
+    )
+    update = {"presets": presets, "sources": sources}
+    studio.system.config = studio.system.config.model_copy(update=update)
+    return studio
+
+
+def test_a_ladder_of_the_service_becomes_a_rendition_and_goes_with_its_video(
+    streaming: ServiceStudio,
+) -> None:
+    ref = streaming.ingest(streaming.clips.source)
+    job = streaming.submitted(ref)
+    (told,) = streaming.complete(job)
+    done = streaming.transcode(told)
+    assert done is not None
+    (made,) = done.made
+    assert streaming.rows(ref) == [made]
+    assert made.files == (
+        *("master_0.ts", "master_1.ts", "poster.jpg"),
+        *("master_0.m3u8", "master_1.m3u8", "master.m3u8"),
+    )
+    assert made.rendition_key.startswith(f"streams/stream/{ref.bucket}/{KEY}/")
+    assert (made.engine, made.width, made.height) == ("mediaconvert", 320, 240)
+    assert (made.video_codec, made.audio_codec) == ("h264", "aac")
+    assert "width 160, wanted 160 within 2" in made.checks
+    for name, content in streaming.clips.ladder.items():
+        key = f"{made.rendition_key.rpartition('/')[0]}/{name}"
+        assert streaming.content(key) == content
+    assert wrong_renditions(streaming.world.clients.s3, [made]) == []
+    types = [
+        streaming.world.clients.s3.head_object(Bucket=made.rendition_bucket, Key=key)["ContentType"]
+        for key in (made.rendition_key, made.file_keys[0], str(made.poster_key))
+    ]
+    assert types == ["application/vnd.apple.mpegurl", "video/mp2t", "image/jpeg"]
+    assert sorted(streaming.standing()) == sorted(made.file_keys)
+    assert streaming.job(job) is None
+    streaming.wired.transcoder.transcoder().derived.remove_all(ref.bucket, KEY)
+    assert streaming.standing() == []
+    assert streaming.rows(ref) == []
+
+
+def test_a_ladder_of_an_older_version_takes_its_files_back(streaming: ServiceStudio) -> None:
+    older = streaming.ingest(streaming.clips.source)
+    job = streaming.submitted(older)
+    streaming.ingest(streaming.clips.other)
+    (told,) = streaming.complete(job)
+    assert streaming.transcode(told) is None
+    assert streaming.standing() == []
+    assert streaming.job(job) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "problem"),
+    [
+        ("master_1.m3u8", b"master_1.ts", b"master_2.ts", "names master_2.ts, which is not there"),
+        ("master_1.m3u8", b"#EXT-X-ENDLIST", b"", "or no end"),
+        ("master.m3u8", b"master_1.m3u8", b"other.m3u8", "other.m3u8 cannot be read"),
+        ("master.m3u8", b"master_1.m3u8", b"master_0.m3u8", "the ladder has 2 rungs in 1 files"),
+    ],
+)
+def test_a_ladder_that_is_not_whole_is_not_published(
+    streaming: ServiceStudio, name: str, old: bytes, new: bytes, problem: str
+) -> None:
+    ladder = streaming.clips.ladder
+    assert old in ladder[name]
+    broken = ladder | {name: ladder[name].replace(old, new)}
+    streaming.clips = replace(streaming.clips, ladder=broken)
+    ref = streaming.ingest(streaming.clips.source)
+    (told,) = streaming.complete(streaming.submitted(ref))
+    streaming.transcode(told)
+    (reason,) = streaming.reasons(ref)
+    assert problem in reason
+    assert streaming.standing() == []
 
 
 def test_an_event_that_comes_again_does_nothing(studio: ServiceStudio) -> None:

@@ -13,7 +13,7 @@ from ingest_pipeline.defs.common.resources.aws import AwsResource
 from ingest_pipeline.defs.common.resources.derived import DerivedResource
 from ingest_pipeline.defs.common.resources.queues import ConsumerResource
 from ingest_pipeline.media.rules.sources import Sources, load_sources
-from ingest_pipeline.media.video.presets import Presets, PresetsError, load_presets
+from ingest_pipeline.media.video.presets import Presets, load_presets
 from ingest_pipeline.pipeline.enrich.transcode import Engine, Transcoder
 from ingest_pipeline.pipeline.enrich.transcode_ffmpeg import FfmpegEngine
 from ingest_pipeline.pipeline.enrich.transcode_mediaconvert import (
@@ -50,12 +50,7 @@ class TranscoderResource(dg.ConfigurableResource["TranscoderResource"]):
         """Load the sources; raises `PresetsError` where one asks for what cannot be made."""
         sources = load_sources(Path(self.sources))
         for source in sources.source:
-            for preset in presets.wanted(source.presets):
-                if preset.is_ladder and self.engine == "mediaconvert":
-                    raise PresetsError(
-                        f'{self.sources}: bucket "{source.bucket}" asks for the ladder '
-                        f'"{preset.name}", which the transcoder ffmpeg alone makes'
-                    )
+            presets.wanted(source.presets)
         return sources
 
     def _presets(self) -> Presets:

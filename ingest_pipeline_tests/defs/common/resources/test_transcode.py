@@ -42,16 +42,13 @@ def test_presets_are_held_against_the_limits_of_the_engine(world: World, tmp_pat
     )
 
 
-def test_a_source_asks_for_presets_that_there_are_and_that_the_engine_makes(
-    world: World, tmp_path: Path
-) -> None:
+def test_a_source_asks_for_presets_that_there_are(world: World, tmp_path: Path) -> None:
     path = tmp_path / "streams.toml"
     path.write_text('[[source]]\nbucket = "b"\nkinds = ["video"]\npresets = ["Stream"]\n')
     here = world.wired.transcoder.model_copy(update={"sources": str(path)})
     assert here.transcoder().sources is not None
     there = here.model_copy(update={"engine": "mediaconvert", "mediaconvert_role": ROLE})
-    with pytest.raises(PresetsError, match='bucket "b" asks for the ladder "Stream"'):
-        there.transcoder()
+    assert there.transcoder().sources is not None
     path.write_text(path.read_text().replace("Stream", "Steam"))
     with pytest.raises(PresetsError, match='"Steam" is not one of Web, Stream'):
         here.transcoder()
