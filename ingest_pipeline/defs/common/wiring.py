@@ -152,6 +152,8 @@ def resources(config: Settings) -> Resources:
         language=config.transcriber_language or None,
         threads=config.transcriber_threads,
         longest_seconds=config.max_transcribed_seconds,
+        spoken_language=config.transcribe_language or None,
+        result_bucket=config.rendition_bucket,
     )
     requests = RequestsResource(
         aws=aws,

@@ -39,6 +39,7 @@ class Prepared:
     answers: dict[int, Heard | Exception] = field(default_factory=dict)
     model: str = "prepared/1"
     checksum: str | None = None
+    at_once: int = 3
     asked: list[Recording] = field(default_factory=list)
 
     def transcribe(self, recording: Recording) -> Heard:
