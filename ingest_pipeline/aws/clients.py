@@ -25,6 +25,7 @@ class Clients:
         session: "Session",
         endpoint: str | None,
         config: "Config",
+        *,
         mediaconvert_endpoint: str | None = None,
         rekognition_endpoint: str | None = None,
         transcribe_endpoint: str | None = None,
@@ -153,7 +154,7 @@ def open_clients(connection: Connection) -> Clients:
         session,
         connection.endpoint_url,
         options,
-        connection.mediaconvert_endpoint,
-        connection.rekognition_endpoint,
-        connection.transcribe_endpoint,
+        mediaconvert_endpoint=connection.mediaconvert_endpoint,
+        rekognition_endpoint=connection.rekognition_endpoint,
+        transcribe_endpoint=connection.transcribe_endpoint,
     )

@@ -89,13 +89,10 @@ class TranscribeTranscriber:
             JobLostError: it failed, or its result is gone; asking again starts another.
             ClientError: the service or S3 gave no proper answer; try again later.
         """
-        reason = _unsupported(recording)
         if (answer := too_long(recording, self.longest_seconds)) is not None:
             return answer
-        if reason is None:
-            name = job_name(recording, self.model)
-            reason = self._start(name, recording)
-        if reason is not None:
+        name = job_name(recording, self.model)
+        if (reason := _unsupported(recording) or self._start(name, recording)) is not None:
             return Heard(audio_seconds=recording.seconds, reason=reason)
         return self._outcome(name, recording)
 
@@ -170,7 +167,7 @@ class TranscribeTranscriber:
 
 def job_name(recording: Recording, model: str) -> str:
     """The name of a recording's job: the same whenever the same is asked for."""
-    asked = "\n".join([recording.uri, recording.version, model])
+    asked = f"{recording.uri}\n{recording.version}\n{model}"
     return f"ingest-{sha256(asked.encode()).hexdigest()}"
 
 

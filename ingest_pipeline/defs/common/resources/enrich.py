@@ -108,9 +108,7 @@ class TranscriberResource(dg.ConfigurableResource["TranscriberResource"]):
     event_db: dg.ResourceDependency[EventDbResource]
     session_bucket: dg.ResourceDependency[SessionBucketResource]
     engine: str = Field(description="`local`, Whisper on this machine, `transcribe` or `none`.")
-    folder: str | None = Field(
-        None, description="Of a local model for CTranslate2; nothing: tiny.en."
-    )
+    folder: str | None = Field(None, description="Of a local model; nothing: tiny.en.")
     language: str | None = Field(
         None, description="For a local model, ISO 639-1; nothing: it finds it out."
     )
