@@ -74,7 +74,7 @@ class StandIn:
     def fail(self, **changes: Any) -> None:
         """End all jobs badly."""
         for job in self.jobs.values():
-            job |= EXCHANGE["failed"] | changes
+            job.update(EXCHANGE["failed"] | changes)
 
 
 def error(name: str) -> Answer:

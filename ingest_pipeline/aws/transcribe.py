@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import Any
 
 from botocore.exceptions import ClientError
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from ingest_pipeline.aws.clients import Clients
 from ingest_pipeline.aws.objects.versions import delete_all
@@ -24,7 +24,6 @@ from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.model import Reason, Spoken
 from ingest_pipeline.media.speech.transcriber import Heard, Recording, too_long
 from ingest_pipeline.records.places import job_folder
-from ingest_pipeline.values import Frozen
 
 MOST_BYTES = 2 * 2**30  # of a recording
 # What the service calls the containers that it takes.
@@ -186,12 +185,12 @@ def job_request(
     }
 
 
-class _Alternative(Frozen):
+class _Alternative(BaseModel):
     content: str
     confidence: float = 0.0  # of 1
 
 
-class _Item(Frozen):
+class _Item(BaseModel):
     """A word, or a punctuation mark, which has no times."""
 
     type: str
@@ -200,11 +199,11 @@ class _Item(Frozen):
     end_time: float | None = None
 
 
-class _Results(Frozen):
+class _Results(BaseModel):
     items: tuple[_Item, ...]
 
 
-class _Result(Frozen):
+class _Result(BaseModel):
     """What the service writes, as far as it is read."""
 
     results: _Results
