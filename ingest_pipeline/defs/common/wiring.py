@@ -109,6 +109,7 @@ def resources(config: Settings) -> Resources:
         connections=connection.connections,
         mediaconvert_endpoint=connection.mediaconvert_endpoint,
         rekognition_endpoint=connection.rekognition_endpoint,
+        transcribe_endpoint=connection.transcribe_endpoint,
     )
     rules = SourcesResource(file=str(config.sources))
     queues = config.queues

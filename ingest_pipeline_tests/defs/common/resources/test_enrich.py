@@ -68,4 +68,4 @@ def test_requests_go_to_the_queues_that_the_ui_shows(wired: Resources) -> None:
     asks = wired.requests.requests
     assert asks.rendition_queue.name == wired.requests.rendition_queue
     assert asks.enrichment_queue.name == wired.requests.enrichment_queue
-    assert (len(asks.rendition_makers), len(asks.enrichment_makers)) == (1, 2)
+    assert (len(asks.rendition_makers), len(asks.enrichment_makers)) == (1, 3)
