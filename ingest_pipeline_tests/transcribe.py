@@ -41,7 +41,7 @@ class StandIn:
         prefix, _, name = target.partition(".")
         operation, request = SERVICE.operation_model(name), json.loads(body)
         assert prefix == SERVICE.metadata["targetPrefix"]
-        validate_parameters(request, operation.input_shape)
+        validate_parameters(request, SERVICE.shape_for(f"{operation.name}Request"))
         self.calls.append(name)
         if self.errors:
             return error(self.errors.popleft())

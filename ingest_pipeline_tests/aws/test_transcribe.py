@@ -132,10 +132,10 @@ def test_without_a_language_the_service_finds_it_out(
 @pytest.mark.parametrize("container", FORMATS)
 def test_each_format_is_one_that_the_service_names(recording: Held, container: str) -> None:
     request = job_request("a-job", replace(recording, container=container), BUCKET, "en-US")
-    shape = SERVICE.operation_model("StartTranscriptionJob").input_shape
-    validate_parameters(request, shape)
-    assert request["MediaFormat"] in shape.members["MediaFormat"].enum
-    assert request["LanguageCode"] in shape.members["LanguageCode"].enum
+    validate_parameters(request, SERVICE.shape_for("StartTranscriptionJobRequest"))
+    formats, languages = SERVICE.shape_for("MediaFormat"), SERVICE.shape_for("LanguageCode")
+    assert request["MediaFormat"] in formats.metadata["enum"]
+    assert request["LanguageCode"] in languages.metadata["enum"]
 
 
 @pytest.mark.parametrize(
