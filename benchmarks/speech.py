@@ -87,6 +87,9 @@ class _Held:
     """A recording that lies on the disk."""
 
     seconds = None
+    uri = "s3://ingest/recording"
+    version = "v-1"
+    container = "wav"
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -172,12 +172,19 @@ class Settings(BaseSettings):
             "INGEST_REKOGNITION_ENDPOINT", "AWS_ENDPOINT_URL_REKOGNITION"
         ),
     )
-    transcriber: Literal["local", "none"] = "local"  # what says what is said in recordings
+    # What says what is said in recordings.
+    transcriber: Literal["local", "transcribe", "none"] = "local"
     transcriber_model: Path | None = None  # a folder with one for CTranslate2; None: tiny.en
     # As ISO 639-1 has it; empty: the model finds it out, which tiny.en cannot.
     transcriber_language: str = Field("en", pattern=r"^([a-z]{2,3})?$")
     transcriber_threads: int = Field(0, ge=0)  # 0: one a core
     max_transcribed_seconds: float = Field(3600, gt=0, le=14400)  # of a recording
+    # As Amazon Transcribe names it; empty: the service finds it out.
+    transcribe_language: str = Field("en-US", pattern=r"^([a-z]{2,3}-[A-Z]{2})?$")
+    transcribe_endpoint: str | None = Field(
+        None,
+        validation_alias=AliasChoices("INGEST_TRANSCRIBE_ENDPOINT", "AWS_ENDPOINT_URL_TRANSCRIBE"),
+    )
     session_bucket: str = "sessions"
     session_queue: str = "s3-session-messages"
     session_dead_letter_queue: str = "s3-session-messages-dead"
@@ -257,6 +264,16 @@ class Settings(BaseSettings):
             raise ValueError(
                 "INGEST_LABELER is 'rekognition' while INGEST_AWS is 'embedded', which has no "
                 "Rekognition: set INGEST_AWS=real, or INGEST_LABELER=local"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _reachable_transcriber(self) -> Self:
+        is_lacking = self.aws == "embedded" and not self.transcribe_endpoint
+        if self.transcriber == "transcribe" and is_lacking:
+            raise ValueError(
+                "INGEST_TRANSCRIBER is 'transcribe' while INGEST_AWS is 'embedded', which has no "
+                "Transcribe: set INGEST_AWS=real, or INGEST_TRANSCRIBER=local"
             )
         return self
 

@@ -24,6 +24,7 @@ from dagster_postgres import DagsterPostgresStorage
 from moto import mock_aws
 from pydantic import SecretStr
 
+from ingest_pipeline.aws.transcribe import job_name
 from ingest_pipeline.cli.main import main
 from ingest_pipeline.settings import PROJECT_ROOT, Settings
 from ingest_pipeline.workers.broker import Broker
@@ -31,14 +32,16 @@ from ingest_pipeline.workers.coordinator import PromptRunCoordinator
 from ingest_pipeline.workers.lanes import TAG, Lane
 from ingest_pipeline.workers.launcher import WorkerRunLauncher
 from ingest_pipeline_tests.local.test_template import rights
+from ingest_pipeline_tests.media.speech.voices import Held
 from ingest_pipeline_tests.sessions.servers import SERVERS, server
 from ingest_pipeline_tests.test_layers import PACKAGE, SERVICES, name_of
 from ingest_pipeline_tests.world import World
 
 INFRA = PROJECT_ROOT / "infra"
-TEMPLATES = ("database", "broker", "service")  # that of the data has tests of its own
+TEMPLATES = ("database", "broker", "transcribe", "service")  # that of the data has tests of its own
 SERVICE = yaml.safe_load((INFRA / "service.yaml").read_text())
 RESOURCES = SERVICE["Resources"]
+TRANSCRIBE = yaml.safe_load((INFRA / "transcribe.yaml").read_text())["Resources"]
 BROKER = yaml.safe_load((INFRA / "broker.yaml").read_text())["Resources"]
 LAPTOP, SERVICES_OWN, ECS = (
     PROJECT_ROOT / "dagster.yaml",
@@ -99,7 +102,7 @@ def test_cfn_lint_finds_nothing_and_cloudformation_takes_it_straight_from_the_fi
 
 
 def test_what_the_other_stacks_put_out_are_parameters_of_the_services() -> None:
-    for name in ("database", "broker"):
+    for name in ("database", "broker", "transcribe"):
         template = yaml.safe_load((INFRA / f"{name}.yaml").read_text())
         assert template["Outputs"].keys() <= SERVICE["Parameters"].keys()
 
@@ -403,6 +406,31 @@ def needed(operation: str) -> set[str]:
     return RIGHTS.get(operation) or {operation.removesuffix("Batch")}
 
 
+def transcribe_rights() -> Iterator[tuple[str, str, Any]]:
+    """Each action of the policy for Amazon Transcribe, between its name and its statement."""
+    for statement in TRANSCRIBE["Policy"]["Properties"]["PolicyDocument"]["Statement"]:
+        assert statement["Effect"] == "Allow"
+        actions = statement["Action"]
+        for action in [actions] if isinstance(actions, str) else actions:
+            yield statement["Sid"], action, statement
+
+
+def test_transcribe_writes_into_our_bucket_alone_and_only_our_jobs_are_touched() -> None:
+    by_action = {action: statement for _, action, statement in transcribe_rights()}
+    assert by_action["transcribe:StartTranscriptionJob"]["Condition"] == {
+        "StringEquals": {"transcribe:OutputBucketName": {"Ref": "RenditionBucketName"}}
+    }
+    for action in ("transcribe:GetTranscriptionJob", "transcribe:DeleteTranscriptionJob"):
+        jobs = by_action[action]["Resource"]["Fn::Sub"]
+        assert jobs.endswith(":transcription-job/ingest-*")
+    assert job_name(Held(Path("a.wav")), "transcribe/en-US/1").startswith("ingest-")
+
+
+@pytest.mark.parametrize("task", sorted({*TASKS} - {"ApiTask", "DaemonTask", "WebserverTask"}))
+def test_with_the_right_to_transcribe_the_pipeline_does(task: str) -> None:
+    assert "INGEST_TRANSCRIBER" in told(task, "Environment")
+
+
 def test_every_call_of_aws_is_a_right_of_the_pipeline_or_of_the_api() -> None:
     asked = {
         operation
@@ -412,6 +440,7 @@ def test_every_call_of_aws_is_a_right_of_the_pipeline_or_of_the_api() -> None:
     }
     assert {"s3:ListObjectsV2", "mediaconvert:CancelJob", "sqs:SendMessageBatch"} <= asked
     allowed = {what for policy in ("PipelinePolicy", "ApiPolicy") for what, _ in rights(policy)}
+    allowed |= {action for _, action, _ in transcribe_rights()}
     lacking = {each for each in asked - SET_UP if not needed(each) <= allowed}
     assert lacking == set()
 

@@ -69,7 +69,7 @@ FOREIGN = {
     "local": {"boto3", "fastapi"},
 }
 
-SERVICES = ("cloudformation", "dynamodb", "mediaconvert", "rekognition", "s3", "sqs")
+SERVICES = ("cloudformation", "dynamodb", "mediaconvert", "rekognition", "s3", "sqs", "transcribe")
 # What boto3 adds to a client's operations.
 ADDED = {
     "copy",

@@ -135,6 +135,18 @@ def test_rekognition_is_not_looked_for_in_the_embedded_aws(
     assert settings().rekognition_endpoint == "http://127.0.0.1:9"
 
 
+def test_transcribe_is_not_looked_for_in_the_embedded_aws(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert refusal(monkeypatch, INGEST_TRANSCRIBER="transcribe") == (
+        "Value error, INGEST_TRANSCRIBER is 'transcribe' while INGEST_AWS is 'embedded', which has "
+        "no Transcribe: set INGEST_AWS=real, or INGEST_TRANSCRIBER=local"
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL_TRANSCRIBE", "http://127.0.0.1:9")
+    settings.cache_clear()
+    assert settings().transcribe_endpoint == "http://127.0.0.1:9"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
@@ -149,6 +161,8 @@ def test_rekognition_is_not_looked_for_in_the_embedded_aws(
         ("INGEST_VISIBILITY_SECONDS", "9", "Input should be greater than or equal to 10"),
         ("INGEST_MAX_UPLOAD_BYTES", "0", "Input should be greater than or equal to 1"),
         ("INGEST_LABELER", "oracle", "Input should be 'local' or 'rekognition'"),
+        ("INGEST_TRANSCRIBER", "x", "Input should be 'local', 'transcribe' or 'none'"),
+        ("INGEST_TRANSCRIBE_LANGUAGE", "en", "String should match pattern"),
         ("INGEST_MIN_CONFIDENCE", "101", "Input should be less than or equal to 100"),
     ],
 )

@@ -25,12 +25,15 @@ class Clients:
         session: "Session",
         endpoint: str | None,
         config: "Config",
+        *,
         mediaconvert_endpoint: str | None = None,
         rekognition_endpoint: str | None = None,
+        transcribe_endpoint: str | None = None,
     ) -> None:
         self._session = session
         self._mediaconvert_endpoint = mediaconvert_endpoint
         self._rekognition_endpoint = rekognition_endpoint
+        self._transcribe_endpoint = transcribe_endpoint
         self._options: Any = {"endpoint_url": endpoint, "config": config}
 
     @cached_property
@@ -64,6 +67,14 @@ class Clients:
             "rekognition", endpoint_url=self._rekognition_endpoint, config=config
         )
 
+    @cached_property
+    def transcribe(self) -> Any:  # noqa: ANN401 - as above, for three calls
+        """Transcribe, which the embedded AWS has not either."""
+        config = self._signed_by_v4()
+        return self._session.client(
+            "transcribe", endpoint_url=self._transcribe_endpoint, config=config
+        )
+
     def _signed_by_v4(self) -> "Config":
         from botocore.config import Config  # noqa: PLC0415
 
@@ -87,6 +98,7 @@ class Connection:
     connections: int  # kept open to a service, at most
     mediaconvert_endpoint: str | None = None
     rekognition_endpoint: str | None = None
+    transcribe_endpoint: str | None = None
 
     @classmethod
     def of(cls, config: Settings) -> Self:
@@ -99,6 +111,7 @@ class Connection:
             connections=max(_CONNECTIONS, config.probe_threads),
             mediaconvert_endpoint=config.mediaconvert_endpoint,
             rekognition_endpoint=config.rekognition_endpoint,
+            transcribe_endpoint=config.transcribe_endpoint,
         )
 
 
@@ -141,6 +154,7 @@ def open_clients(connection: Connection) -> Clients:
         session,
         connection.endpoint_url,
         options,
-        connection.mediaconvert_endpoint,
-        connection.rekognition_endpoint,
+        mediaconvert_endpoint=connection.mediaconvert_endpoint,
+        rekognition_endpoint=connection.rekognition_endpoint,
+        transcribe_endpoint=connection.transcribe_endpoint,
     )

@@ -109,6 +109,7 @@ def resources(config: Settings) -> Resources:
         connections=connection.connections,
         mediaconvert_endpoint=connection.mediaconvert_endpoint,
         rekognition_endpoint=connection.rekognition_endpoint,
+        transcribe_endpoint=connection.transcribe_endpoint,
     )
     rules = SourcesResource(file=str(config.sources))
     queues = config.queues
@@ -154,6 +155,8 @@ def resources(config: Settings) -> Resources:
         language=config.transcriber_language or None,
         threads=config.transcriber_threads,
         longest_seconds=config.max_transcribed_seconds,
+        spoken_language=config.transcribe_language or None,
+        result_bucket=config.rendition_bucket,
     )
     requests = RequestsResource(
         aws=aws,

@@ -63,6 +63,7 @@ class LocalTranscriber:
     threads: int = 0  # of the model; 0: one a core
     program: str | Path = CHILD_PROGRAM  # what the child runs
     memory_bytes: int | None = None  # of address space; None: what the longest recording takes
+    at_once: int = 3  # one is listened to, the next is fetched, the last one's row is written
 
     @property
     def model(self) -> str:

@@ -21,6 +21,18 @@ class Recording(Protocol):
     """A recording in S3, or a video with sound; its content is fetched when asked for."""
 
     @property
+    def uri(self) -> str:
+        """`s3://bucket/key`."""
+
+    @property
+    def version(self) -> str:
+        """Which of its versions."""
+
+    @property
+    def container(self) -> str | None:
+        """Its format, as a probe names it."""
+
+    @property
     def size(self) -> int:
         """Bytes."""
 
@@ -46,6 +58,10 @@ class Transcriber(Protocol):
     @property
     def checksum(self) -> str | None:
         """SHA-256 of its weights, where they are known."""
+
+    @property
+    def at_once(self) -> int:
+        """How many recordings to give it at a time."""
 
     def transcribe(self, recording: Recording) -> Heard:
         """Listen to a recording.

@@ -22,8 +22,6 @@ from ingest_pipeline.records.tables import ASSETS, TRANSCRIPTS, transcript_key
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-_AT_ONCE = 3  # one is listened to while the next is fetched and the last one's row is written
-
 
 def _tell_nobody(_transcript: Transcript) -> None:
     return None
@@ -52,7 +50,8 @@ class Transcribing:
     def transcribe(self, refs: Sequence[ObjectRef]) -> list[Result[Transcript]]:
         """Transcribe those of these versions that are missing: the row made now, or why none."""
         lacking = self._lacking(reports_of(self.tables, refs))
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
+        at_once = self.transcriber.at_once if self.transcriber else 1
+        with ThreadPoolExecutor(at_once) as pool:
             return for_each(refs, pool.map(self._attempt, lacking))
 
     def rows(self, refs: Iterable[ObjectRef]) -> list[Transcript]:
@@ -136,6 +135,18 @@ class _Recording:
 
     s3: "S3Client"
     report: Report
+
+    @property
+    def uri(self) -> str:
+        return self.report.uri
+
+    @property
+    def version(self) -> str:
+        return self.report.version
+
+    @property
+    def container(self) -> str | None:
+        return self.report.probe.container if self.report.probe else None
 
     @property
     def size(self) -> int:

@@ -25,6 +25,10 @@ class Held:
     path: Path
     seconds: float | None = None
 
+    uri: str = "s3://ingest/recording"
+    version: str = "v-1"
+    container: str | None = "wav"
+
     @property
     def size(self) -> int:
         return self.path.stat().st_size

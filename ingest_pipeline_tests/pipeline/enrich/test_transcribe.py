@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from ingest_pipeline.aws.clients import connect
+from ingest_pipeline.aws.transcribe import TranscribeTranscriber
 from ingest_pipeline.errors import TransientError
 from ingest_pipeline.media.model import Reason, Spoken
 from ingest_pipeline.media.rules.sources import Source, Sources
@@ -18,6 +20,7 @@ from ingest_pipeline_tests import wavs
 from ingest_pipeline_tests.media import photos
 from ingest_pipeline_tests.media.clips import AAC, H264, make_clip, run_plain_ffmpeg
 from ingest_pipeline_tests.media.speech.voices import noise, voice, wav, words
+from ingest_pipeline_tests.transcribe import stand_in
 from ingest_pipeline_tests.world import World
 
 VOICE = wav(voice(), channels=2)
@@ -39,6 +42,7 @@ class Prepared:
     answers: dict[int, Heard | Exception] = field(default_factory=dict)
     model: str = "prepared/1"
     checksum: str | None = None
+    at_once: int = 3
     asked: list[Recording] = field(default_factory=list)
 
     def transcribe(self, recording: Recording) -> Heard:
@@ -222,3 +226,31 @@ def test_a_reason_is_on_record(world: World) -> None:
     (row,) = rows(world, ref)
     assert (row.reason, row.audio_seconds, row.has_text) == (reason, 1.4, False)
     assert transcribing(world, transcriber).missing([world.report(ref)]) == []
+
+
+def test_a_recording_that_amazon_transcribe_works_on_comes_again_until_it_has_its_row(
+    world: World,
+) -> None:
+    (ref,) = ingest(world, a=VOICE)
+    with stand_in() as service:
+        update = {"transcribe_endpoint": service.endpoint}
+        clients = connect(world.settings.model_copy(update=update))
+        bucket = world.settings.rendition_bucket
+        engine = TranscribeTranscriber(clients, bucket, patience_seconds=0)
+        made = transcribing(world, engine)
+        (waiting,) = made.transcribe([ref])
+        assert isinstance(waiting, RetryLater)
+        assert (rows(world, ref), [each.key for each in made.missing([world.report(ref)])]) == (
+            [],
+            ["a"],
+        )
+        service.complete(clients)
+        (done,) = made.transcribe([ref])
+        assert made.transcribe([ref]) == [Done(ref)]
+    (row,) = rows(world, ref)
+    assert done == Done(world.report(ref).ref, row)
+    assert row.line == "Welcome to Amazon Transcribe. Front center"
+    assert (row.model, row.model_checksum, row.language) == ("transcribe/en-US/1", None, "en")
+    assert row.audio_seconds == pytest.approx(1.43, abs=0.01)
+    assert row.work_seconds == 12.5
+    assert [each["Media"]["MediaFileUri"] for each in service.requests] == [ref.uri] * 2

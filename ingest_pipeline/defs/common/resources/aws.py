@@ -25,6 +25,7 @@ class AwsResource(dg.ConfigurableResource["AwsResource"]):
     connections: int = Field(description="Kept open to a service, at most.")
     mediaconvert_endpoint: str | None = Field(None, description="Of MediaConvert alone.")
     rekognition_endpoint: str | None = Field(None, description="Of Rekognition alone.")
+    transcribe_endpoint: str | None = Field(None, description="Of Transcribe alone.")
 
     @property
     def clients(self) -> Clients:
@@ -38,6 +39,7 @@ class AwsResource(dg.ConfigurableResource["AwsResource"]):
                 connections=self.connections,
                 mediaconvert_endpoint=self.mediaconvert_endpoint,
                 rekognition_endpoint=self.rekognition_endpoint,
+                transcribe_endpoint=self.transcribe_endpoint,
             )
         )
 

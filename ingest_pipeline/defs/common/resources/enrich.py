@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
+from ingest_pipeline.aws.transcribe import TranscribeTranscriber
 from ingest_pipeline.catalogue.delete_requests import DeleteRequests
 from ingest_pipeline.catalogue.posts import Posts
 from ingest_pipeline.defs.common.resources.aws import AwsResource, SourcesResource
@@ -111,11 +112,17 @@ class TranscriberResource(dg.ConfigurableResource["TranscriberResource"]):
     event_db: dg.ResourceDependency[EventDbResource]
     event_sink: dg.ResourceDependency[EventSinkResource]
     session_bucket: dg.ResourceDependency[SessionBucketResource]
-    engine: str = Field(description="`local`, Whisper on this machine, or `none`.")
-    folder: str | None = Field(None, description="Of a model for CTranslate2; nothing: tiny.en.")
-    language: str | None = Field(None, description="ISO 639-1; nothing: the model finds it out.")
+    engine: str = Field(description="`local`, Whisper on this machine, `transcribe` or `none`.")
+    folder: str | None = Field(None, description="Of a local model; nothing: tiny.en.")
+    language: str | None = Field(
+        None, description="For a local model, ISO 639-1; nothing: it finds it out."
+    )
     threads: int = Field(description="Of the local model; 0: one a core.")
     longest_seconds: float = Field(description="Longer recordings are not listened to.")
+    spoken_language: str | None = Field(
+        None, description="For Amazon Transcribe, as it names them; nothing: it finds it out."
+    )
+    result_bucket: str = Field(description="Where Amazon Transcribe writes.")
 
     @property
     def version(self) -> str:
@@ -144,6 +151,10 @@ class TranscriberResource(dg.ConfigurableResource["TranscriberResource"]):
     def _transcriber(self) -> Transcriber | None:
         if self.engine == "none":
             return None
+        if self.engine == "transcribe":
+            return TranscribeTranscriber(
+                self.aws.clients, self.result_bucket, self.spoken_language, self.longest_seconds
+            )
         folder = Path(self.folder) if self.folder else None
         return _local_transcriber(
             os.getpid(), folder, self.language, self.longest_seconds, self.threads

@@ -1,6 +1,7 @@
 import pytest
 
 from ingest_pipeline.aws.rekognition import RekognitionLabeler
+from ingest_pipeline.aws.transcribe import TranscribeTranscriber
 from ingest_pipeline.defs.common.wiring import Resources, resources
 from ingest_pipeline.settings import Settings
 from ingest_pipeline_tests.world import World
@@ -32,6 +33,26 @@ def test_the_engine_is_the_one_that_the_settings_name() -> None:
     labelling = resources(config).labeler.labelling("a-run")
     assert isinstance(labelling.labeler, RekognitionLabeler)
     assert labelling.run_id == "a-run"
+
+
+def test_transcribe_is_asked_in_the_language_and_for_the_bucket_of_the_settings() -> None:
+    config = Settings(
+        transcriber="transcribe",
+        transcribe_endpoint=ELSEWHERE,
+        transcribe_language="de-DE",
+        max_transcribed_seconds=60,
+        rendition_bucket="made",
+        region="us-east-1",
+        endpoint_url=ELSEWHERE,
+    )
+    resource = resources(config).transcriber
+    transcriber = resource.asking("a-run").transcriber
+    assert isinstance(transcriber, TranscribeTranscriber)
+    assert (transcriber.bucket, transcriber.language) == ("made", "de-DE")
+    assert (transcriber.longest_seconds, resource.version) == (60, "transcribe/de-DE/1")
+    assert transcriber.clients.transcribe.meta.endpoint_url == ELSEWHERE
+    any_language = resources(config.model_copy(update={"transcribe_language": ""})).transcriber
+    assert any_language.version == "transcribe/any/1"
 
 
 def test_a_process_loads_its_model_once(wired: Resources) -> None:
