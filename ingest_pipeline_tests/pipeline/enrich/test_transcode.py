@@ -154,8 +154,13 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Clips:
     rendition = make_clip(folder / "out.mp4", *H264, *small, *AAC, size="320x240", seconds=2)
     picture = folder / "picture.jpg"
     run_plain_ffmpeg("-i", rendition, "-frames:v", "1", picture)
-    contents = [path.read_bytes() for path in (source, other, rendition, picture)]
-    return Clips(*contents, ladder=make_hls(source, folder / "hls"))
+    return Clips(
+        source=source.read_bytes(),
+        other=other.read_bytes(),
+        rendition=rendition.read_bytes(),
+        picture=picture.read_bytes(),
+        ladder=make_hls(source, folder / "hls"),
+    )
 
 
 def configured(world: World, **changes: Any) -> System:
