@@ -14,6 +14,7 @@ from ingest_pipeline.aws.objects.publish import (
     published,
 )
 from ingest_pipeline.defs.common.wiring import Resources, resources
+from ingest_pipeline.pipeline.enrich import transcode_mediaconvert
 from ingest_pipeline.pipeline.enrich.transcode import (
     Transcoding,
     wrong_renditions,
@@ -252,7 +253,7 @@ def test_a_preset_that_fails_is_a_reason_and_does_not_stop_the_next(
 ) -> None:
     presets = tmp_path / "presets.toml"
     text = world.settings.presets.read_text(encoding="utf-8")
-    head, preset = text.split("\n[[preset]]\n")
+    head, preset, _ = text.split("\n[[preset]]\n")
     short = preset.replace('"Web"', '"Short"').replace("14_400", "1")
     text = f"{head}\n[[preset]]\n{short}\n[[preset]]\n{preset}"
     presets.write_text(text, encoding="utf-8")
@@ -432,6 +433,18 @@ def test_a_ladder_that_is_not_whole_is_not_published(
     streaming.transcode(told)
     (reason,) = streaming.reasons(ref)
     assert problem in reason
+    assert streaming.standing() == []
+
+
+def test_a_rung_that_s3_copies_in_no_single_request_is_a_reason(
+    streaming: ServiceStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transcode_mediaconvert, "_COPY_BYTES", 50_000)
+    ref = streaming.ingest(streaming.clips.source)
+    (told,) = streaming.complete(streaming.submitted(ref))
+    streaming.transcode(told)
+    (reason,) = streaming.reasons(ref)
+    assert "S3 copies 50000 at most" in reason
     assert streaming.standing() == []
 
 
