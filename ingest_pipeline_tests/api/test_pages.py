@@ -92,8 +92,7 @@ def test_an_mp3_is_shown_with_what_it_has_and_can_be_played(
 
 
 def test_how_audio_sounds_is_shown_where_it_was_measured(pages: httpx.Client, world: World) -> None:
-    ingest(world, "keep/a.wav", wavs.valid())
-    (report,) = (row for row in world.tables.scan(REPORTS) if row.bucket == world.bucket)
+    _, report = ingest(world, "keep/a.wav", wavs.valid())
     assert report.probe is not None
     assert report.probe.audio is not None
     quality = Quality(
