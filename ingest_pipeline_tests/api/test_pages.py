@@ -17,7 +17,7 @@ from ingest_pipeline.api.pages import words
 from ingest_pipeline.aws.objects.state import object_state
 from ingest_pipeline.catalogue.pages import PAGE
 from ingest_pipeline.defs.common.wiring import resources
-from ingest_pipeline.media.model import Kind, Reason, Spoken
+from ingest_pipeline.media.model import Kind, Quality, Reason, Spoken
 from ingest_pipeline.records.model import (
     ObjectRef,
     Outcome,
@@ -91,6 +91,27 @@ def test_an_mp3_is_shown_with_what_it_has_and_can_be_played(
         assert text in shown
     assert "It has no bits per sample; this bucket takes 24." in shown
     assert "Bits per sample" not in shown
+
+
+def test_how_audio_sounds_is_shown_where_it_was_measured(pages: httpx.Client, world: World) -> None:
+    _, report = ingest(world, "keep/a.wav", wavs.valid())
+    assert report.probe is not None
+    assert report.probe.audio is not None
+    quality = Quality(
+        integrated_loudness=-23.04,
+        true_peak=-1.5,
+        clipped_samples=1234,
+        leading_silence_seconds=1.5,
+        trailing_silence_seconds=0.7,
+        dc_offset=0.0125,
+    )
+    audio = report.probe.audio.model_copy(update={"quality": quality})
+    probe = report.probe.model_copy(update={"audio": audio})
+    world.tables.put(REPORTS, [report.model_copy(update={"probe": probe})])
+    shown = html.unescape(pages.get(object_path(world, "keep/a.wav")).text)
+    for text in ("-23.0 LUFS", "-1.5 dBTP", "1,234", "1.50 s at the start, 0.70 s at the end"):
+        assert text in shown
+    assert "1.25 % of full scale" in shown
 
 
 # --- who gets what --------------------------------------------------------------------------------
@@ -646,6 +667,18 @@ def test_files_are_asked_for_again_and_sent_once(pages: httpx.Client, name: str)
             "There is no moving picture in it; this bucket takes videos.",
         ),
         ("new_rule", "x", "y", "New rule: found x, wanted y."),
+        (
+            "integrated_loudness",
+            "-11.5",
+            "-24 to -22",
+            "Loudness is -11.5 LUFS; this bucket takes -24 to -22 LUFS.",
+        ),
+        (
+            "true_peak",
+            "none",
+            "at most -1",
+            "True peak is none; this bucket takes at most -1 dBTP.",
+        ),
     ],
 )
 def test_reasons_are_sentences(

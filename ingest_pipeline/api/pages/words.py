@@ -103,6 +103,10 @@ def _hertz(text: str) -> str:
     return _each_number(text, lambda hertz: f"{hertz / 1000:g}") + " kHz"
 
 
+def _in(unit: str) -> Callable[[str], str]:
+    return lambda text: text if text == "none" else f"{text} {unit}"
+
+
 def _seconds(text: str) -> str:
     return _each_number(text, duration)
 
@@ -127,6 +131,13 @@ _SENTENCES: dict[str, _Sentence] = {
     "video_codec": _value("Video coding"),
     "audio_codec": _value("Audio coding"),
     "duration_seconds": _value("Length", _seconds),
+    "integrated_loudness": _value("Loudness", _in("LUFS")),
+    "true_peak": _value("True peak", _in("dBTP")),
+    "clipped_samples": _count("clipped samples"),
+    "leading_silence_seconds": _value("Silence at the start", _in("s")),
+    "trailing_silence_seconds": _value("Silence at the end", _in("s")),
+    "dc_offset": _value("DC offset", _in("of full scale")),
+    "measurable": _broken("The sound is damaged and cannot be measured"),
     "width": _value("Width in pixels"),
     "height": _value("Height in pixels"),
     "pixels": _value("Picture size", _megapixels),

@@ -82,7 +82,8 @@ class _Samples(Frozen):
 
 def _look_at_samples(path: Path, audio: AudioInfo, seconds: float) -> _Samples:
     bits = audio.valid_bits or audio.bits_per_sample
-    facts = {"bits": bits if audio.sample_format == "int" else None}
+    is_exact = audio.sample_format == "int"
+    facts = {"bits": bits, "frames": audio.frame_count} if is_exact else {}
     size = path.stat().st_size
     with (
         path.open("rb", buffering=0) as file,

@@ -1,8 +1,9 @@
 """Looks at every sample of audio files, in a process of its own with narrow limits.
 
-Never imported by the service. A request is the bits of a sample, where they are whole numbers, and
-a file that the parent serves; the answer says how many samples are clipped, how far the mean is
-from 0, and how many frames are silent at both ends, or `{"error": "..."}`.
+Never imported by the service. A request is the bits of a sample and the frames that there are, both
+where samples are whole numbers, and a file that the parent serves; the answer says how many samples
+are clipped, how far the mean is from 0, and how many frames are silent at both ends, or
+`{"error": "..."}`.
 """
 
 import os
@@ -30,14 +31,14 @@ def main() -> None:
 
 def answer(request: Request) -> Answer:
     """Measure a file; what can be read by nothing is an answer too."""
-    bits = request.facts["bits"]
+    bits, frames = request.facts.get("bits"), request.facts.get("frames")
     source = BufferedReader(request.open(ServedFile), MOST_READ_BYTES)
     try:
         return Answer(
             read(
                 source,
                 lambda file: _measured(file, bits),
-                lambda sound: _decoded(sound, bits),
+                lambda sound: _decoded(sound, bits, frames),
             )
         )
     except (soundfile.SoundFileError, EOFError, MemoryError) as error:
@@ -52,13 +53,15 @@ def _measured(file: soundfile.SoundFile, bits: int | None) -> dict[str, float]:
     return tally.told(file.samplerate)
 
 
-def _decoded(sound: Decoded, bits: int | None) -> dict[str, float]:
+def _decoded(sound: Decoded, bits: int | None, frames: int | None) -> dict[str, float]:
     width = {"u8": 8, "s16": 16, "s32": 32}.get(sound.sample_format.removesuffix("p"))
     tally = Tally(min(_full_scale(bits), _full_scale(width)))
     for block in sound.blocks("dblp"):
         tally.add(block)
     if not tally.frames:
         raise no_sound()
+    if frames and tally.frames < frames:  # libav goes on behind what is broken
+        raise EOFError(f"{tally.frames} of {frames} frames can be decoded")
     return tally.told(sound.rate)
 
 

@@ -102,7 +102,8 @@ def test_the_longest_prefix_of_the_bucket_wins(tmp_path: Path) -> None:
             (
                 'source 2 (bucket "x"): [audio] unknown rule "sample_rte"; known: container, '
                 "codec, sample_format, channel_count, sample_rate, bits_per_sample, valid_bits, "
-                "frame_count, duration_seconds"
+                "frame_count, duration_seconds, integrated_loudness, true_peak, clipped_samples, "
+                "leading_silence_seconds, trailing_silence_seconds, dc_offset"
             ),
         ),
     ],

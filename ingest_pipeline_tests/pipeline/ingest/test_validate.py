@@ -64,7 +64,7 @@ def without_right_to_read(world: World, part_of_url: str) -> Validator:
     return Validator(s3, world.tables, world.system.sources, threads=4)
 
 
-def demanding(world: World, **rules: Rule) -> Validator:
+def demanding(world: World, rules: dict[str, Rule]) -> Validator:
     """A validator with these rules of audio, and no others."""
     (first, *_) = world.system.sources.source
     source = first.model_copy(update={"audio": AudioRules().model_copy(update=rules)})
@@ -116,7 +116,9 @@ def test_a_rejected_object_is_reported_with_every_reason(
 
 def test_quality_is_measured_where_a_rule_asks_for_it(world: World) -> None:
     refs = [world.put("soft.wav", sound(0.1)), world.put("hard.wav", sound(1.5))]
-    validator = demanding(world, true_peak=Rule(most=-3), clipped_samples=Rule(choices=(0,)))
+    validator = demanding(
+        world, {"true_peak": Rule(most=-3), "clipped_samples": Rule(choices=(0,))}
+    )
     soft, hard = values(validator.validate(refs))
     assert soft.verdict is Verdict.VALID
     assert soft.probe is not None
@@ -131,7 +133,7 @@ def test_quality_is_measured_where_a_rule_asks_for_it(world: World) -> None:
 
 
 def test_without_such_a_rule_no_more_is_read_than_the_header(world: World) -> None:
-    validator = demanding(world, sample_rate=Rule(choices=(48_000,)))
+    validator = demanding(world, {"sample_rate": Rule(choices=(48_000,))})
     report = only(values(validator.validate([world.put("a.wav", sound(0.1))])))
     assert (report.verdict, report.calls, report.bytes_read) == (Verdict.VALID, 1, BLOCK)
     assert report.probe is not None
@@ -140,7 +142,7 @@ def test_without_such_a_rule_no_more_is_read_than_the_header(world: World) -> No
 
 
 def test_what_is_broken_or_no_audio_is_not_measured(world: World) -> None:
-    validator = demanding(world, true_peak=Rule(most=-3))
+    validator = demanding(world, {"true_peak": Rule(most=-3)})
     refs = [world.put("half.wav", wavs.truncated()), world.put("a.png", wavs.PNG)]
     half, picture = values(validator.validate(refs))
     assert [reason.rule for reason in half.reasons] == ["complete"]
@@ -154,15 +156,16 @@ def test_audio_that_cannot_be_decoded_is_refused_with_the_words(world: World) ->
     soundfile.write(content, wave, 48_000, "PCM_16", format="FLAC")
     broken = bytearray(content.getvalue())
     broken[len(broken) // 4 :] = bytes(len(broken) - len(broken) // 4)
-    validator = demanding(world, true_peak=Rule(most=-3))
+    validator = demanding(world, {"true_peak": Rule(most=-3)})
     report = only(values(validator.validate([world.put("a.flac", bytes(broken))])))
     assert report.verdict is Verdict.REJECTED
     assert [reason.rule for reason in report.reasons] == ["measurable"]
+    assert "of 48000 frames can be decoded" in report.why
 
 
 def test_what_could_not_be_measured_for_now_comes_again(world: World, tmp_path: Path) -> None:
     validator = replace(
-        demanding(world, true_peak=Rule(most=-3)), ffmpeg=tmp_path / "no-such-program"
+        demanding(world, {"true_peak": Rule(most=-3)}), ffmpeg=tmp_path / "no-such-program"
     )
     (answer,) = validator.validate([world.put("a.wav", sound(0.1))])
     assert isinstance(answer, RetryLater)
