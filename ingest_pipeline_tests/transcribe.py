@@ -27,10 +27,12 @@ Answer = tuple[int, dict[str, Any]]
 class StandIn:
     """Takes jobs and does nothing about them: the test says how each ends.
 
-    `errors` are names of recorded errors to give first, whatever is asked.
+    `errors` are names of recorded errors to give first, whatever is asked. With clients that write
+    its results, `quick`, jobs end well as soon as they are started.
     """
 
     endpoint: str = ""
+    quick: Clients | None = None
     errors: deque[str] = field(default_factory=deque)
     calls: list[str] = field(default_factory=list)
     requests: list[dict[str, Any]] = field(default_factory=list)  # of StartTranscriptionJob
@@ -60,16 +62,25 @@ class StandIn:
         if name in self.jobs:
             return error("conflict")
         told = {key: request[key] for key in ("Media", "MediaFormat")}
-        self.jobs[name] = deepcopy(EXCHANGE["job"]) | told | {"TranscriptionJobName": name}
-        return 200, {"TranscriptionJob": self.jobs[name]}
+        started = deepcopy(EXCHANGE["job"]) | told | {"TranscriptionJobName": name}
+        self.jobs[name] = deepcopy(started)
+        if self.quick:
+            self._complete(self.quick, request)
+        return 200, {"TranscriptionJob": started}
 
     def complete(self, clients: Clients, result: bytes | None = None) -> None:
         """End all jobs well, with what the service would write where each was asked to."""
         for request in self.requests:
-            content = json.dumps(EXCHANGE["result"]).encode() if result is None else result
-            bucket, key = request["OutputBucketName"], request["OutputKey"]
-            clients.s3.put_object(Bucket=bucket, Key=key, Body=content)
-            self.jobs[request["TranscriptionJobName"]] |= EXCHANGE["completed"]
+            if request["TranscriptionJobName"] in self.jobs:
+                self._complete(clients, request, result)
+
+    def _complete(
+        self, clients: Clients, request: dict[str, Any], result: bytes | None = None
+    ) -> None:
+        content = json.dumps(EXCHANGE["result"]).encode() if result is None else result
+        bucket, key = request["OutputBucketName"], request["OutputKey"]
+        clients.s3.put_object(Bucket=bucket, Key=key, Body=content)
+        self.jobs[request["TranscriptionJobName"]] |= EXCHANGE["completed"]
 
     def fail(self, **changes: Any) -> None:
         """End all jobs badly."""

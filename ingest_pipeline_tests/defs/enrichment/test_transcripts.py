@@ -20,6 +20,7 @@ from ingest_pipeline_tests.defs.runs import passed_checks
 from ingest_pipeline_tests.defs.sessions import helpers
 from ingest_pipeline_tests.media.speech.voices import voice, wav, words
 from ingest_pipeline_tests.sessions.trees import REPORT, changed
+from ingest_pipeline_tests.transcribe import stand_in
 from ingest_pipeline_tests.world import World, bodies
 
 CHECK = "every_recording_has_its_transcript"
@@ -102,6 +103,28 @@ def test_what_a_driver_says_becomes_the_comment_of_the_event(
     (tmp_path / "event-db-url").write_text(f"sqlite:///{tmp_path / 'others.db'}")
     assert helpers.ingest(instance, [one.prefix]).success
     assert comments(one) == [said, "ND"]
+
+
+def test_amazon_transcribe_hears_a_driver_as_the_local_model_does(
+    our_world: World, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = spoken_session(our_world)
+    with stand_in() as service:
+        service.quick = our_world.clients
+        monkeypatch.setenv("INGEST_TRANSCRIBER", "transcribe")
+        monkeypatch.setenv("AWS_ENDPOINT_URL_TRANSCRIBE", service.endpoint)
+        settings.cache_clear()
+        assert helpers.ingest(instance, [one.prefix]).success
+        refs = recordings(our_world, one)
+        result = run(instance, "2024-02-01", *refs)
+        assert passed_checks(result) == {CHECK: True}
+        assert metadata(run(instance, "2024-02-01", *refs))["transcribed now"] == 0
+    said = "Welcome to Amazon Transcribe. Front center"
+    assert comments(one) == [said, said]
+    assert [row.line for ref in refs for row in rows(our_world, ref.key)] == [said, said]
+    asked = [each["Media"]["MediaFileUri"] for each in service.requests]
+    assert sorted(asked) == sorted(ref.uri for ref in refs)
+    assert service.jobs == {}
 
 
 def test_what_cannot_be_heard_for_now_fails_the_check_and_leaves_no_row(
