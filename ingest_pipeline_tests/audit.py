@@ -247,7 +247,7 @@ class _Audit:
 
     def _lacking(self) -> Iterator[str]:
         """Everything made of what is in the index, but what its report says cannot be made."""
-        presets = load_presets(self.system.config.presets).preset
+        presets = load_presets(self.system.config.presets).wanted(None)
         made: Counter[tuple[str, str, str]] = Counter(
             (row.uri, row.version, _noun(row)) for row in self._made
         )

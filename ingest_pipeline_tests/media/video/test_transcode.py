@@ -619,7 +619,8 @@ def refused(source: Path, folder: Path, video: VideoInfo, preset: Preset = WEB) 
 def test_sound_alone_is_refused(tmp_path: Path, folder: Path) -> None:
     path = tmp_path / "a.mp4"
     run_plain_ffmpeg("-f", "lavfi", "-i", "sine=duration=1", *AAC, path)
-    assert refused(path, folder, video_of(path)) == "there is no video in it"
+    sound = VideoInfo(audio_streams=1, duration_seconds=1)
+    assert refused(path, folder, sound) == "there is no video in it"
 
 
 def test_huge_frames_are_refused_whatever_the_header_says(tmp_path: Path, folder: Path) -> None:
