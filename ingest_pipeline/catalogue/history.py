@@ -13,6 +13,7 @@ from ingest_pipeline.aws.queues import Queue
 from ingest_pipeline.aws.tables import Tables
 from ingest_pipeline.media.model import (
     Kind,
+    Quality,
     Reason,
 )
 from ingest_pipeline.records.model import (
@@ -58,6 +59,7 @@ class Findings(Frozen):
     block_align: int | None = None  # bytes of one frame
     data_bytes: int | None = None  # of audio
     bit_rate: int | None = None  # bits a second of compressed audio
+    quality: Quality | None = None  # where a rule of the source speaks of it
     size: int | None = None  # bytes
     etag: str | None = None
     last_modified: Timestamp | None = None

@@ -112,6 +112,7 @@ def test_how_audio_sounds_is_shown_where_it_was_measured(pages: httpx.Client, wo
     for text in ("-23.0 LUFS", "-1.5 dBTP", "1,234", "1.50 s at the start, 0.70 s at the end"):
         assert text in shown
     assert "1.25 % of full scale" in shown
+    assert world.system.history(world.bucket, "keep/a.wav").report.quality == quality
 
 
 # --- who gets what --------------------------------------------------------------------------------

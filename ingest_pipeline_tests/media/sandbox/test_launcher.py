@@ -292,7 +292,13 @@ def test_children_run_the_code_of_their_parent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "module",
-    ["audio.metadata_child", "audio.waveform_child", "image.reader_child", "video.probe_child"],
+    [
+        "audio.metadata_child",
+        "audio.quality_child",
+        "audio.waveform_child",
+        "image.reader_child",
+        "video.probe_child",
+    ],
 )
 def test_a_child_imports_little(tmp_path: Path, module: str) -> None:
     """Each start pays for it: pydantic alone would double that of the smallest."""
