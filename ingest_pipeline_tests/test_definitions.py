@@ -112,7 +112,7 @@ def test_jobs_sensors_schedules_and_checks_are_described(
     ops = jobs["delete_objects"].all_node_defs
     graph = defs().resolve_asset_graph()
     checks = [graph.get_check_spec(key) for key in graph.asset_check_keys]
-    assert len(checks) == 11
+    assert len(checks) == 12
     described = {
         **{job.name: job.description for job in jobs.values()},
         **{op.name: op.description for op in ops},

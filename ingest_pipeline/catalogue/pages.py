@@ -15,7 +15,7 @@ from ingest_pipeline.catalogue.walk import (
     CALLS,
     FEW_READ,
     MANY_READ,
-    LabelledWalk,
+    MadeOfWalk,
     Place,
     Search,
     Walk,
@@ -24,6 +24,8 @@ from ingest_pipeline.catalogue.walk import (
     encode_place,
     place_of_labels,
     place_of_report,
+    place_of_transcript,
+    says,
     shows_label,
 )
 from ingest_pipeline.records.model import (
@@ -48,6 +50,7 @@ from ingest_pipeline.records.tables import (
     RENDITIONS_BY_OBJECT,
     REPORTS,
     REPORTS_BY_OBJECT,
+    TRANSCRIPTS,
     Condition,
     report_key,
 )
@@ -99,7 +102,7 @@ class Catalogue:
     def page(self, search: Search, cursor: str | None = None) -> CataloguePage:
         """Up to `PAGE` cards from where `cursor` points, one a key.
 
-        Newest first; those found by a label by the day of their arrival.
+        Newest first; those found by a label or by what is said by the day of their arrival.
 
         Raises:
             InvalidCursorError: the cursor is none that a page gave.
@@ -148,11 +151,18 @@ class Catalogue:
             counts[report.outcome] += 1
         return Today(counts=counts, is_complete=page.cursor is None)
 
-    def _walk(self, search: Search, place: "Place | None") -> "Walk[Report] | LabelledWalk":
+    def _walk(self, search: Search, place: "Place | None") -> "Walk[Report] | MadeOfWalk":
         days = self._days(search, place.day if place else None)
         start = [Place(day, None) for day in days]
         if place and days[:1] == [place.day]:
             start[0] = place
+        if search.said:
+            wanted = says(search.said)
+            start = [] if search.label else start  # of no image is anything said
+            transcripts = Walk(
+                self.tables, TRANSCRIPTS, place_of_transcript, wanted, start=start, limit=MANY_READ
+            )
+            return MadeOfWalk(self.tables, transcripts, search)
         if not search.label:
             limit = MANY_READ if search.is_narrow else FEW_READ
             wanted = condition_of(search)
@@ -161,7 +171,7 @@ class Catalogue:
         labels = Walk(
             self.tables, IMAGE_LABELS, place_of_labels, wanted, start=start, limit=MANY_READ
         )
-        return LabelledWalk(self.tables, labels, search)
+        return MadeOfWalk(self.tables, labels, search)
 
     def _days(self, search: Search, last: str | None) -> list[str]:
         """Days on which anything arrived, newest first: one more than there are calls.

@@ -15,11 +15,13 @@ from ingest_pipeline.records.model import (
     ImageLabels,
     Outcome,
     Report,
+    Transcript,
 )
 from ingest_pipeline.records.tables import (
     BY_DAY,
     IMAGE_LABELS,
     REPORTS,
+    TRANSCRIPTS,
     Condition,
     Row,
     Table,
@@ -37,6 +39,7 @@ class Search(Frozen):
 
     name: str = ""  # a part of the key, in any case
     label: str = ""  # a part of a word for what is seen on an image, in any case
+    said: str = ""  # a part of what is said in a recording or a video, in any case
     kind: Kind | None = None
     outcome: Outcome | None = None  # None: all but what is deleted or has a newer version
     first: date | None = None  # days of arrival, in UTC
@@ -147,10 +150,12 @@ class Walk(Generic[Row]):
         )
 
 
-class LabelledWalk:
-    """The reports of labelled images."""
+class MadeOfWalk:
+    """The reports of objects of which something was made that is searched: labels, transcripts."""
 
-    def __init__(self, tables: Tables, walk: Walk[ImageLabels], search: Search) -> None:
+    def __init__(
+        self, tables: Tables, walk: Walk[ImageLabels] | Walk[Transcript], search: Search
+    ) -> None:
         self._tables = tables
         self._walk = walk
         self._search = search
@@ -185,9 +190,20 @@ def place_of_report(report: Report) -> dict[str, str]:
     return REPORTS.key(report) | {"day": report.day, "judged_at": judged_at}
 
 
+def says(said: str) -> Condition:
+    """What DynamoDB leaves out of transcripts by what is said."""
+    words = " ".join(said.casefold().split())
+    return Condition("contains(#words, :said)", {"#words": "words"}, {":said": words})
+
+
 def place_of_labels(labels: ImageLabels) -> dict[str, str]:
     """The key of an image's labels in their table, and in the index that is walked."""
     return IMAGE_LABELS.key(labels) | {"day": labels.day}
+
+
+def place_of_transcript(transcript: Transcript) -> dict[str, str]:
+    """The key of a transcript in its table, and in the index that is walked."""
+    return TRANSCRIPTS.key(transcript) | {"day": transcript.day}
 
 
 _Day = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]

@@ -48,6 +48,7 @@ TRANSCRIPTS_BY_OBJECT = Index(None, "object")
 POSTS_BY_USER = Index(None, "user")
 ARRIVAL_DAYS = Index(None, "listing")
 RESPONSES_BY_MAIL = Index("by_mail", "Mail")
+MOST_WORDS = 50_000  # characters of a transcript that are searched; an hour has as many
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,11 @@ def _label_index(labels: ImageLabels) -> dict[str, Any]:
     """Every word for what is seen, in one text: DynamoDB looks for text in a text only."""
     words = {word for label in labels.labels for word in (label.name, *label.parents)}
     return {"words": "\n".join(sorted(words)).casefold()}
+
+
+def _transcript_index(transcript: Transcript) -> dict[str, Any]:
+    """What is said, in lower case, for a search of a part of it."""
+    return {"words": transcript.line.casefold()[:MOST_WORDS]}
 
 
 def _says_more(report: Report) -> Condition | None:
@@ -221,6 +227,7 @@ TRANSCRIPTS = Table(
     "transcripts",
     Transcript,
     key=lambda each: transcript_key(each.uri, each.version, each.model),
+    index=_transcript_index,
 )
 POSTS = Table("posts", Post, key=lambda post: {"user": post.user, "id": post.id})
 DAYS = Table("arrival_days", ArrivalDay, key=lambda day: {"listing": day.listing, "day": day.day})

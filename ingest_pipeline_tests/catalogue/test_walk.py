@@ -7,9 +7,9 @@ import pytest
 
 from ingest_pipeline.aws.cursors import InvalidCursorError
 from ingest_pipeline.catalogue.pages import PAGE
-from ingest_pipeline.media.model import Kind, Label, Probe
-from ingest_pipeline.records.model import Outcome, Verdict
-from ingest_pipeline.records.tables import IMAGE_LABELS
+from ingest_pipeline.media.model import Kind, Label, Probe, Spoken
+from ingest_pipeline.records.model import Outcome, Transcript, Verdict
+from ingest_pipeline.records.tables import IMAGE_LABELS, MOST_WORDS, TRANSCRIPTS
 from ingest_pipeline_tests.catalogue.past import Past, keys, labels
 from ingest_pipeline_tests.world import World
 
@@ -80,6 +80,33 @@ def test_pages_of_a_label_hold_each_image_once(past: Past, world: World) -> None
     world.tables.put(IMAGE_LABELS, [labels(r, Label(name="x", confidence=80)) for r in reports])
     found = [key for page in past.all_pages(label="x") for key in keys(page)]
     assert sorted(found) == sorted(report.key for report in reports)
+
+
+@pytest.mark.parametrize("said", ["wet road", "ROAD.  On", "straße", "left"])
+def test_recordings_are_found_by_what_is_said_in_them(past: Past, world: World, said: str) -> None:
+    wet, dry, long = (past.report(f"{name}.wav", 1) for name in ("wet", "dry", "long"))
+    past.write(wet, dry, long)
+    texts = [
+        (wet, ["It's a wet road.", "On the Straße, left."]),
+        (dry, ["It's dry."]),
+        (long, ["x" * MOST_WORDS, "wet road. on the straße, left"]),
+    ]
+    rows = [
+        Transcript(
+            bucket=report.bucket,
+            key=report.key,
+            version=report.version,
+            day=report.day,
+            model="m",
+            segments=[Spoken(start=0, end=1, text=text, confidence=90) for text in spoken],
+            made_at=report.judged_at,
+        )
+        for report, spoken in texts
+    ]
+    world.tables.put(TRANSCRIPTS, rows)
+    assert past.keys(said=said) == ["wet.wav"]
+    assert past.keys(said=said, name="dry") == []
+    assert past.keys(said=said, label="dog") == []
 
 
 def encoded(value: object) -> str:

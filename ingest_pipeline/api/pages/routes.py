@@ -78,6 +78,7 @@ class Asked(Search):
 
     name: str = Field("", max_length=1024)
     label: str = Field("", max_length=1024)
+    said: str = Field("", max_length=1024)
     cursor: str | None = Field(None, max_length=16384)
 
     @classmethod
