@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from ingest_pipeline.media.image.reader import warm_reader
+from ingest_pipeline.media.speech.local import close_warm
 from ingest_pipeline_tests.browser import Browser, Tab, chromium, opened_tab
 from ingest_pipeline_tests.embedded import EmbeddedAws
 from ingest_pipeline_tests.sessions.servers import MISSING
@@ -29,6 +30,7 @@ def no_child_stays() -> Iterator[None]:
     """The process of the tests serves many of them, some of which count its children."""
     yield
     warm_reader().close()
+    close_warm()
 
 
 @pytest.fixture

@@ -253,6 +253,15 @@ def _checksum_of(folder: Path) -> str:
         raise WeightsError(f"there is no model in {folder}: {error}") from error
 
 
+_warm: "weakref.WeakSet[_Listener]" = weakref.WeakSet()
+
+
+def close_warm() -> None:
+    """End the children that transcribers of this process keep; a later call starts another."""
+    for listener in list(_warm):
+        listener.close()
+
+
 def _closed_at_exit(listener: _Listener) -> None:
     """Its child stays between the runs of a process; a fork must not close that of its parent.
 
@@ -264,5 +273,6 @@ def _closed_at_exit(listener: _Listener) -> None:
         if os.getpid() == process:
             listener.close()
 
+    _warm.add(listener)
     weakref.finalize(listener, close)
     atexit.register(close)
