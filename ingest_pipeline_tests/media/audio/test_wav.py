@@ -190,6 +190,7 @@ def test_the_format_is_told() -> None:
         "channel_layout": ("FL", "FR"),
         "data_bytes": 384_000,
         "bit_rate": None,
+        "quality": None,
     }
 
 
