@@ -22,7 +22,7 @@ INFRA = PROJECT_ROOT / "infra"
 RUNTIME_LOCK = "requirements.runtime.lock.txt"
 LAPTOP_LOCK = "requirements.laptop.lock.txt"
 WHOLE_LOCK = "requirements.lock.txt"
-IMAGE_EXTRAS = ("elasticsearch", "labels", "mysql", "postgresql", "redis", "speech", "sqs")
+IMAGE_EXTRAS = ("elasticsearch", "heic", "labels", "mysql", "postgresql", "redis", "speech", "sqs")
 LAPTOP_EXTRAS = ("embedded", "parquet")
 BIN = Path(sys.executable).parent
 

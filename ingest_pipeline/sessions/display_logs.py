@@ -12,7 +12,7 @@ _LONGEST_LINE = 1024 * 1024  # bytes; what is beyond them in a line is not looke
 _FRAME = re.compile(rb"frame: ([0-9]++)(?!\.[0-9])")  # the whole number, not a part of it
 _TIME = re.compile(r"[0-9]{2}:[0-9]{2}:[0-9]{2}")  # fractions may follow, which are cut
 _DAY = re.compile(r"[0-9]{2}/[0-9]{2}/[0-9]{4}")
-_JITTER = timedelta(hours=12)  # before the start; what lies further back is past midnight
+_JITTER = timedelta(hours=1)  # before the start; what lies further back is past midnight
 
 
 class Log(Protocol):

@@ -121,8 +121,8 @@ def test_the_line_tells_the_day_where_it_has_one(day: str, expected: date | None
         # Clocks of one vehicle differ: what is said to be shortly before is the start.
         ("23:59:49", None, "2023-12-31 23:59:50"),
         ("23:57:00", date(2023, 12, 31), "2023-12-31 23:59:50"),
-        ("12:00:00", None, "2023-12-31 23:59:50"),
-        ("11:59:50", None, "2024-01-01 11:59:50"),
+        ("22:59:51", None, "2023-12-31 23:59:50"),
+        ("22:59:50", None, "2024-01-01 22:59:50"),
     ],
 )
 def test_past_midnight_the_day_goes_on(clock: str, day: date | None, moment: str) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ingest_pipeline.errors import RefusedError
+
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 _RANGE = re.compile(r"(\d+)(?:@(\d+))?")
 _NAME = re.compile(r"[a-z0-9_-]+\.[a-z0-9]+")
@@ -14,7 +16,7 @@ _REPRESENTATION = re.compile(r"<Representation .*?</Representation>", re.DOTALL)
 _MEDIA_RANGE = re.compile(r'<SegmentURL mediaRange="(\d+)-(\d+)"')
 
 
-class PlaylistError(ValueError):
+class PlaylistError(RefusedError):
     """A playlist cannot be read, or names what is not there."""
 
 
