@@ -453,6 +453,9 @@ def test_what_is_said_is_shown_with_times_that_play_it_and_given_as_files(
     assert track.headers["Content-Type"] == "text/vtt; charset=utf-8"
     assert "Content-Disposition" not in track.headers
     assert pages.get(captions).headers["Content-Disposition"].endswith(".vtt")
+    story = world.system.history(world.bucket, "a <b>.wav")
+    assert story.said is not None
+    assert (story.said.language, story.said.model, story.said.reason) == ("en", "model/1", None)
 
 
 def test_a_recording_without_words_says_why(pages: httpx.Client, world: World) -> None:

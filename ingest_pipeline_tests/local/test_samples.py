@@ -8,6 +8,7 @@ from ingest_pipeline.local.samples import (
     SAMPLES,
     Upload,
     Uploaded,
+    comments,
     event_counts,
     image_labels,
     outcomes,
@@ -164,3 +165,6 @@ def test_made_up_sessions_are_put_and_incomplete_ones_have_no_events(world: Worl
     reports = [each["Key"] for each in listed if each["Key"].endswith("logged_Upload_Report.json")]
     assert len(reports) == 4
     assert event_counts(world.system, session_ids, timeout=0) == {}
+    assert comments(world.system, session_ids, timeout=0) == {}
+    spoken = [each["Key"] for each in listed if each["Size"] > 100_000]
+    assert [key.rpartition("/")[0].endswith("audio_tags") for key in spoken] == [True]
