@@ -100,9 +100,15 @@ class EmbeddedAws:
         return self._process is not None and self._process.poll() is None
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nothing has right now."""
+    """A port that nothing has right now, and that was not given before: settings want three."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-        return port
+    if port in _given:
+        return free_port()
+    _given.add(port)
+    return port
