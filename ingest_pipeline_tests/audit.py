@@ -97,7 +97,7 @@ def wait_until_well(
     below: str,
     given_up_before: Mapping[str, int],
     runs_were_killed: bool = False,
-    seconds: float = 420,  # a third try comes after 10, 40 and 160 s
+    seconds: float = 200,
 ) -> None:
     """Audit a system that is still at work, until it is at rest and the audit finds nothing.
 
