@@ -1,3 +1,4 @@
+import base64
 import html
 import io
 import re
@@ -355,6 +356,10 @@ def test_the_picture_of_a_card_leads_to_the_stored_one(pages: httpx.Client, worl
     assert (picture.content, picture.headers["Content-Type"]) == (wavs.PNG, "image/png")
 
 
+EMPTY_PLACE = b'["", "", ""]'
+DEEP_PLACE = b"[" * 20_001
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -362,8 +367,12 @@ def test_the_picture_of_a_card_leads_to_the_stored_one(pages: httpx.Client, worl
         "/content/ingest?key=x&version=y",
         "/content/ingest?key=x",
         "/content/sessions?key=x",
+        "/stream/ingest/x/master.m3u8",
+        f"/stream/ingest/{base64.urlsafe_b64encode(EMPTY_PLACE).decode()}/master.m3u8",
+        f"/stream/ingest/{base64.urlsafe_b64encode(DEEP_PLACE).decode()}/master.m3u8",
         "/static/x.js",
     ],
+    ids=range(8),
 )
 def test_what_is_not_there_is_not_found(pages: httpx.Client, path: str) -> None:
     assert pages.get(path).status_code == 404

@@ -4,7 +4,7 @@ import base64
 import binascii
 import json
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from ingest_pipeline.records.model import Rendition
 from ingest_pipeline.values import Frozen
@@ -16,9 +16,9 @@ class StreamAddress(Frozen):
     A key has slashes and dots, which browsers resolve, so it is encoded.
     """
 
-    key: str
-    version: str
-    preset: str
+    key: str = Field(min_length=1)  # no key of a row is empty
+    version: str = Field(min_length=1)
+    preset: str = Field(min_length=1)
 
     @property
     def encoded(self) -> str:
@@ -33,7 +33,7 @@ class StreamAddress(Frozen):
             text = base64.urlsafe_b64decode(place + "=" * (-len(place) % 4))
             key, version, preset = json.loads(text)
             return cls(key=key, version=version, preset=preset)
-        except (binascii.Error, ValueError, TypeError, ValidationError):
+        except (binascii.Error, ValueError, TypeError, RecursionError, ValidationError):
             return None
 
 
